@@ -1,0 +1,130 @@
+"""The errors of rds-to-s3: the state machine's retry contract.
+
+Step Functions sees an exception's class name as the error's name. A subclass of `PermanentError` ends its
+table (or the run) at once, since asking again cannot help; everything else is retried with a backoff. The retriers in
+``statemachine/extract_tables.asl.json`` list the permanent names, and a test holds that list against this module.
+
+Messages are read by a person at night: each says what is wrong and what to do, and none holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class RdsToS3Error(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class PermanentError(RdsToS3Error):
+    """Asking again cannot help: a person has to change something first."""
+
+
+class TransientError(RdsToS3Error):
+    """May pass by itself: the state machine tries again."""
+
+
+# --- what an operator wrote -------------------------------------------------------------------------------------
+
+
+class TableListError(PermanentError):
+    """The table list is not what `docs/table-list.md` describes; the message names the key."""
+
+
+class InputError(PermanentError):
+    """The execution's input is malformed or names a table that is not listed."""
+
+
+class UnknownRunError(PermanentError):
+    """``rerun_failed_of`` names a run that left no manifest, or one that cannot be re-run."""
+
+
+class SettingsError(PermanentError):
+    """A function's environment, so a stack parameter, is missing or malformed."""
+
+
+class WatermarkMalformedError(PermanentError):
+    """``last_extract.txt`` does not hold a timestamp; the message names the key."""
+
+
+# --- the database -----------------------------------------------------------------------------------------------
+
+
+class TableNotFoundError(PermanentError):
+    """The table is not in the database, or the user may not see it."""
+
+
+class ColumnNotFoundError(PermanentError):
+    """A column that the table list names is not in the table."""
+
+
+class NotATableError(PermanentError):
+    """The name is a view's: a view has no rows of its own to keep a watermark for."""
+
+
+class NoCursorColumnError(PermanentError):
+    """An incremental table has neither a created nor a modified column."""
+
+
+class ColumnTypeError(PermanentError):
+    """A cursor column is not a DATE, DATETIME or TIMESTAMP."""
+
+
+class CredentialsNotFoundError(PermanentError):
+    """The secret or parameter that should hold the credentials is missing, unreadable or incomplete."""
+
+
+class DatabaseLoginError(PermanentError):
+    """The server refused the user or the password, also after fetching the credentials anew."""
+
+
+class DatabaseAccessError(PermanentError):
+    """The user lacks a privilege on the table; the message has the GRANT that is missing."""
+
+
+class DatabaseTlsError(PermanentError):
+    """The server's certificate could not be verified, or it offers no TLS."""
+
+
+class DatabaseUnreachableError(TransientError):
+    """No connection within the bounded wait: network, security group, or a server that is down."""
+
+
+class ReadInterruptedError(TransientError):
+    """The read ended before its result set did: killed, timed out, connection lost, or the table was altered."""
+
+
+class RowCountError(TransientError):
+    """The rows written do not agree with the server's own count of the rows it sent."""
+
+
+class CannotResumeError(PermanentError):
+    """The table has no usable key and does not fit into one invocation."""
+
+
+# --- the bucket -------------------------------------------------------------------------------------------------
+
+
+class StorageRefusedError(PermanentError):
+    """S3 refused: the bucket's policy, the role, or the key does not allow it."""
+
+
+class StorageUnavailableError(TransientError):
+    """S3 did not answer, or answered with a fault of its own."""
+
+
+class StoredBytesError(TransientError):
+    """What S3 stored is not what was sent: a size or checksum differs."""
+
+
+class LeaseLostError(TransientError):
+    """Another invocation took this table over; nothing of this one became visible."""
+
+
+# --- how a run ends ---------------------------------------------------------------------------------------------
+
+
+class TablesFailed(PermanentError):  # noqa: N818 - the execution's error name is part of the contract
+    """Some tables failed; the others are committed and the manifest is written."""
+
+
+class PlanFailed(PermanentError):  # noqa: N818 - named like TablesFailed, which it stands beside in the history
+    """The run could not be planned; no table was read."""
