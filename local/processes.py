@@ -1,0 +1,109 @@
+"""Background processes that are found again, and never confused with a stranger's that got the same number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from local.errors import LocalSystemError
+
+
+def free_port(preferred: int | None = None) -> int:
+    """Return a free port of the loopback address: `preferred` when it still is, else any."""
+    for port in filter(None, (preferred, 0)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_running(pid: int, marker: str) -> bool:
+    """Tell whether process `pid` lives and has `marker` in its command line."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z" and any(marker.encode() in argument for argument in arguments)
+
+
+def running_pid(pid_file: Path, marker: str) -> int | None:
+    """Return the number in `pid_file` when such a process of ours lives; a stale file is as good as none."""
+    try:
+        pid = int(pid_file.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if is_running(pid, marker) else None
+
+
+def start(
+    command: list[str], log: Path, pid_file: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own, its output appended to `log`, its number in `pid_file`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+    pid_file.write_text(f"{process.pid}\n")
+    return process
+
+
+def stop(pid_file: Path, marker: str, *, seconds: float = 20) -> bool:
+    """End the process of `pid_file`, politely first; return whether there was one."""
+    pid = running_pid(pid_file, marker)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        if not poll(lambda: not is_running(pid, marker), seconds):
+            os.kill(pid, signal.SIGKILL)
+            poll(lambda: not is_running(pid, marker), 5)
+        # When it is this process's own child, it stays a zombie until somebody asks.
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    pid_file.unlink(missing_ok=True)
+    return pid is not None
+
+
+def poll(condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> bool:
+    """Wait at most `seconds` for `condition`; return whether it came true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(interval)
+    return condition()
+
+
+def log_tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log file, for an error message."""
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def wait_until(
+    condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path, seconds: float
+) -> None:
+    """Wait for a server to answer; say what its log says when it ends or stays mute."""
+    if poll(lambda: condition() or process.poll() is not None, seconds) and process.poll() is None:
+        return
+    fate = "ended" if process.poll() is not None else f"did not answer within {seconds:.0f} s"
+    raise LocalSystemError(f"{what} {fate}; the end of {log}:\n{log_tail(log)}")
