@@ -1,0 +1,134 @@
+"""The gate: what follows from a run's manifest.
+
+It ends the run, fails it, or, once a failed execution has been redriven, sends the failed tables round again. It
+fails the run by raising: a redrive re-enters only the state that failed uncaught, so that state has to be the one that
+knows what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from rds_to_s3.errors import PlanFailed, TablesFailed
+
+MAX_CAUSE_CHARS = 30_000
+"""Step Functions keeps 32,768 characters of a cause, which also holds the stack trace and JSON's own escapes."""
+
+
+class Decision(TypedDict):
+    """What CheckRun hands to the Choice behind it."""
+
+    decision: Literal["FINISHED", "RETRY_FAILED", "RETRY_PLAN"]
+    tables: list[str]
+
+
+def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> Decision:
+    """Decide how a run goes on.
+
+    Parameters
+    ----------
+    execution : Mapping
+        The context object's ``$$.Execution``. ``RedriveCount`` is 0 where an engine leaves it out.
+    outcome : Mapping
+        WriteManifest's answer: ``{"status", "failed", "redrives", "manifest"}``; ``redrives`` is the count that the
+        last plan saw.
+    manifest : Mapping
+        The parsed manifest that ``outcome["manifest"]`` names.
+
+    Returns
+    -------
+    Decision
+        ``FINISHED``; ``RETRY_FAILED`` with the tables; or ``RETRY_PLAN`` when the plan failed before any table could.
+
+    Raises
+    ------
+    PlanFailed
+        The run could not be planned, and has not been redriven since.
+    TablesFailed
+        Some tables failed, and the run has not been redriven since.
+
+    Examples
+    --------
+    >>> done = {"status": "SUCCEEDED", "failed": [], "redrives": 0, "manifest": "runs/a/manifest.json"}
+    >>> decide({"Name": "a"}, done, {"tables": []})
+    {'decision': 'FINISHED', 'tables': []}
+    """
+    failed = list(outcome["failed"])
+    if outcome["status"] == "SUCCEEDED":
+        return {"decision": "FINISHED", "tables": []}
+    if execution.get("RedriveCount", 0) > outcome["redrives"]:
+        return {"decision": "RETRY_FAILED" if failed else "RETRY_PLAN", "tables": failed}
+    if manifest.get("error"):
+        raise PlanFailed(_why_the_plan_failed(outcome, manifest))
+    raise TablesFailed(_why_tables_failed(execution, outcome, manifest))
+
+
+def _why_the_plan_failed(outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    reason = _shortened(_reason(manifest["error"]), MAX_CAUSE_CHARS // 2)
+    head = (
+        f"The run could not be planned, so no table was read. {reason}\n"
+        f"Manifest: {outcome['manifest']}. Redrive this execution to plan it again."
+    )
+    if not outcome["failed"]:
+        return head
+    head += "\nStill failed from before:\n"
+    return head + _names(outcome["failed"], MAX_CAUSE_CHARS - _length(head))
+
+
+def _why_tables_failed(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    failed = list(outcome["failed"])
+    reasons = {table["table"]: _reason(table.get("error")) for table in manifest["tables"]}
+    rerun = json.dumps({"rerun_failed_of": execution["Name"]})
+    head = (
+        f"{len(failed)} of {len(manifest['tables'])} tables failed; the others are committed. "
+        f"Manifest: {outcome['manifest']}. "
+        f"To run only the failed ones again, redrive this execution or start one with {rerun}.\n"
+    )
+    budget = MAX_CAUSE_CHARS - _length(head)
+    share = _fair_share([_length(f"{name}: {reasons.get(name, '')}\n") for name in failed], budget)
+    if any(_length(name) + _length(": ...\n") > share for name in failed):
+        return head + _names(failed, budget)
+    return head + "\n".join(_shortened(f"{name}: {reasons.get(name, '')}", share - _length("\n")) for name in failed)
+
+
+def _reason(error: Mapping[str, Any] | None) -> str:
+    return f"{error['type']}: {error['message']}" if error else "no reason is recorded"
+
+
+def _names(names: Sequence[str], budget: int) -> str:
+    """As many names as fit, and how many more there are."""
+    room = budget - len(f", and {len(names)} more")
+    shown = 0
+    for name in names:
+        room -= _length(f"{name}, ")
+        if room < 0:
+            break
+        shown += 1
+    more = f", and {len(names) - shown} more" if shown < len(names) else ""
+    return ", ".join(names[:shown]) + more
+
+
+def _fair_share(lengths: Sequence[int], budget: int) -> int:
+    """Find the limit under which all lengths fit together, the short ones leaving their rest to the long ones."""
+    for done, length in enumerate(sorted(lengths)):
+        share = budget // (len(lengths) - done)
+        if length > share:
+            return share
+        budget -= length
+    return max(lengths, default=0)
+
+
+def _shortened(text: str, limit: int) -> str:
+    if _length(text) <= limit:
+        return text
+    text = text[:limit]
+    while _length(text) > limit - len("..."):
+        text = text[:-1]
+    return text + "..."
+
+
+def _length(text: str) -> int:
+    """Count the characters the text takes in Lambda's error document, where a quote takes two and an umlaut six."""
+    return len(json.dumps(text)) - len('""')

@@ -1,0 +1,134 @@
+"""The gate's decisions, and that its cause fits into Step Functions whatever failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rds_to_s3.errors import PlanFailed, TablesFailed
+from rds_to_s3.gate import Decision, decide
+
+KEY = "runs/run-1/manifest.json"
+
+
+def gate(
+    errors: Mapping[str, str | None], *, redriven: int = 0, planned_at: int = 0, plan_error: str | None = None
+) -> Decision:
+    """Ask the gate about tables and the message each failed with, or None."""
+    failed = [name for name, message in errors.items() if message is not None]
+    status = "FAILED" if failed or plan_error else "SUCCEEDED"
+    manifest: dict[str, Any] = {
+        "error": {"type": "TableListError", "message": plan_error} if plan_error else None,
+        "tables": [
+            {
+                "table": name,
+                "error": {"type": "StorageRefusedError", "message": message} if message is not None else None,
+            }
+            for name, message in errors.items()
+        ],
+    }
+    outcome = {"status": status, "failed": failed, "redrives": planned_at, "manifest": KEY}
+    return decide({"Name": "run-1", "RedriveCount": redriven}, outcome, manifest)
+
+
+def cause(error: pytest.ExceptionInfo[Exception]) -> str:
+    """Return the message as Lambda's error document carries it."""
+    return json.dumps(str(error.value))
+
+
+def test_a_run_without_failures_is_finished() -> None:
+    assert gate({"orders": None, "menu": None}) == {"decision": "FINISHED", "tables": []}
+
+
+def test_a_run_over_no_table_is_finished() -> None:
+    assert gate({}) == {"decision": "FINISHED", "tables": []}
+
+
+def test_a_finished_run_stays_finished_when_it_is_redriven() -> None:
+    assert gate({"orders": None}, redriven=1)["decision"] == "FINISHED"
+
+
+def test_an_engine_that_leaves_the_redrive_count_out_counts_as_never_redriven() -> None:
+    outcome = {"status": "FAILED", "failed": ["orders"], "redrives": 0, "manifest": KEY}
+    with pytest.raises(TablesFailed):
+        decide({"Name": "run-1"}, outcome, {"tables": [{"table": "orders", "error": None}]})
+
+
+def test_the_cause_names_each_failed_table_why_and_the_manifest() -> None:
+    with pytest.raises(TablesFailed) as error:
+        gate({"orders": "the role may not write to it", "menu": None, "location": "access denied"})
+    assert str(error.value) == (
+        "2 of 3 tables failed; the others are committed. Manifest: runs/run-1/manifest.json. To run only the failed "
+        'ones again, redrive this execution or start one with {"rerun_failed_of": "run-1"}.\n'
+        "orders: StorageRefusedError: the role may not write to it\n"
+        "location: StorageRefusedError: access denied"
+    )
+
+
+def test_a_redrive_sends_the_failed_tables_round_again() -> None:
+    assert gate({"orders": "denied", "menu": None}, redriven=1) == {"decision": "RETRY_FAILED", "tables": ["orders"]}
+
+
+def test_tables_that_failed_again_in_this_redrive_fail_the_run_again() -> None:
+    with pytest.raises(TablesFailed):
+        gate({"orders": "denied"}, redriven=3, planned_at=3)
+
+
+def test_a_plan_that_failed_fails_the_run_with_its_reason() -> None:
+    with pytest.raises(PlanFailed, match="TableListError: tables: unknown key") as error:
+        gate({}, plan_error="tables: unknown key")
+    assert KEY in str(error.value)
+
+
+def test_a_redrive_after_a_failed_plan_plans_the_whole_input_again() -> None:
+    assert gate({}, plan_error="no database", redriven=1) == {"decision": "RETRY_PLAN", "tables": []}
+
+
+def test_a_plan_that_failed_in_a_redrive_keeps_the_failed_tables_for_the_next_one() -> None:
+    with pytest.raises(PlanFailed, match="Still failed from before:\norders"):
+        gate({"orders": "denied", "menu": None}, plan_error="no database", redriven=1, planned_at=1)
+    assert gate({"orders": "denied", "menu": None}, plan_error="no database", redriven=2, planned_at=1) == {
+        "decision": "RETRY_FAILED",
+        "tables": ["orders"],
+    }
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, 'a "quoted" line\n' * 300, "Tabelle für Übergrößen " * 200])
+def test_the_cause_of_five_hundred_failures_names_all_and_stays_below_the_limit(message: str) -> None:
+    tables = {f"table_{number:03}": message for number in range(500)}
+    with pytest.raises(TablesFailed) as error:
+        gate(tables)
+    assert len(cause(error)) <= 30_002
+    assert all(f"\n{name}: StorageRefused" in str(error.value) for name in tables)
+
+
+def test_short_reasons_leave_their_room_to_a_long_one() -> None:
+    tables = {f"table_{number}": "denied" for number in range(100)} | {"orders": "x" * 20_000}
+    with pytest.raises(TablesFailed) as error:
+        gate(tables)
+    assert "x" * 20_000 in str(error.value)
+
+
+def test_names_that_leave_no_room_for_reasons_are_still_listed() -> None:
+    tables = {f"{number:03}_{'n' * 50}": "denied" for number in range(500)}
+    with pytest.raises(TablesFailed) as error:
+        gate(tables)
+    assert all(name in str(error.value) for name in tables)
+    assert len(cause(error)) <= 30_002
+
+
+def test_names_beyond_the_limit_are_counted() -> None:
+    tables = {f"{number:03}_{'ü' * 60}": "denied" for number in range(500)}
+    with pytest.raises(TablesFailed, match=r", and \d+ more$") as error:
+        gate(tables)
+    assert len(cause(error)) <= 30_002
+
+
+def test_a_planning_error_of_any_length_fits() -> None:
+    tables = {f"{number:03}_{'ü' * 60}": "denied" for number in range(500)}
+    with pytest.raises(PlanFailed) as error:
+        gate(tables, plan_error='"ß' * 40_000)
+    assert len(cause(error)) <= 30_002
