@@ -161,7 +161,7 @@ def _download(packages: list[str], suite: str, directory: Path) -> list[Path]:
             "no apt on this machine, so no MySQL server can be fetched: install one (mysqld on PATH), or name yours "
             "with MYSQL_URL=mysql://user:password@host:port/database"
         )
-    source = debian_source(_machine_sources(), _codename())
+    source = debian_source(_machine_sources(), codename())
     if source is None:
         raise LocalSystemError(
             "apt is set up with no Debian archive (a source of `main` for this release), so no MySQL server can be "
@@ -224,7 +224,8 @@ def _machine_sources() -> list[Source]:
     return sources
 
 
-def _codename() -> str:
+def codename() -> str:
+    """Return the name of this machine's Debian release, such as ``bookworm``."""
     release = Path("/etc/os-release")
     for line in release.read_text().splitlines() if release.is_file() else []:
         name, _, value = line.partition("=")

@@ -1,0 +1,44 @@
+# Everything that is made lies in .local/ and .venv/. `make help` lists the targets.
+PYTHON ?= python3
+VENV   := .venv/bin
+SETUP  := $(PYTHON) -m local.bootstrap
+
+.DEFAULT_GOAL := help
+.PHONY: help up down demo test lint check format venv clean
+
+help:           ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up:             ## start (or reuse) a MySQL server and a local AWS, deploy the stack, write .local/env
+	@$(SETUP) venv sam mysql
+	@$(VENV)/python -m local up
+
+down:           ## stop them; the database stays, the local AWS forgets
+	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local down; else echo "nothing was started here"; fi
+
+demo:           ## up, then three runs: everything, what changed, nothing
+	@$(SETUP) venv sam mysql
+	@$(VENV)/python -m local demo
+
+test:           ## every check and every test; needs no AWS account and no MySQL on the machine
+	@$(SETUP) venv sam test-servers
+	@$(MAKE) --no-print-directory check
+	@mkdir -p .local/tmp
+	@PYTEST_DEBUG_TEMPROOT=.local/tmp $(VENV)/python -m pytest tests/unit tests/statemachine tests/integration tests/e2e
+
+lint: venv      ## formatting, ruff and mypy
+	@$(MAKE) --no-print-directory check
+
+check:
+	@$(VENV)/ruff format --check --quiet .
+	@$(VENV)/ruff check --quiet .
+	@$(VENV)/mypy --no-error-summary .
+
+format: venv    ## let ruff format the code
+	@$(VENV)/ruff format .
+
+venv:           ## only the Python environment, for an editor
+	@$(SETUP) venv
+
+clean: down     ## stop everything and delete what was made, downloads included
+	rm -rf .local .venv

@@ -1,0 +1,44 @@
+"""``python -m local up | down | demo``: what the Makefile calls once the environments are there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from local.demo import run_demo
+from local.errors import exit_with_message
+from local.system import HOME, LocalSystem, down
+
+
+def say(line: str) -> None:
+    """Print a line of progress at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def up() -> LocalSystem:
+    """Bring the system up as the environment of this shell says."""
+    overrides = {"TableList": os.environ["TABLE_LIST"]} if os.environ.get("TABLE_LIST") else {}
+    return LocalSystem.up(HOME, os.environ.get("MYSQL_URL"), overrides, say)
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m local")
+    parser.add_argument("action", choices=["up", "down", "demo"])
+    action = parser.parse_args().action
+    began = time.monotonic()
+    if action == "down":
+        stopped = down()
+        say(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
+        return 0
+    system = up()
+    if action == "demo":
+        return run_demo(system, say)
+    say(f"up in {time.monotonic() - began:.1f} s. Now:  . .local/env && .venv/bin/rds-to-s3 run --watch")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_with_message(main))
