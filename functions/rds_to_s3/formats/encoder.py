@@ -1,0 +1,33 @@
+"""What the formats have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rds_to_s3.rows import Block, SpooledRow
+
+Rows = Block | SpooledRow
+Sink = Callable[[bytes | bytearray | memoryview], object]
+
+
+class RowEncoder(Protocol):
+    """One file being written."""
+
+    @property
+    def extension(self) -> str:
+        """The file's extension without a leading dot: ``csv``, ``csv.gz`` or ``parquet``."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the file does not hold as the table does, one sentence a column; complete after `close`."""
+        ...
+
+    def write(self, rows: Rows) -> None:
+        """Write rows."""
+        ...
+
+    def close(self) -> None:
+        """Write what ends the file. A file that is to be thrown away need not be closed."""
+        ...

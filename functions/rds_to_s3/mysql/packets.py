@@ -1,0 +1,214 @@
+"""Reads the row packets of a result set off the connection, a block at a time.
+
+https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import numpy as np
+
+from rds_to_s3.errors import ReadInterruptedError
+from rds_to_s3.rows.block import HEADER, Bytes, Offsets
+
+MAX_PACKET = 0xFFFFFF  # a packet of this length goes on in the next one
+_EOF, _ERROR = 0xFE, 0xFF
+_PIECE_BYTES = 256 * 1024
+# Less room than this is not worth another read.
+_SLACK = 16 * 1024
+_header = struct.Struct("<I").unpack_from
+
+
+class Stream(Protocol):
+    """The part of `io.BufferedReader` that is used: it also hands over what PyMySQL has read ahead."""
+
+    def readinto1(self, buffer: memoryview, /) -> int: ...
+
+
+@dataclass(frozen=True, eq=False)
+class RowPackets:
+    """Whole packets that follow each other in `data`, each a row."""
+
+    data: Bytes
+    packets: Offsets  # where each header stands
+    end: int
+
+
+@dataclass(frozen=True)
+class LargeRow:
+    """The payload of a row that no block holds, in an unlinked temporary file."""
+
+    file: IO[bytes]
+
+
+@dataclass(frozen=True)
+class LastPacket:
+    """The payload of the packet that ends a result set: EOF, or an error."""
+
+    payload: bytes
+
+    @property
+    def is_error(self) -> bool:
+        return self.payload[0] == _ERROR
+
+
+class PacketReader:
+    """Splits what follows the column definitions into blocks of row packets.
+
+    Parameters
+    ----------
+    stream : Stream
+    sequence : int
+        The sequence id that the next packet must carry.
+    block_bytes : int
+        How much is read before a block is handed out.
+    spool_bytes : int
+        A row of this size or more goes to a temporary file.
+    """
+
+    def __init__(self, stream: Stream, sequence: int, *, block_bytes: int, spool_bytes: int) -> None:
+        self._stream = stream
+        self._sequence = sequence
+        # A row that goes on in a second packet is always spooled, never found complete in a buffer.
+        self._block_bytes = min(block_bytes, MAX_PACKET - _SLACK)
+        self._spool_bytes = min(spool_bytes, MAX_PACKET)
+        self._allocate(self._block_bytes, b"")
+
+    def __iter__(self) -> Iterator[RowPackets | LargeRow | LastPacket]:
+        """Yield blocks and large rows in the order of the rows, and at last the packet that ends them.
+
+        Raises
+        ------
+        ReadInterruptedError
+            The connection ended, or a packet is missing or out of order.
+        """
+        while True:
+            self._walk()
+            last = self._take_last_packet()
+            large = self._next_size()
+            full = len(self._data) - self._filled < _SLACK or (large and self._walked + large > len(self._data))
+            spool = large >= self._spool_bytes
+            if self._packets and (last or full or spool):
+                yield self._take_rows()
+            if last:
+                yield last
+                return
+            if spool:
+                yield self._spool()
+            elif full:
+                self._allocate(max(self._block_bytes, large), self._rest())
+            else:
+                self._fill()
+
+    def _allocate(self, size: int, content: bytes | memoryview) -> None:
+        # A new buffer for each block: the one handed out belongs to its taker, who may be another thread.
+        self._data = np.empty(size + _SLACK, np.uint8)
+        self._view = self._data.data
+        self._view[: len(content)] = content
+        self._filled = len(content)
+        self._walked = 0
+        self._packets: list[int] = []
+
+    def _fill(self) -> None:
+        self._filled += self._read(self._view[self._filled :])
+
+    def _walk(self) -> None:
+        position, filled, view, append = self._walked, self._filled, self._view, self._packets.append
+        while position + HEADER <= filled:
+            following = position + HEADER + (_header(view, position)[0] & MAX_PACKET)
+            if following > filled:
+                break
+            append(position)
+            position = following
+        self._walked = position
+
+    def _next_size(self) -> int:
+        """Return the size of the packet that is not yet complete, header included, 0 where it is not known."""
+        if self._walked + HEADER > self._filled:
+            return 0
+        (header,) = _header(self._view, self._walked)
+        return HEADER + (int(header) & MAX_PACKET)
+
+    def _take_last_packet(self) -> LastPacket | None:
+        """Return the last packet read where it ends the result set: the server sends nothing after it."""
+        if not self._packets:
+            return None
+        start = self._packets[-1] + HEADER
+        length = self._walked - start
+        if not length:
+            raise ReadInterruptedError("the server sent an empty packet where a row should be")
+        first = self._data[start]
+        # A row may start with 0xFE, too, the prefix of a value of 16 MB and more; an EOF packet is shorter than that.
+        if self._walked == self._filled and (first == _ERROR or (first == _EOF and length < 9)):
+            last = LastPacket(self._data[start : self._walked].tobytes())
+            sequence = int(self._data[start - 1])
+            self._walked = self._packets.pop()
+            if not self._packets:
+                self._check_sequence(np.array([sequence], np.uint8))
+            return last
+        return None
+
+    def _take_rows(self) -> RowPackets:
+        packets = np.array(self._packets, np.int64)
+        self._check_sequence(self._data[packets + 3])
+        self._packets = []
+        return RowPackets(self._data, packets, self._walked)
+
+    def _check_sequence(self, found: Bytes) -> None:
+        expected = (self._sequence + np.arange(len(found))).astype(np.uint8)
+        if not np.array_equal(found, expected):
+            raise ReadInterruptedError("a packet of the result set is missing or out of order")
+        self._sequence = (self._sequence + len(found)) & 0xFF
+
+    def _rest(self) -> memoryview:
+        return self._view[self._walked : self._filled]
+
+    def _spool(self) -> LargeRow:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the row
+        try:
+            rest = self._rest()
+            while True:
+                rest = self._exactly(HEADER, rest)
+                (header,) = _header(rest, 0)
+                self._check_sequence(np.array([header >> 24], np.uint8))
+                rest = self._copy(header & MAX_PACKET, rest[HEADER:], file)
+                if header & MAX_PACKET < MAX_PACKET:
+                    break
+        except BaseException:
+            file.close()
+            raise
+        self._allocate(self._block_bytes, rest)
+        return LargeRow(file)
+
+    def _exactly(self, size: int, rest: memoryview) -> memoryview:
+        """Return `rest`, read on up to `size` bytes where it is shorter."""
+        if len(rest) >= size:
+            return rest
+        buffer = memoryview(bytearray(size))
+        buffer[: len(rest)] = rest
+        filled = len(rest)
+        while filled < size:
+            filled += self._read(buffer[filled:])
+        return buffer
+
+    def _copy(self, size: int, rest: memoryview, file: IO[bytes]) -> memoryview:
+        """Write the next `size` bytes to `file`; return what of `rest` is left."""
+        file.write(rest[:size])
+        missing = size - len(rest)
+        buffer = memoryview(bytearray(min(_PIECE_BYTES, max(missing, 0))))
+        while missing > 0:
+            count = self._read(buffer[:missing])
+            file.write(buffer[:count])
+            missing -= count
+        return rest[size:]
+
+    def _read(self, buffer: memoryview) -> int:
+        count = self._stream.readinto1(buffer)
+        if not count:
+            raise ReadInterruptedError("the server closed the connection before the result set's end")
+        return count
