@@ -88,6 +88,10 @@ class DatabaseUnreachableError(TransientError):
     """No connection within the bounded wait: network, security group, or a server that is down."""
 
 
+class ReplicaStoppedError(TransientError):
+    """The server is a replica that applies nothing and does not tell how far it got."""
+
+
 class ReadInterruptedError(TransientError):
     """The read ended before its result set did: killed, timed out, connection lost, or the table was altered."""
 

@@ -1,0 +1,45 @@
+"""ExtractTable: one table's window -> files in S3 -> watermark."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from extract_table.telemetry import emit_metrics
+from rds_to_s3.aws.database import open_connection
+from rds_to_s3.extraction_run import run_extraction
+from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.settings import DatabaseSettings
+
+
+@cache
+def _logger() -> Logger:
+    return Logger()
+
+
+@cache
+def _metrics() -> Metrics:
+    return Metrics()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Extract one table. `event` is ``{"run_id", "table", "execution_id"}``."""
+    logger = _logger()
+    logger.append_keys(run_id=event["run_id"], table=event["table"])
+    settings = DatabaseSettings.from_environment()
+    outcome = run_extraction(
+        event["run_id"],
+        event["table"],
+        ObjectStore(settings.data_bucket),
+        lambda seconds: open_connection(settings, seconds),
+        time_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        on_step=logger.debug,
+        on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),
+    )
+    emit_metrics(_metrics(), event["table"], outcome)
+    logger.info(
+        outcome.status, extra={"rows": outcome.rows, "files": outcome.files, "lag_seconds": outcome.lag_seconds}
+    )
+    return {"table": event["table"], "status": outcome.status, "rows": outcome.rows, "files": outcome.files}

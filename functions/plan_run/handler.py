@@ -1,0 +1,34 @@
+"""PlanRun: table list, input and the database's clock -> the run: which tables, up to when."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from rds_to_s3.aws.database import open_connection
+from rds_to_s3.planning import plan_run
+from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.settings import PlanSettings
+
+
+@cache
+def _logger() -> Logger:
+    return Logger()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Plan a run. `event` is ``{"execution": $$.Execution, "state": $}``."""
+    logger = _logger()
+    logger.append_keys(run_id=event["execution"]["Name"])
+    settings = PlanSettings.from_environment()
+    answer = plan_run(
+        event["execution"],
+        event["state"],
+        settings,
+        ObjectStore(settings.data_bucket),
+        lambda seconds: open_connection(settings, seconds),
+    )
+    logger.info("planned", extra={"until": answer["until"], "tables": [item["table"] for item in answer["tables"]]})
+    return answer

@@ -1,0 +1,116 @@
+"""Fetches the database's credentials from Secrets Manager, Parameter Store, or as an RDS IAM token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_to_s3.credentials import Credentials, CredentialsReference
+from rds_to_s3.errors import CredentialsNotFoundError, StorageUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FINAL = {
+    "ResourceNotFoundException",
+    "ParameterNotFound",
+    "AccessDeniedException",
+    "AccessDenied",
+    "DecryptionFailure",
+    "InvalidRequestException",
+    "ValidationException",
+    "InvalidKeyId",
+}
+
+
+class CredentialsSource:
+    """One reference's credentials, kept between invocations of a warm function.
+
+    Parameters
+    ----------
+    reference : CredentialsReference
+    client : callable
+        Makes a boto3 client by service name; for tests.
+    """
+
+    def __init__(self, reference: CredentialsReference, client: Callable[[str], Any] | None = None) -> None:
+        self.reference = reference
+        self._client = client or boto3.client
+        self._cached: Credentials | None = None
+
+    def get(self, *, refresh: bool = False) -> Credentials:
+        """Return the credentials, from memory unless `refresh` (after a refused login: they may have been rotated).
+
+        Raises
+        ------
+        CredentialsNotFoundError
+            Missing, unreadable or incomplete.
+        StorageUnavailableError
+            The service did not answer; worth another try.
+        """
+        if self._cached is None or refresh:
+            self._cached = self._fetch()
+        if self.reference.store == "iam":
+            # A token lives 15 minutes and is computed locally: a new one for each connection costs nothing.
+            return self._with_token(self._cached)
+        return self._cached
+
+    def _fetch(self) -> Credentials:
+        try:
+            if self.reference.store == "secretsmanager":
+                return self._from_secret()
+            return self._from_parameters()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "Unknown")
+            if code in _FINAL:
+                raise CredentialsNotFoundError(
+                    f"cannot read the database credentials at {self.reference}: {code}. "
+                    "Check the name, and that the function's role may read and decrypt it."
+                ) from error
+            raise StorageUnavailableError(f"{self.reference.store} answered {code}") from error
+        except BotoCoreError as error:
+            raise StorageUnavailableError(
+                f"{self.reference.store} cannot be reached ({type(error).__name__}). In a VPC without a NAT gateway "
+                "the function needs an interface endpoint for it."
+            ) from error
+
+    def _from_secret(self) -> Credentials:
+        response = self._client("secretsmanager").get_secret_value(SecretId=self.reference.name)
+        try:
+            fields = json.loads(response.get("SecretString", ""))
+        except ValueError:
+            fields = None
+        if not isinstance(fields, dict):
+            # `from None`: the decoding error quotes the secret.
+            raise CredentialsNotFoundError(
+                f"{self.reference} is not a JSON object with host, port, username, password and dbname"
+            ) from None
+        return Credentials.from_fields(fields, self.reference)
+
+    def _from_parameters(self) -> Credentials:
+        path = self.reference.name
+        leaves = {"host": "host", "port": "port", "username": "username", "database": "dbname"}
+        if self.reference.store == "ssm":
+            leaves["password"] = "password"  # noqa: S105 - a parameter's name
+        response = self._client("ssm").get_parameters(Names=[f"{path}/{leaf}" for leaf in leaves], WithDecryption=True)
+        fields: dict[str, object] = {
+            leaves[parameter["Name"].rpartition("/")[2]]: parameter["Value"] for parameter in response["Parameters"]
+        }
+        if self.reference.store == "iam":
+            fields["password"] = "-"  # noqa: S105 - a token takes its place
+        return Credentials.from_fields(fields, self.reference)
+
+    def _with_token(self, credentials: Credentials) -> Credentials:
+        try:
+            token = self._client("rds").generate_db_auth_token(
+                DBHostname=credentials.host, Port=credentials.port, DBUsername=credentials.username
+            )
+        except BotoCoreError as error:
+            raise CredentialsNotFoundError(
+                f"no RDS IAM token could be signed ({type(error).__name__}): does the function have a role?"
+            ) from error
+        return replace(credentials, password=token, is_token=True)

@@ -1,0 +1,55 @@
+"""Connections to the database by a function's settings; credentials are kept while the function is warm."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_to_s3.aws.credentials import CredentialsSource
+from rds_to_s3.credentials import CredentialsReference
+from rds_to_s3.errors import CredentialsNotFoundError
+from rds_to_s3.mysql.connection import Connection, Tls, connect
+
+if TYPE_CHECKING:
+    from rds_to_s3.settings import DatabaseSettings
+
+
+def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection:
+    """Open a connection.
+
+    Parameters
+    ----------
+    settings : DatabaseSettings
+    read_seconds : int
+        The longest silence of the server that is waited for.
+
+    Raises
+    ------
+    RdsToS3Error
+        See `rds_to_s3.mysql.connection.connect` and `rds_to_s3.aws.credentials.CredentialsSource.get`.
+    """
+    source = _source(settings.database_credentials)
+    tls = Tls(settings.database_tls, _ca_bundle(settings.database_ca_parameter))
+    return connect(lambda refresh: source.get(refresh=refresh), tls, read_seconds=read_seconds)
+
+
+@cache
+def _source(reference: str) -> CredentialsSource:
+    return CredentialsSource(CredentialsReference.parse(reference))
+
+
+@cache
+def _ca_bundle(parameter: str) -> str | None:
+    if not parameter:
+        return None
+    try:
+        response = boto3.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
+        return str(response["Parameter"]["Value"])
+    except (ClientError, BotoCoreError) as error:
+        raise CredentialsNotFoundError(
+            f"cannot read the CA certificates at ssm:{parameter} ({type(error).__name__}): check DatabaseCaParameter, "
+            "and that the function's role may read it"
+        ) from error

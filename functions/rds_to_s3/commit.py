@@ -1,0 +1,288 @@
+"""Lease, recovery, decision and its application: the order of effects that makes a table's commit atomic.
+
+`docs/exactly-once.md` has the argument, and the table of what happens when the process dies between any two steps.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from rds_to_s3.errors import LeaseLostError, StorageUnavailableError, WatermarkMalformedError
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, Part, UploadGoneError
+from rds_to_s3.s3.staged_upload import TOKEN
+from rds_to_s3.s3.state_store import StateStore
+from rds_to_s3.table_state import Commit, Lease, StagedFile, TableState, data_prefix, watermark_key
+from rds_to_s3.watermark import Watermark
+
+Step = Callable[[str], None]
+ACQUIRE_TRIES = 5
+_PART = re.compile(r"_part(\d{4,})\.")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why this run has nothing to do with the table."""
+
+    reason: str
+
+
+class TableCommit:
+    """One invocation's dealings with a table's state.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    table, file_format : str
+    run_id : str
+    planned_at : float
+        Of the run, seconds since 1970.
+    clock : callable
+        Seconds since 1970, by this machine.
+    on_step : callable
+        Told the name of each effect before and after it; tests kill the process there.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        table: str,
+        file_format: str,
+        *,
+        run_id: str,
+        planned_at: float,
+        clock: Callable[[], float] = time.time,
+        on_step: Step = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._states = StateStore(store, table, file_format)
+        self._clock = clock
+        self._step = on_step
+        self._prefix = data_prefix(table, file_format)
+        self._watermark_key = watermark_key(table, file_format)
+        self.run_id = run_id
+        self.planned_at = planned_at
+        self.token = uuid4().hex
+
+    @property
+    def state(self) -> TableState:
+        """The state as this invocation last read or wrote it."""
+        return self._states.state
+
+    @property
+    def attempts(self) -> int:
+        """How often this run has tried this table, this time included."""
+        return max(self.state.attempts.get(self.run_id, 0), 1)
+
+    # --- lease ---
+
+    def acquire(self, lasts_seconds: float, *, continues: bool = False) -> Refused | None:
+        """Take the lease, or say why not.
+
+        Parameters
+        ----------
+        lasts_seconds : float
+            Until this invocation is certainly over.
+        continues : bool
+            Whether this invocation goes on where the last one handed back, which is no new attempt.
+        """
+        for _ in range(ACQUIRE_TRIES):
+            state = self._states.load()
+            now = self._clock()
+            if (lease := state.held_by_another(self.run_id, now)) is not None:
+                return Refused(
+                    f"run {lease.run_id} is extracting this table (its lease ends in {lease.expires_at - now:.0f} s)"
+                )
+            if (newer := state.covered_by_newer(self.run_id, self.planned_at)) is not None and newer.applied:
+                return Refused(f"run {newer.run_id}, planned later, has already covered this window")
+            attempts = state.attempts.get(self.run_id, 0)
+            wanted = state.model_copy(
+                update={
+                    "lease": Lease(run_id=self.run_id, token=self.token, expires_at=now + lasts_seconds),
+                    "attempts": {self.run_id: attempts + (0 if continues and attempts else 1)},
+                }
+            )
+            self._step("before lease")
+            try:
+                self._states.save(wanted)
+            except LeaseLostError:
+                continue
+            self._step("after lease")
+            return None
+        return Refused("other runs kept changing this table's state")
+
+    def guard(self) -> None:
+        """Make sure the lease has not expired: a process that was frozen must not act on what it knew.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+        lease = self.state.lease
+        if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
+            raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
+
+    def release(self) -> None:
+        """Give the lease back, keeping staged progress. Losing it meanwhile is no matter."""
+        lease = self.state.lease
+        if lease is None or lease.token != self.token:
+            return
+        try:
+            self._states.save(self.state.model_copy(update={"lease": None}))
+        except (LeaseLostError, StorageUnavailableError):
+            return
+
+    def save_staged(self, staged: Any, *, lasts_seconds: float | None = None) -> None:
+        """Record progress; with `lasts_seconds`, keep the table for the run's next invocation."""
+        lease = self.state.lease
+        if lease and lasts_seconds is not None:
+            lease = lease.model_copy(update={"expires_at": self._clock() + lasts_seconds})
+        self._step("before checkpoint")
+        self._states.save(self.state.model_copy(update={"staged": staged, "lease": lease}))
+        self._step("after checkpoint")
+
+    # --- recovery ---
+
+    def recover(self) -> Commit | None:
+        """Finish a commit that was decided and not applied; return it if that happened just now."""
+        commit = self.state.commit
+        if commit is None or commit.applied:
+            return None
+        return self.apply(commit, release=False)
+
+    def abort_strays(self, keep: Iterable[StagedFile]) -> None:
+        """Abort uploads of this table that no progress record names: their invocation is dead."""
+        kept = {file.upload_id for file in keep}
+        for key, upload_id in self._store.uploads(self._prefix):
+            if upload_id not in kept:
+                self._step("before abort stray")
+                self._store.abort_upload(key, upload_id)
+
+    def next_part(self, stamp: str, name: str) -> int:
+        """Return the first part number that no file of this stamp has.
+
+        Windows that end at the same second (a transaction that stays open holds the end back) share a stamp, and a
+        rewound table may meet its own old stamp again.
+        """
+        taken = self._store.keys(f"{self._prefix}{name}_data_{stamp}")
+        numbers = [int(match[1]) if (match := _PART.search(key)) else 1 for key in taken]
+        return max(numbers, default=0) + 1
+
+    # --- the watermark ---
+
+    def read_watermark(self) -> tuple[Watermark | None, str | None]:
+        """Return the watermark and the ETag of the object that holds it.
+
+        Raises
+        ------
+        WatermarkMalformedError
+        """
+        stored = self._store.get(self._watermark_key)
+        if stored is None:
+            return None, None
+        try:
+            return Watermark.parse(stored.body), stored.etag
+        except ValueError as error:
+            raise WatermarkMalformedError(
+                f"s3://{self._store.bucket}/{self._watermark_key} {error}. Write a timestamp such as "
+                "2025-04-02 12:00:00 into it, or delete it to extract everything."
+            ) from None
+
+    # --- decide and apply ---
+
+    def decide(self, commit: Commit) -> None:
+        """Write the decision: the commit point.
+
+        Raises
+        ------
+        LeaseLostError
+            The lease expired or was taken over.
+        """
+        self.guard()
+        self._step("before decision")
+        self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
+        self._step("after decision")
+
+    def apply(self, commit: Commit, *, release: bool) -> Commit | None:
+        """Carry a decision out: make its files visible, move the watermark. May be repeated at any point.
+
+        Parameters
+        ----------
+        commit : Commit
+        release : bool
+            Whether to give the lease back in the same write.
+
+        Returns
+        -------
+        Commit or None
+            None if its uploads were lost before they were completed (a lifecycle rule aborts abandoned ones): the
+            decision is undone, and its rows are extracted again.
+        """
+        for number, file in enumerate(commit.files, 1):
+            self._step(f"before complete {number}")
+            if not self._complete(file):
+                self._undo(commit)
+                return None
+            self._step(f"after complete {number}")
+        self._step("before watermark")
+        edited = self._move_watermark(commit)
+        self._step("after watermark")
+        applied = commit.model_copy(update={"applied": True, "previous": None, "record": dict(commit.record)})
+        if edited:
+            applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
+        self._save_applied(applied, release)
+        self._step("after applied")
+        old = (commit.previous or {}).get("tail") or {}
+        kept = set(commit.tail.keys) if commit.tail else set()
+        for key in set(old.get("keys", [])) - kept:
+            self._store.delete(key)
+        return applied
+
+    def _save_applied(self, applied: Commit, release: bool) -> None:
+        update: dict[str, Any] = {"commit": applied}
+        if release:
+            update["lease"] = None
+        try:
+            self._states.save(self.state.model_copy(update=update))
+        except LeaseLostError:
+            # Whoever took over has carried the same decision out.
+            current = self._states.load().commit
+            if current is None or (current.token == applied.token and not current.applied):
+                raise
+
+    def _complete(self, file: StagedFile) -> bool:
+        parts = [Part(**part) for part in file.parts]
+        try:
+            self._store.complete_upload(file.key, file.upload_id, parts, file.bytes)
+        except UploadGoneError:
+            return (self._store.metadata(file.key) or {}).get(TOKEN) == file.token
+        return True
+
+    def _move_watermark(self, commit: Commit) -> str | None:
+        """Write the watermark if it is what the read began with; a person's edit meanwhile wins."""
+        body = commit.watermark.encode()
+        before = commit.watermark_before
+        try:
+            self._store.put(
+                self._watermark_key, body, if_match=before, if_absent=before is None, content_type="text/plain"
+            )
+        except ConditionFailedError:
+            current = self._store.get(self._watermark_key)
+            if current is None or current.body != body:
+                return (
+                    f"{self._watermark_key} was edited while this window was extracted; it stays as edited, and the "
+                    "next run begins there"
+                )
+        return None
+
+    def _undo(self, commit: Commit) -> None:
+        for file in commit.files:
+            if (self._store.metadata(file.key) or {}).get(TOKEN) == file.token:
+                self._store.delete(file.key)
+            self._store.abort_upload(file.key, file.upload_id)
+        previous = Commit.model_validate(commit.previous) if commit.previous else None
+        self._states.save(self.state.model_copy(update={"commit": previous}))

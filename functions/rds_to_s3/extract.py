@@ -1,0 +1,521 @@
+"""One table's window -> files in S3 -> watermark. The only place where MySQL, S3 and the formats meet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from rds_to_s3.commit import Refused, Step, TableCommit
+from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, quoted, window_segments
+from rds_to_s3.mysql.snapshot import open_snapshot
+from rds_to_s3.plan import PlannedRun
+from rds_to_s3.reading import FileSeries, Pace, WindowRead
+from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.s3.staged_upload import Uploader
+from rds_to_s3.schema import Table
+from rds_to_s3.selection import Selection, select_columns
+from rds_to_s3.table_list import TableSpec
+from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, data_key, segment, tail_key
+from rds_to_s3.tail import TailFilter, pack, unpack
+from rds_to_s3.watermark import Watermark
+from rds_to_s3.window import format_timestamp
+
+Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
+LEASE_GRACE_SECONDS = 30.0
+HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
+CLOCK_TOLERANCE_SECONDS = 1.0
+MOST_STALLED = 6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an invocation came to.
+
+    Attributes
+    ----------
+    record : dict
+        The table's entry in the manifest; empty on ``CONTINUE``.
+    lag_seconds : float
+        How far the committed data are behind the server's clock.
+    """
+
+    status: Status
+    record: dict[str, Any] = field(default_factory=dict)
+    rows: int = 0
+    files: int = 0
+    lag_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One table's share of the run's window.
+
+    Attributes
+    ----------
+    read_from : datetime or None
+        Rows stamped later are read; None reads everything.
+    remember_from : datetime
+        Rows stamped later are remembered by digest; also where the next run reads from.
+    until : Watermark
+        The watermark after the commit.
+    uses_tail : bool
+        Whether the last commit's digests belong to the watermark that was found.
+    """
+
+    watermark: Watermark | None
+    read_from: datetime | None
+    remember_from: datetime
+    until: Watermark
+    uses_tail: bool
+    warnings: list[str]
+
+    @property
+    def stamp(self) -> str:
+        """The window's end as keys carry it: whole seconds."""
+        return self.until.moment.strftime("%Y%m%d_%H%M%S")
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return what the manifest's ``window`` shows."""
+        after = None if self.watermark is None else format_timestamp(self.watermark.moment)
+        return {"after": after, "until": format_timestamp(self.until.moment)}
+
+
+def derive_window(
+    spec: TableSpec, run: PlannedRun, watermark: Watermark | None, last: Commit | None, *, whole_days: bool
+) -> Window:
+    """Derive a table's window from the run's bound, its watermark and its last commit.
+
+    Parameters
+    ----------
+    whole_days : bool
+        Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
+    """
+
+    def lowered(moment: datetime, seconds: int = 0) -> datetime:
+        moment -= timedelta(seconds=seconds)
+        return moment.replace(hour=0, minute=0, second=0) - timedelta(microseconds=1) if whole_days else moment
+
+    bound = run.until
+    warnings: list[str] = []
+    ours = last is not None and watermark is not None and watermark.text == last.watermark
+    if spec.mode == "full":
+        end = bound
+        if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
+            end = before.replace(microsecond=0) + timedelta(seconds=1)
+        return Window(watermark, None, end, Watermark.at(end), False, warnings)
+    remember_from = lowered(bound, spec.lookback_seconds)
+    if watermark is None:
+        return Window(None, None, remember_from, Watermark.at(bound), False, warnings)
+
+    until = Watermark.at(bound) if bound >= watermark.moment else watermark
+    read_from = lowered(watermark.moment, spec.lookback_seconds)
+    if ours and last is not None and last.read_from is not None:
+        read_from = datetime.fromisoformat(last.read_from)
+        remember_from = max(remember_from, read_from)
+        if run.server_utc < last.server_utc - CLOCK_TOLERANCE_SECONDS:
+            warnings.append(
+                f"the server's clock is {last.server_utc - run.server_utc:.0f} s behind where it was at the last run: "
+                f"the window begins at {format_timestamp(min(read_from, lowered(bound)))}, so rows stamped "
+                "since then may be delivered again"
+            )
+            remember_from = read_from = min(read_from, lowered(bound, spec.lookback_seconds))
+            until = Watermark.at(bound)
+    elif watermark.moment > run.server_now:
+        warnings.append(
+            f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): rows "
+            "stamped before it are not extracted"
+        )
+    else:
+        remember_from = max(remember_from, read_from)
+    return Window(watermark, read_from, remember_from, until, ours, warnings)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one invocation reads."""
+
+    table: Table
+    selection: Selection
+    window: Window
+    segments: list[Segment]
+
+
+class TableExtraction:
+    """One invocation's work on one table.
+
+    Parameters
+    ----------
+    run : PlannedRun
+    spec : TableSpec
+    store : ObjectStore
+    connect : callable
+        Opens a connection whose silence is bounded by the seconds it is given.
+    time_left : callable
+        Seconds until the invocation is killed.
+    on_step : callable
+        See `rds_to_s3.commit.TableCommit`.
+    """
+
+    def __init__(
+        self,
+        run: PlannedRun,
+        spec: TableSpec,
+        store: ObjectStore,
+        connect: Callable[[int], Connection],
+        *,
+        time_left: Callable[[], float],
+        on_step: Step = lambda _: None,
+    ) -> None:
+        self.run = run
+        self.spec = spec
+        self._store = store
+        self._connect = connect
+        self._time_left = time_left
+        self._step = on_step
+        self.commit = TableCommit(
+            store, spec.name, spec.format, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step
+        )
+        self._began = time.monotonic()
+
+    def extract(self) -> Outcome:
+        """Do the work, or the part of it that fits into this invocation.
+
+        Raises
+        ------
+        RdsToS3Error
+            The table failed; nothing of this window is visible, or all of it will be once the next attempt has finished
+            what this one decided.
+        """
+        staged = self.commit.state.staged
+        refused = self.commit.acquire(
+            self._time_left() + LEASE_GRACE_SECONDS, continues=staged is not None and staged.run_id == self.run.run_id
+        )
+        if refused:
+            return self._skipped(refused)
+        try:
+            return self._extract_holding_lease()
+        except BaseException:
+            self.commit.release()
+            raise
+
+    # --- steps ---
+
+    def _extract_holding_lease(self) -> Outcome:
+        recovered = self.commit.recover()
+        last = self.commit.state.commit
+        if last is not None and (last.run_id == self.run.run_id or last.planned_at > self.run.planned_at):
+            # Decided by an earlier attempt of this run; or by a later run that died before it could say so.
+            self.commit.release()
+            return self._done(last.record | {"attempts": self.commit.attempts})
+        watermark, etag = self.commit.read_watermark()
+        staged = self._staged(watermark)
+        self.commit.abort_strays(staged.files if staged else [])
+        connection = self._connect(max(int(self._time_left()), 1))
+        try:
+            return self._read_and_commit(connection, watermark, etag, staged, recovered)
+        finally:
+            connection.close()
+
+    def _read_and_commit(
+        self,
+        connection: Connection,
+        watermark: Watermark | None,
+        etag: str | None,
+        staged: Staged | None,
+        recovered: Commit | None,
+    ) -> Outcome:
+        last = self.commit.state.commit
+        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._time_left())
+        selection = select_columns(table, self.spec)
+        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
+        segments = self._segments(table, selection, window)
+        fingerprint = _fingerprint(selection, segments)
+        warnings = [*window.warnings, *selection.warnings, *_unstamped(connection, table, selection, window)]
+        if staged is not None and staged.fingerprint != fingerprint:
+            self.commit.abort_strays([])
+            staged = None
+        if staged is None:
+            staged = Staged(
+                run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
+            )
+        staged.invocations += 1
+        tail = self._tail_filter(selection, window, last)
+        reading = _Reading(table, selection, window, segments)
+        finished = self._read(connection, reading, tail, staged)
+        if not finished:
+            return self._hand_back(staged)
+        self._save_tail(tail, staged)
+        commit = self._decision(reading, staged, etag, warnings, recovered)
+        self.commit.decide(commit)
+        applied = self.commit.apply(commit, release=True)
+        if applied is None:
+            raise StorageUnavailableError(
+                f"uploads of table {self.spec.name!r} were aborted before they could be completed; nothing is visible"
+            )
+        return self._done(applied.record)
+
+    def _read(
+        self,
+        connection: Connection,
+        reading: _Reading,
+        tail: TailFilter,
+        staged: Staged,
+    ) -> bool:
+        budget = self._time_left()
+        page_seconds = min(15.0, budget / 10)
+        with Uploader(self._store) as uploader:
+            files = self._file_series(uploader, reading, staged)
+            read = WindowRead(
+                connection=connection,
+                table=self.spec.name,
+                columns=reading.selection.select,
+                segments=reading.segments,
+                tail=tail,
+                files=files,
+                pace=Pace.start(reading.table.average_row_bytes, page_seconds, staged.page_rows),
+                position=staged.position,
+                stop_at=time.monotonic() + budget - min(30.0, budget / 5) - page_seconds,
+                on_page=lambda: self._checkpoint(files, read, tail, staged),
+            )
+            try:
+                finished = read.run()
+            except BaseException:
+                files.abort()
+                raise
+            confirmed = finished or read.confirmed
+            if confirmed:
+                self._take_over_finished(files, tail, staged)
+            staged.page_rows = read.pace.rows
+            return finished
+
+    def _file_series(self, uploader: Uploader, reading: _Reading, staged: Staged) -> FileSeries:
+        spec, window = self.spec, reading.window
+        name = segment(spec.name)
+        part = len(staged.files) + self.commit.next_part(window.stamp, name)
+        return FileSeries(
+            uploader=uploader,
+            key=lambda number, extension: data_key(spec.name, spec.format, window.stamp, number, extension),
+            columns=reading.selection.output,
+            file_format=spec.format,
+            compression=spec.compression or "none",
+            target_bytes=spec.target_file_bytes,
+            next_part=part,
+            on_step=self._step,
+        )
+
+    def _checkpoint(self, files: FileSeries, read: WindowRead, tail: TailFilter, staged: Staged) -> None:
+        """After a page: make the files that it finished survive this invocation."""
+        if len(files.finished) == files.taken_over or not read.resumable:
+            return
+        self._take_over_finished(files, tail, staged)
+        self._save_tail(tail, staged)
+        self.commit.save_staged(staged)
+
+    def _take_over_finished(self, files: FileSeries, tail: TailFilter, staged: Staged) -> None:
+        new = files.finished[files.taken_over :]
+        staged.files = [*staged.files, *new]
+        staged.rows = sum(file.rows for file in staged.files)
+        files.taken_over = len(files.finished)
+        if files.finished_at is not None:
+            staged.position = files.finished_at
+        staged.left_out += tail.left_out
+        tail.left_out = 0
+        staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
+
+    def _hand_back(self, staged: Staged) -> Outcome:
+        before = self.commit.state.staged
+        stands = before is not None and before.position == staged.position
+        staged.stalled = staged.stalled + 1 if stands and before is not None else 0
+        if staged.stalled > MOST_STALLED:
+            raise CannotResumeError(
+                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row did not finish a page. Raise "
+                "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
+            )
+        staged.seconds += time.monotonic() - self._began
+        self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
+        return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
+
+    def _segments(self, table: Table, selection: Selection, window: Window) -> list[Segment]:
+        key = [selection.column(name) for name in table.ordered_key]
+        if window.read_from is None:
+            return window_segments(
+                created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
+            )
+        return window_segments(
+            created=selection.created,
+            modified=selection.modified,
+            after=format_timestamp(window.read_from),
+            key=key,
+            created_index=selection.index_name(table, selection.created),
+            modified_index=selection.index_name(table, selection.modified),
+        )
+
+    def _tail_filter(self, selection: Selection, window: Window, last: Commit | None) -> TailFilter:
+        if self.spec.mode == "full":
+            return TailFilter((), "")
+        delivered: Counter[bytes] = Counter()
+        latest = None
+        if window.uses_tail and last is not None and last.tail is not None:
+            latest = last.tail.latest
+            for key in last.tail.keys:
+                stored = self._store.get(key)
+                delivered += unpack(stored.body) if stored else Counter()
+        return TailFilter(selection.cursor_positions, format_timestamp(window.remember_from), delivered, latest)
+
+    def _save_tail(self, tail: TailFilter, staged: Staged) -> None:
+        if not tail.digests:
+            return
+        key = tail_key(self.spec.name, self.spec.format, self.commit.token)
+        self._step("before tail")
+        self._store.put(key, pack(tail.digests))
+        self._step("after tail")
+        if key not in staged.tail_keys:
+            staged.tail_keys = [*staged.tail_keys, key]
+        staged.tail_count = max(staged.tail_count, 0) + len(tail.digests) - tail.saved
+        tail.saved = len(tail.digests)
+        latest = tail.latest.decode("ascii")
+        staged.tail_latest = max(staged.tail_latest or "", latest)
+
+    def _decision(
+        self,
+        reading: _Reading,
+        staged: Staged,
+        etag: str | None,
+        warnings: list[str],
+        recovered: Commit | None,
+    ) -> Commit:
+        window = reading.window
+        last = self.commit.state.commit
+        columns = [column.as_dict() for column in reading.selection.columns]
+        staged.seconds += time.monotonic() - self._began
+        record = self._record(window, staged.files, columns, [*warnings, *staged.warnings], staged)
+        if recovered is not None:
+            record = _with_recovered(record, recovered)
+        tail = None
+        if staged.tail_keys:
+            tail = Tail(keys=staged.tail_keys, count=staged.tail_count, latest=staged.tail_latest or "")
+        return Commit(
+            run_id=self.run.run_id,
+            token=self.commit.token,
+            planned_at=self.run.planned_at,
+            server_utc=self.run.server_utc,
+            watermark=window.until.text,
+            watermark_before=etag,
+            read_from=None if self.spec.mode == "full" else format_timestamp(window.remember_from),
+            files=staged.files,
+            tail=tail,
+            columns=columns,
+            record=record,
+            previous=last.model_copy(update={"files": [], "previous": None}).model_dump() if last else None,
+        )
+
+    def _staged(self, watermark: Watermark | None) -> Staged | None:
+        """Return this run's progress, if it still holds."""
+        staged = self.commit.state.staged
+        text = watermark.text if watermark else None
+        if staged is None or staged.run_id != self.run.run_id or staged.watermark != text:
+            return None
+        return staged.model_copy(deep=True)
+
+    # --- what is told ---
+
+    def _record(
+        self,
+        window: Window,
+        files: list[StagedFile],
+        columns: list[dict[str, Any]],
+        warnings: list[str],
+        staged: Staged,
+    ) -> dict[str, Any]:
+        rows = sum(file.rows for file in files)
+        record = self._blank_record("SUCCEEDED" if files else "UNCHANGED")
+        record |= {
+            "rows": rows,
+            "source_rows": rows,
+            "window": window.as_dict(),
+            "seconds": round(staged.seconds, 3),
+            "files": [file.as_manifest() for file in files],
+            "columns": columns,
+            "warnings": list(dict.fromkeys(warnings)),
+        }
+        if staged.invocations > 1:
+            record["invocations"] = staged.invocations
+        return record
+
+    def _blank_record(self, status: str) -> dict[str, Any]:
+        return {
+            "table": self.spec.name,
+            "status": status,
+            "rows": 0,
+            "source_rows": 0,
+            "window": {"after": None, "until": format_timestamp(self.run.until)},
+            "format": self.spec.format,
+            "attempts": self.commit.attempts,
+            "seconds": round(time.monotonic() - self._began, 3),
+            "files": [],
+            "columns": [],
+            "warnings": [],
+            "error": None,
+        }
+
+    def failed_record(self, error: BaseException) -> dict[str, Any]:
+        """Return the manifest's entry for a table that failed with `error`."""
+        return self._blank_record("FAILED") | {"error": {"type": type(error).__name__, "message": str(error)}}
+
+    def _skipped(self, refused: Refused) -> Outcome:
+        record = self._blank_record("SKIPPED") | {"warnings": [refused.reason]}
+        return Outcome("SKIPPED", record)
+
+    def _done(self, record: dict[str, Any]) -> Outcome:
+        lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
+        status: Status = "SUCCEEDED" if record["files"] else "UNCHANGED"
+        return Outcome(status, record, record["rows"], len(record["files"]), lag)
+
+
+def _fingerprint(selection: Selection, segments: list[Segment]) -> str:
+    """Stand for what the progress of a read depends on."""
+    parts = [
+        [[column.name, column.column_type] for column in selection.columns],
+        [column.name for column in selection.select],
+        [[part.condition, [column.name for column in part.order], part.index] for part in segments],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _unstamped(connection: Connection, table: Table, selection: Selection, window: Window) -> list[str]:
+    """Count the rows that no timestamp can bring into a window."""
+    if window.read_from is None or any(not column.nullable for column in selection.cursor_columns):
+        return []
+    condition = " AND ".join(f"{quoted(column.name)} IS NULL" for column in selection.cursor_columns)
+    count = int(connection.row(f"SELECT COUNT(*) AS n FROM {quoted(table.name)} WHERE {condition}")["n"])  # noqa: S608
+    if not count:
+        return []
+    names = " and ".join(column.name for column in selection.cursor_columns)
+    return [f"{count} rows have no timestamp ({names} NULL): an incremental run cannot see them after the first"]
+
+
+def _with_recovered(record: dict[str, Any], recovered: Commit) -> dict[str, Any]:
+    """Add the files of a commit that an earlier run had decided and this one carried out."""
+    theirs = recovered.record
+    files = [*theirs.get("files", []), *record["files"]]
+    if not theirs.get("files"):
+        return record
+    return record | {
+        "status": "SUCCEEDED",
+        "rows": theirs["rows"] + record["rows"],
+        "source_rows": theirs["source_rows"] + record["source_rows"],
+        "window": {"after": theirs["window"]["after"], "until": record["window"]["until"]},
+        "files": files,
+        "warnings": [
+            *record["warnings"],
+            f"run {recovered.run_id} ended between deciding and finishing its commit: its files are counted here",
+        ],
+    }

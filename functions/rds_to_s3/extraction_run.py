@@ -1,0 +1,58 @@
+"""ExtractTable's work: run one table's extraction, and leave word of it in S3 whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from rds_to_s3.commit import Step
+from rds_to_s3.errors import InputError, RdsToS3Error
+from rds_to_s3.extract import Outcome, TableExtraction
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan import PlannedRun
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.table_state import plan_key, record_key
+
+
+def run_extraction(
+    run_id: str,
+    table: str,
+    store: ObjectStore,
+    connect: Callable[[int], Connection],
+    *,
+    time_left: Callable[[], float],
+    on_step: Step = lambda _: None,
+    on_failure: Callable[[BaseException], None] = lambda _: None,
+) -> Outcome:
+    """Extract one table of a planned run, and write its record: the manifest's entry.
+
+    Raises
+    ------
+    RdsToS3Error
+        What made the table fail; the record says the same.
+    """
+    stored = store.get(plan_key(run_id))
+    if stored is None:
+        raise InputError(f"run {run_id} has no plan in s3://{store.bucket}/{plan_key(run_id)}")
+    plan = PlannedRun.from_json(stored.body)
+    extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, on_step=on_step)
+    try:
+        outcome = extraction.extract()
+    except BaseException as error:
+        on_failure(error)
+        with contextlib.suppress(RdsToS3Error, ConditionFailedError):
+            _write_record(store, run_id, table, extraction.failed_record(error))
+        raise
+    if outcome.status != "CONTINUE":
+        on_step("before record")
+        _write_record(store, run_id, table, outcome.record)
+        on_step("after record")
+    return outcome
+
+
+def _write_record(store: ObjectStore, run_id: str, table: str, record: dict[str, Any]) -> None:
+    store.put(
+        record_key(run_id, table), json.dumps(record, ensure_ascii=False).encode(), content_type="application/json"
+    )

@@ -1,0 +1,172 @@
+"""What happened in a run, as `runs/{run_id}/manifest.json` tells it. The schema stands in ``schemas/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rds_to_s3.plan import PlannedRun
+from rds_to_s3.table_list import TableSpec
+from rds_to_s3.window import format_timestamp
+
+Json = dict[str, Any]
+LONGEST_MESSAGE = 2_000
+
+
+def build_manifest(
+    execution: Mapping[str, Any],
+    plan: PlannedRun | None,
+    records: Mapping[str, Json],
+    results: Sequence[Mapping[str, Any]],
+    *,
+    attempts_of: Callable[[str], int],
+    plan_error: Mapping[str, Any] | None,
+    finished_at: datetime,
+) -> Json:
+    """Put a run's manifest together.
+
+    Parameters
+    ----------
+    execution : mapping
+        Step Functions' ``$$.Execution``.
+    plan : PlannedRun or None
+        None where the run could not be planned.
+    records : mapping
+        What each table's extractor left in S3, by table.
+    results : sequence of mapping
+        What the Map's iterations ended with; after a redrive, those of the tables that ran again.
+    attempts_of : callable
+        Asks for the number of attempts of a table that left no record.
+    plan_error : mapping or None
+        The state machine's ``{"Error", "Cause"}``.
+    finished_at : datetime
+    """
+    ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
+    tables = []
+    for spec in plan.tables if plan else []:
+        record = records.get(spec.name)
+        result = ended.get(spec.name)
+        tables.append(
+            record
+            if record is not None and _agrees(record, result)
+            else _without_answer(spec, plan, record, result, attempts_of(spec.name))
+        )
+    failed = [table for table in tables if table["status"] == "FAILED"]
+    error = _plan_error(plan_error) if plan_error or plan is None else None
+    return {
+        "version": 1,
+        "run_id": execution["Name"],
+        "execution_arn": execution["Id"],
+        "status": "FAILED" if failed or error else "SUCCEEDED",
+        "started_at": utc_text(parse_utc(execution["StartTime"])),
+        "finished_at": utc_text(finished_at),
+        "redrives": redrives_of(execution),
+        "window_end": format_timestamp(plan.until) if plan else None,
+        "totals": {
+            "tables": len(tables),
+            "succeeded": len(tables) - len(failed),
+            "failed": len(failed),
+            "rows": sum(table["rows"] for table in tables),
+            "files": sum(len(table["files"]) for table in tables),
+            "bytes": sum(file["bytes"] for table in tables for file in table["files"]),
+        },
+        "warnings": plan.warnings if plan else [],
+        "bound": plan.bound if plan else None,
+        "error": error,
+        "tables": tables,
+    }
+
+
+def outcome_of(manifest: Json, key: str) -> Json:
+    """Return what the state machine carries on to the gate."""
+    return {
+        "status": manifest["status"],
+        "failed": [table["table"] for table in manifest["tables"] if table["status"] == "FAILED"],
+        "redrives": manifest["redrives"],
+        "manifest": key,
+    }
+
+
+def redrives_of(execution: Mapping[str, Any]) -> int:
+    """How often the execution was redriven; some engines leave the field out."""
+    return int(execution.get("RedriveCount") or 0)
+
+
+def is_newer(manifest: Json, latest: Json | None) -> bool:
+    """Whether `manifest` is of a run that started no earlier than that of `latest`."""
+    return latest is None or parse_utc(manifest["started_at"]) >= parse_utc(latest["started_at"])
+
+
+def parse_utc(text: str) -> datetime:
+    """Read a time as Step Functions writes it.
+
+    Examples
+    --------
+    >>> parse_utc("2025-04-02T12:00:00.123Z").minute
+    0
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a time as the manifest does."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _agrees(record: Json, result: Mapping[str, Any] | None) -> bool:
+    """Whether a record is this pass's last word on its table.
+
+    A commit is the truth, whatever became of the function afterwards. A failure is, unless a later attempt died.
+    """
+    if record["status"] != "FAILED" or result is None or result.get("status") != "FAILED":
+        return record["status"] != "FAILED" or result is None or result.get("status") == "FAILED"
+    return result.get("error") in {record["error"]["type"], "Runtime.HandlerError"}
+
+
+def _without_answer(
+    spec: TableSpec,
+    plan: PlannedRun | None,
+    record: Json | None,
+    result: Mapping[str, Any] | None,
+    attempts: int,
+) -> Json:
+    name = str((result or {}).get("error") or "NoAnswer")
+    message = (
+        f"the function ended without an answer ({name}); nothing of this window is visible unless a later run says so, "
+        "and the next run covers its rows too. Look at the function's log; for a time-out raise ExtractTimeout, for an "
+        "out-of-memory ExtractMemorySize."
+    )
+    if record is not None and record.get("error"):
+        message += f" An earlier attempt said: {record['error']['type']}: {record['error']['message']}"
+    return {
+        "table": spec.name,
+        "status": "FAILED",
+        "rows": 0,
+        "source_rows": 0,
+        "window": {"after": None, "until": format_timestamp(plan.until) if plan else None},
+        "format": spec.format,
+        "attempts": attempts,
+        "seconds": 0.0,
+        "files": [],
+        "columns": [],
+        "warnings": [],
+        "error": {"type": name, "message": message[:LONGEST_MESSAGE]},
+    }
+
+
+def _plan_error(error: Mapping[str, Any] | None) -> Json:
+    """Read the error out of the ``Cause``, which is a JSON text when a Lambda raised it."""
+    if error is None:
+        return {"type": "PlanFailed", "message": "the run left no plan"}
+    kind, cause = str(error.get("Error", "Unknown")), str(error.get("Cause", ""))
+    try:
+        detail = json.loads(cause)
+    except ValueError:
+        detail = None
+    if isinstance(detail, dict) and "errorMessage" in detail:
+        kind = str(detail.get("errorType") or kind)
+        cause = str(detail["errorMessage"])
+    return {"type": kind, "message": cause[:LONGEST_MESSAGE]}

@@ -1,0 +1,231 @@
+"""The plan of a run: which tables, with which settings, up to when. Made once, and read by every extractor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from rds_to_s3.errors import InputError, UnknownRunError
+from rds_to_s3.table_list import TableList, TableSpec, select_tables
+from rds_to_s3.window import Bound, format_timestamp
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """An execution's input, checked.
+
+    Attributes
+    ----------
+    tables : list of str or None
+        The only tables to extract; None for every listed one.
+    rerun_failed_of : str or None
+        Another run's id, whose failed tables are to be extracted.
+    """
+
+    tables: list[str] | None = None
+    rerun_failed_of: str | None = None
+
+    @classmethod
+    def parse(cls, data: Any) -> RunInput:
+        """Check an execution's input.
+
+        Raises
+        ------
+        InputError
+        """
+        if not isinstance(data, dict):
+            raise InputError('the execution\'s input must be a JSON object such as {} or {"tables": ["orders"]}')
+        unknown = sorted(set(data) - {"tables", "rerun_failed_of"})
+        if unknown:
+            raise InputError(
+                f"the execution's input has an unknown key {json.dumps(unknown[0])}; known are tables and "
+                "rerun_failed_of"
+            )
+        tables, rerun = data.get("tables"), data.get("rerun_failed_of")
+        if "tables" in data and "rerun_failed_of" in data:
+            raise InputError("tables and rerun_failed_of exclude each other: give one of them")
+        if "tables" in data:
+            if not isinstance(tables, list) or not all(isinstance(name, str) for name in tables):
+                raise InputError('tables must be an array of table names, such as ["orders", "menu"]')
+            if not tables:
+                raise InputError("tables is empty: leave it out to extract every listed table")
+        if "rerun_failed_of" in data and (not isinstance(rerun, str) or not rerun):
+            raise InputError("rerun_failed_of must be the id of a run: its execution's name")
+        return cls(tables, rerun)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What `_state/runs/{run_id}/plan.json` holds.
+
+    Attributes
+    ----------
+    planned_at : float
+        Seconds since 1970, by the planner's clock; orders runs.
+    until, server_now : datetime
+        In the server's zone.
+    bound : dict
+        How `until` came about, for the manifest.
+    """
+
+    run_id: str
+    planned_at: float
+    database: str
+    until: datetime
+    server_now: datetime
+    server_utc: float
+    bound: dict[str, Any]
+    tables: list[TableSpec]
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        run_id: str,
+        planned_at: float,
+        database: str,
+        bound: Bound,
+        *,
+        tables: list[TableSpec],
+        warnings: Sequence[str] = (),
+    ) -> PlannedRun:
+        """Plan `tables` up to `bound`."""
+        return cls(
+            run_id=run_id,
+            planned_at=planned_at,
+            database=database,
+            until=bound.until,
+            server_now=bound.server_now,
+            server_utc=bound.server_utc,
+            bound=bound.as_dict(),
+            tables=tables,
+            warnings=[*bound.warnings, *warnings],
+        )
+
+    def table(self, name: str) -> TableSpec:
+        """Return one table's settings.
+
+        Raises
+        ------
+        InputError
+            The run does not have it.
+        """
+        for spec in self.tables:
+            if spec.name == name:
+                return spec
+        raise InputError(f"run {self.run_id} has no table {name!r} in its plan")
+
+    def with_settings(self, fresh: Sequence[TableSpec]) -> PlannedRun:
+        """Return the plan with some tables' settings as the list has them now."""
+        by_name = {spec.name: spec for spec in fresh}
+        return replace(self, tables=[by_name.get(spec.name, spec) for spec in self.tables])
+
+    def to_json(self) -> bytes:
+        """Write the plan."""
+        data = {
+            "version": 1,
+            "run_id": self.run_id,
+            "planned_at": self.planned_at,
+            "database": self.database,
+            "until": format_timestamp(self.until),
+            "server_now": format_timestamp(self.server_now),
+            "server_utc": self.server_utc,
+            "bound": self.bound,
+            "warnings": self.warnings,
+            "tables": [
+                {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
+            ],
+        }
+        return json.dumps(data, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> PlannedRun:
+        """Read a plan."""
+        data = json.loads(body)
+        tables = []
+        for entry in data["tables"]:
+            name = entry.pop("table")
+            tables.append(TableSpec.model_validate({"name": name} | entry))
+        return cls(
+            run_id=data["run_id"],
+            planned_at=data["planned_at"],
+            database=data["database"],
+            until=datetime.fromisoformat(data["until"]),
+            server_now=datetime.fromisoformat(data["server_now"]),
+            server_utc=data["server_utc"],
+            bound=data["bound"],
+            tables=tables,
+            warnings=data["warnings"],
+        )
+
+    def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return what the state machine carries: little, since every byte of it is in the history."""
+        names = [spec.name for spec in self.tables]
+        if only is not None:
+            names = [name for name in names if name in set(only)]
+        return {
+            "run_id": self.run_id,
+            "until": format_timestamp(self.until),
+            "max_concurrency": max_concurrency,
+            "redrives": redrives,
+            "tables": [{"table": name} for name in names],
+        }
+
+
+def choose_tables(
+    listed: TableList,
+    wanted: RunInput,
+    existing: Callable[[], Sequence[str]],
+    manifest_of: Callable[[str], Mapping[str, Any] | None],
+) -> tuple[list[TableSpec], list[str]]:
+    """Apply an execution's input to the table list.
+
+    Parameters
+    ----------
+    listed : TableList
+    wanted : RunInput
+    existing : callable
+        Asks the database for its tables; called only if the list has patterns.
+    manifest_of : callable
+        Returns another run's manifest, None where there is none.
+
+    Returns
+    -------
+    tables : list of TableSpec
+    warnings : list of str
+
+    Raises
+    ------
+    InputError
+        A name that is not listed.
+    UnknownRunError
+        ``rerun_failed_of`` names no run, or one that was never planned.
+    """
+    names = _failed_tables(wanted.rerun_failed_of, manifest_of) if wanted.rerun_failed_of else wanted.tables
+    every = listed.resolve(existing() if listed.needs_catalogue() else [])
+    if names is None:
+        return every, []
+    if wanted.rerun_failed_of is None:
+        return select_tables(every, names), []
+    still_listed = {spec.name for spec in every}
+    gone = [name for name in names if name not in still_listed]
+    warnings = [f"table {name!r} failed in run {wanted.rerun_failed_of} and is no longer listed" for name in gone]
+    return select_tables(every, [name for name in names if name in still_listed]), warnings
+
+
+def _failed_tables(run_id: str, manifest_of: Callable[[str], Mapping[str, Any] | None]) -> list[str]:
+    manifest = manifest_of(run_id)
+    if manifest is None:
+        raise UnknownRunError(
+            f"rerun_failed_of: there is no manifest of a run {run_id!r}. The id is the execution's name; "
+            "`rds-to-s3 history` lists them."
+        )
+    if manifest.get("error"):
+        raise UnknownRunError(
+            f"rerun_failed_of: run {run_id!r} failed before it had tables ({manifest['error'].get('message', '')}); "
+            "start a new run instead"
+        )
+    return [table["table"] for table in manifest["tables"] if table["status"] == "FAILED"]

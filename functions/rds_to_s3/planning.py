@@ -1,0 +1,102 @@
+"""PlanRun's work: the table list, the execution's input and the database's clock become a plan in S3."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from rds_to_s3.manifest import redrives_of
+from rds_to_s3.mysql.catalogue import table_names
+from rds_to_s3.mysql.clock import read_bound
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.settings import PlanSettings
+from rds_to_s3.table_list import TableList, TableSpec, parse_table_list
+from rds_to_s3.table_state import manifest_key, plan_key
+
+CONNECT_READ_SECONDS = 60
+
+
+def plan_run(
+    execution: Mapping[str, Any],
+    state: Mapping[str, Any],
+    settings: PlanSettings,
+    store: ObjectStore,
+    connect: Callable[[int], Connection],
+) -> dict[str, Any]:
+    """Plan a run, or plan its failed tables again after a redrive.
+
+    Parameters
+    ----------
+    execution : mapping
+        ``$$.Execution``; its name is the run's id.
+    state : mapping
+        The state machine's data: ``table_list.document``, and after a redrive the gate's ``decision`` and ``tables``.
+
+    Returns
+    -------
+    dict
+        `PlannedRun.answer`.
+
+    Raises
+    ------
+    TableListError, InputError, UnknownRunError
+        Before anything is read from the database's tables.
+    """
+    run_id = str(execution["Name"])
+    listed = parse_table_list(str(state["table_list"]["document"]))
+    stored = store.get(plan_key(run_id))
+    answer = partial(PlannedRun.answer, max_concurrency=settings.max_concurrency, redrives=redrives_of(execution))
+    if stored is not None:
+        plan = PlannedRun.from_json(stored.body)
+        if state.get("decision") != "RETRY_FAILED":
+            # This function was retried after it had planned: there is one window a run.
+            return answer(plan)
+        plan = plan.with_settings(_fresh(listed, plan, connect))
+        store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
+        return answer(plan, only=state["tables"])
+
+    wanted = RunInput.parse(execution.get("Input"))
+    if wanted.tables is not None and not listed.needs_catalogue():
+        choose_tables(listed, wanted, list, lambda _: None)  # a name that is not listed needs no database to be refused
+    connection = connect(CONNECT_READ_SECONDS)
+    try:
+        database = str(connection.row("SELECT DATABASE() AS name")["name"])
+        tables, warnings = choose_tables(
+            listed, wanted, lambda: table_names(connection, database), lambda other: read_manifest(store, other)
+        )
+        bound = read_bound(
+            connection,
+            settle_seconds=settings.settle_seconds,
+            unobserved_settle_seconds=settings.unobserved_settle_seconds,
+        )
+    finally:
+        connection.close()
+    plan = PlannedRun.make(run_id, time.time(), database, bound, tables=tables, warnings=warnings)
+    try:
+        store.put(plan_key(run_id), plan.to_json(), if_absent=True, content_type="application/json")
+    except ConditionFailedError:
+        stored = store.get(plan_key(run_id))
+        plan = PlannedRun.from_json(stored.body) if stored else plan
+    return answer(plan)
+
+
+def read_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
+    """Return a run's manifest, None where it has none."""
+    stored = store.get(manifest_key(run_id))
+    return json.loads(stored.body) if stored else None
+
+
+def _fresh(listed: TableList, plan: PlannedRun, connect: Callable[[int], Connection]) -> list[TableSpec]:
+    """Resolve the list as it is now, for a table whose settings were mended before the redrive."""
+    if not listed.needs_catalogue():
+        return listed.resolve([])
+    connection = connect(CONNECT_READ_SECONDS)
+    try:
+        return listed.resolve(table_names(connection, plan.database))
+    finally:
+        connection.close()

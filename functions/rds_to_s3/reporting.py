@@ -1,0 +1,87 @@
+"""WriteManifest's work: collect what the extractors left, and write the run's manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from rds_to_s3.manifest import build_manifest, is_newer, outcome_of, redrives_of
+from rds_to_s3.plan import PlannedRun
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.table_state import LATEST_MANIFEST_KEY, manifest_key, plan_key, record_key, state_key
+
+READERS = 16
+LATEST_TRIES = 10
+
+
+def write_manifest(execution: Mapping[str, Any], state: Mapping[str, Any], store: ObjectStore) -> dict[str, Any]:
+    """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
+
+    Parameters
+    ----------
+    execution : mapping
+        ``$$.Execution``.
+    state : mapping
+        The state machine's data: ``results`` of the Map, ``plan_error`` where the run could not be planned.
+
+    Returns
+    -------
+    dict
+        `rds_to_s3.manifest.outcome_of`.
+    """
+    run_id = str(execution["Name"])
+    stored = store.get(plan_key(run_id))
+    plan = PlannedRun.from_json(stored.body) if stored else None
+    records = _records(store, run_id, plan)
+    formats = {spec.name: spec.format for spec in plan.tables} if plan else {}
+    manifest = build_manifest(
+        execution,
+        plan,
+        records,
+        state.get("results") or [],
+        attempts_of=lambda table: _attempts(store, run_id, table, formats[table]),
+        plan_error=state.get("plan_error"),
+        finished_at=datetime.now(UTC),
+    )
+    body = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
+    key = manifest_key(run_id)
+    store.put(key, body, content_type="application/json")
+    _write_latest(store, manifest, body)
+    # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
+    # again in the redrive that took the Map up.
+    planned = (state.get("plan") or {}).get("redrives")
+    return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
+
+
+def _records(store: ObjectStore, run_id: str, plan: PlannedRun | None) -> dict[str, dict[str, Any]]:
+    names = [spec.name for spec in plan.tables] if plan else []
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(lambda name: store.get(record_key(run_id, name)), names)
+        return {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
+
+
+def _attempts(store: ObjectStore, run_id: str, table: str, file_format: str) -> int:
+    stored = store.get(state_key(table, file_format))
+    attempts = json.loads(stored.body).get("attempts", {}) if stored else {}
+    return int(attempts.get(run_id, 0))
+
+
+def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:
+    for _ in range(LATEST_TRIES):
+        latest = store.get(LATEST_MANIFEST_KEY)
+        if not is_newer(manifest, json.loads(latest.body) if latest else None):
+            return
+        try:
+            store.put(
+                LATEST_MANIFEST_KEY,
+                body,
+                if_match=latest.etag if latest else None,
+                if_absent=latest is None,
+                content_type="application/json",
+            )
+        except ConditionFailedError:
+            continue
+        return

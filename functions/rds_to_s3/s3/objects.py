@@ -1,0 +1,241 @@
+"""The bucket: conditional reads and writes, and multipart uploads. Turns S3's errors into ours."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rds_to_s3.errors import StorageRefusedError, StorageUnavailableError, StoredBytesError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_REFUSED = {"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "InvalidBucketName", "AccountProblem", "403"}
+_REFUSED |= {"KMS.DisabledException", "KMS.NotFoundException", "KMS.AccessDeniedException", "PermanentRedirect"}
+_DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "InvalidPart", "InvalidPartOrder"}
+
+
+class ConditionFailedError(Exception):
+    """A conditional write found the object other than expected. The caller knows what that means."""
+
+
+class UploadGoneError(Exception):
+    """A multipart upload does not exist: completed before, or aborted."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's content and the ETag that names exactly this content."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """An uploaded part. `crc32` is what S3 verified the part against, base64 as S3 writes it."""
+
+    number: int
+    etag: str
+    crc32: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return asdict(self)
+
+
+class ObjectStore:
+    """One bucket.
+
+    Parameters
+    ----------
+    bucket : str
+    client : boto3 S3 client, optional
+    kms_key : str, optional
+        For uploads; without it the bucket's default encryption applies.
+    """
+
+    def __init__(self, bucket: str, client: S3Client | None = None) -> None:
+        self.bucket = bucket
+        self._client = client or s3_client()
+
+    def get(self, key: str) -> StoredObject | None:
+        """Return an object, None where there is none."""
+        with _translated("read", key):
+            try:
+                response = self._client.get_object(Bucket=self.bucket, Key=key)
+                return StoredObject(response["Body"].read(), response["ETag"])
+            except ClientError as error:
+                if _code(error) in {"NoSuchKey", "404"}:
+                    return None
+                raise
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        content_type: str = "application/octet-stream",
+    ) -> str:
+        """Write an object, and return its ETag.
+
+        Parameters
+        ----------
+        if_match : str, optional
+            Only if the object still has this ETag.
+        if_absent : bool
+            Only if there is none.
+
+        Raises
+        ------
+        ConditionFailedError
+            Nothing was written. https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        condition: dict[str, Any] = {}
+        if if_match is not None:
+            condition["IfMatch"] = if_match
+        elif if_absent:
+            condition["IfNoneMatch"] = "*"
+        with _translated("write", key):
+            response = self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition
+            )
+        return response["ETag"]
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is fine."""
+        with _translated("delete", key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that start with `prefix`, in order."""
+        with _translated("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def metadata(self, key: str) -> dict[str, str] | None:
+        """Return an object's user metadata, None where there is no object."""
+        with _translated("read", key):
+            try:
+                return dict(self._client.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+            except ClientError as error:
+                if _code(error) in {"NoSuchKey", "404", "NotFound"}:
+                    return None
+                raise
+
+    def start_upload(self, key: str, *, content_type: str, metadata: dict[str, str]) -> str:
+        """Start a multipart upload, whose parts nobody sees until it is completed; return its id."""
+        with _translated("write", key):
+            response = self._client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata, ChecksumAlgorithm="CRC32"
+            )
+        return response["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | memoryview, crc32: int) -> Part:
+        """Upload one part. S3 compares it with `crc32` before it stores it.
+
+        Raises
+        ------
+        UploadGoneError
+            Somebody aborted the upload: the table was taken over.
+        """
+        checksum = base64.b64encode(crc32.to_bytes(4, "big")).decode("ascii")
+        with _translated("write", key):
+            response = self._client.upload_part(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=bytes(body) if isinstance(body, memoryview) else body,
+                ChecksumCRC32=checksum,
+            )
+        return Part(number, response["ETag"], checksum)
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
+        """Make an upload visible: all of it, or nothing.
+
+        Parameters
+        ----------
+        size : int
+            Bytes; S3 refuses to assemble any other number.
+
+        Raises
+        ------
+        UploadGoneError
+        """
+        with _translated("write", key):
+            self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MpuObjectSize=size,
+                MultipartUpload={
+                    "Parts": [
+                        {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in parts
+                    ]
+                },
+            )
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Throw an upload's parts away; one that is gone is fine."""
+        with contextlib.suppress(UploadGoneError), _translated("delete", key):
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    def uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Return (key, upload id) of the uploads under `prefix` that are neither completed nor aborted."""
+        with _translated("list", prefix):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [
+                (upload["Key"], upload["UploadId"])
+                for page in pages
+                for upload in page.get("Uploads", [])
+                # Some stores ignore the prefix; another table's uploads must never be touched.
+                if upload["Key"].startswith(prefix)
+            ]
+
+
+def s3_client() -> S3Client:
+    """Make a client that tries patiently and gives up in time."""
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=16
+    )
+    return boto3.client("s3", config=config)
+
+
+@contextlib.contextmanager
+def _translated(verb: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = _code(error)
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
+            raise ConditionFailedError(key) from error
+        if code == "NoSuchUpload":
+            raise UploadGoneError(key) from error
+        if code == "NoSuchKey" and verb == "write":
+            # If-Match on an object that was deleted meanwhile.
+            raise ConditionFailedError(key) from error
+        if code in _DAMAGED:
+            raise StoredBytesError(f"S3 refused {key}: what arrived is not what was sent ({code})") from error
+        if code in _REFUSED or status == 403:
+            raise StorageRefusedError(
+                f"S3 refused to {verb} {key}: {code}. Check the bucket's name and policy, its KMS key, and the "
+                "function's role."
+            ) from error
+        raise StorageUnavailableError(f"S3 could not {verb} {key}: {code}") from error
+    except (BotoCoreError, OSError) as error:
+        raise StorageUnavailableError(f"S3 could not be reached to {verb} {key}: {type(error).__name__}") from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))

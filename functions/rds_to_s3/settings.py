@@ -1,0 +1,63 @@
+"""The environment of each function, validated. Read when a handler is called, never at import time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rds_to_s3.errors import SettingsError
+
+
+class BucketSettings(BaseModel):
+    """What every function needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data_bucket: Annotated[str, Field(min_length=3)]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from the environment.
+
+        Raises
+        ------
+        SettingsError
+            A variable is missing or malformed; the message names each.
+        """
+        values = {name.lower(): value for name, value in (os.environ if environment is None else environment).items()}
+        try:
+            return cls.model_validate({name: values[name] for name in cls.model_fields if name in values})
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()
+            )
+            raise SettingsError(
+                f"the function's environment is not usable: {wrong}. Check the stack's parameters."
+            ) from None
+
+
+class DatabaseSettings(BucketSettings):
+    """What a function that connects to MySQL needs.
+
+    Attributes
+    ----------
+    database_credentials : str
+        ``secretsmanager:…``, ``ssm:…`` or ``iam:…``.
+    database_ca_parameter : str
+        Name of an SSM parameter with further trust anchors in PEM; empty for none.
+    """
+
+    database_credentials: str
+    database_tls: Literal["verify", "unverified", "off"] = "verify"
+    database_ca_parameter: str = ""
+
+
+class PlanSettings(DatabaseSettings):
+    """What PlanRun needs."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=40)] = 5
+    settle_seconds: Annotated[float, Field(ge=2)] = 2.0
+    unobserved_settle_seconds: Annotated[float, Field(ge=2)] = 900.0

@@ -1,0 +1,246 @@
+"""What the system knows of one table between invocations: lease, staged progress, last commit.
+
+All of it is one JSON object, so that one conditional write changes it as a whole. Whoever writes it makes every ETag
+that others hold stale: that is the fence. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StagedFile(_Part):
+    """A file whose parts are all uploaded, and that nobody sees yet.
+
+    Attributes
+    ----------
+    token : str
+        Also in the object's metadata: tells this file from any other that ever had its key.
+    parts : list of dict
+        ``number``, ``etag`` and ``crc32`` of each.
+    sha256 : str
+        Of the bytes a reader will get.
+    """
+
+    key: str
+    upload_id: str
+    token: str
+    parts: list[dict[str, Any]]
+    rows: int
+    bytes: int
+    sha256: str
+
+    def as_manifest(self) -> dict[str, Any]:
+        """Return what the manifest shows of it."""
+        return {"key": self.key, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
+
+
+class Lease(_Part):
+    """The right to extract a table.
+
+    Attributes
+    ----------
+    run_id : str
+        The run may take its own lease over at any time (a retry); another run only once it has expired.
+    token : str
+        Of one invocation.
+    expires_at : float
+        Seconds since 1970: when the function that holds it is certainly dead.
+    """
+
+    run_id: str
+    token: str
+    expires_at: float
+
+
+class Position(_Part):
+    """The last row read: which segment, and the values of its order, hexadecimal."""
+
+    segment: int = 0
+    values: list[str | None] | None = None
+
+
+class Staged(_Part):
+    """What a run has read of a table so far, to be continued by its next invocation.
+
+    Attributes
+    ----------
+    watermark : str or None
+        Text the watermark had when the read began; edited meanwhile, the progress is void.
+    fingerprint : str
+        Of the columns and the segments; changed meanwhile, the progress is void.
+    tail_keys : list of str
+        Objects with the digests of the rows beyond the bound.
+    left_out : int
+        Rows that an earlier run had delivered.
+    """
+
+    run_id: str
+    watermark: str | None
+    fingerprint: str
+    files: list[StagedFile] = Field(default_factory=list)
+    position: Position = Field(default_factory=Position)
+    rows: int = 0
+    left_out: int = 0
+    seconds: float = 0.0
+    invocations: int = 0
+    tail_keys: list[str] = Field(default_factory=list)
+    tail_latest: str | None = None
+    tail_count: int = 0
+    stalled: int = 0
+    page_rows: int | None = None
+    warnings: list[str] = Field(default_factory=list)
+
+
+class Tail(_Part):
+    """The row versions that were delivered although their stamps lie beyond the bound.
+
+    Attributes
+    ----------
+    keys : list of str
+        Objects holding 16-byte digests.
+    latest : str
+        The greatest stamp among them: a later one cannot be in here.
+    """
+
+    keys: list[str]
+    count: int
+    latest: str
+
+
+class Commit(_Part):
+    """A decision: these files, this watermark. Once written it is carried out, by whoever comes next if need be.
+
+    Attributes
+    ----------
+    planned_at : float
+        When the run was planned, seconds since 1970; an older plan has nothing to add to a newer commit.
+    server_utc : float
+        The server's clock then: one that reads less later was turned back.
+    watermark : str
+        The text of ``last_extract.txt`` after it.
+    watermark_before : str or None
+        The ETag of ``last_extract.txt`` that it replaces; None where there was none.
+    read_from : str or None
+        Where the next read begins: no unseen row version has an earlier stamp, and every delivered one with a later
+        stamp is in `tail`.
+    applied : bool
+        Whether the files are visible and the watermark is moved.
+    record : dict
+        The table's entry in the manifest.
+    previous : dict or None
+        The commit before, should the uploads of this one be lost before they are completed.
+    """
+
+    run_id: str
+    token: str
+    planned_at: float
+    server_utc: float
+    watermark: str
+    watermark_before: str | None
+    read_from: str | None
+    files: list[StagedFile]
+    applied: bool = False
+    tail: Tail | None = None
+    columns: list[dict[str, Any]] = Field(default_factory=list)
+    record: dict[str, Any] = Field(default_factory=dict)
+    previous: dict[str, Any] | None = None
+
+
+class TableState(_Part):
+    """The whole object.
+
+    Attributes
+    ----------
+    attempts : dict
+        Attempts of the run that came last, ``{run_id: count}``.
+    """
+
+    version: int = 1
+    table: str
+    format: str
+    attempts: dict[str, int] = Field(default_factory=dict)
+    lease: Lease | None = None
+    staged: Staged | None = None
+    commit: Commit | None = None
+
+    def held_by_another(self, run_id: str, now: float) -> Lease | None:
+        """Return the lease that keeps `run_id` out, if one does."""
+        lease = self.lease
+        return lease if lease and lease.run_id != run_id and lease.expires_at > now else None
+
+    def covered_by_newer(self, run_id: str, planned_at: float) -> Commit | None:
+        """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
+        commit = self.commit
+        return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None
+
+
+def segment(name: str) -> str:
+    """Turn a table's name into one segment of a key: as it is, but for what would read as more than a name."""
+    if name in {".", ".."}:
+        return name.replace(".", "%2E")
+    return "".join(quote(c, safe="") if c in "/\\%?#" or ord(c) < 32 or ord(c) == 127 else c for c in name)
+
+
+def data_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of a table's files, and of its watermark, begin with."""
+    return f"{segment(table)}/{file_format}/"
+
+
+def data_key(table: str, file_format: str, stamp: str, part: int, extension: str) -> str:
+    """Return the key of a window's file.
+
+    Parameters
+    ----------
+    stamp : str
+        The window's end, ``YYYYMMDD_HHMMSS``.
+    part : int
+        From 1; the first has no suffix.
+
+    Examples
+    --------
+    >>> data_key("orders", "csv", "20250402_120000", 2, "csv")
+    'orders/csv/orders_data_20250402_120000_part0002.csv'
+    """
+    suffix = "" if part == 1 else f"_part{part:04d}"
+    return f"{data_prefix(table, file_format)}{segment(table)}_data_{stamp}{suffix}.{extension}"
+
+
+def watermark_key(table: str, file_format: str) -> str:
+    """Return the key of ``last_extract.txt``."""
+    return f"{data_prefix(table, file_format)}last_extract.txt"
+
+
+def state_key(table: str, file_format: str) -> str:
+    """Return the key of a table's state."""
+    return f"_state/tables/{segment(table)}/{file_format}.json"
+
+
+def tail_key(table: str, file_format: str, token: str) -> str:
+    """Return the key of a list of digests."""
+    return f"_state/tails/{segment(table)}/{file_format}/{token}.bin"
+
+
+def plan_key(run_id: str) -> str:
+    """Return the key of a run's plan."""
+    return f"_state/runs/{run_id}/plan.json"
+
+
+def record_key(run_id: str, table: str) -> str:
+    """Return the key of what a run left to say about a table."""
+    return f"_state/runs/{run_id}/tables/{segment(table)}.json"
+
+
+def manifest_key(run_id: str) -> str:
+    """Return the key of a run's manifest."""
+    return f"runs/{run_id}/manifest.json"
+
+
+LATEST_MANIFEST_KEY = "runs/latest.json"

@@ -1,0 +1,176 @@
+"""Up to when a run may move its watermarks: the window's end, on the database's own clock.
+
+The argument (``docs/exactly-once.md``): a row version that a snapshot taken now does not show was or will be stamped by
+a statement that is still running or by a transaction that is still open, or by one that starts later. So nothing unseen
+carries a stamp below the start of the oldest of those, less the moment between ``NOW()`` being fixed and the
+transaction being listed, and less the fraction that a DATETIME without fractions drops. `settle` covers both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+QUARTER = 900
+HORIZON = 16  # quarters of an hour looked at on both sides; no zone has ever turned its clock back by more
+DecidedBy = Literal["clock", "transaction", "statement", "replica", "clock change"]
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """What the server says about time, all of it read on one connection.
+
+    Attributes
+    ----------
+    utc_now : float
+        The server's clock, seconds since 1970 in UTC.
+    transaction_age, statement_age : float or None
+        Seconds since the oldest open read-write transaction, or running statement, began; None where there is none.
+    observed : bool
+        Whether other users' transactions and statements can be seen (the PROCESS privilege).
+    is_replica : bool
+    replica_age : float or None
+        Seconds by which what the replica has applied is behind; None where that cannot be read.
+    zone : str
+        The server's time zone, as it names it.
+    """
+
+    utc_now: float
+    transaction_age: float | None = None
+    statement_age: float | None = None
+    observed: bool = True
+    is_replica: bool = False
+    replica_age: float | None = None
+    zone: str = "SYSTEM"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The window's end and how it came about; the manifest shows it.
+
+    Attributes
+    ----------
+    until : datetime
+        Whole second, in the server's zone, without tzinfo.
+    server_now : datetime
+        The server's clock in the same zone, microseconds.
+    server_utc : float
+        The same instant, seconds since 1970.
+    """
+
+    until: datetime
+    server_now: datetime
+    server_utc: float
+    decided_by: DecidedBy
+    settle_seconds: float
+    zone: str
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the manifest's ``bound`` shows."""
+        return {
+            "decided_by": self.decided_by,
+            "server_now": format_timestamp(self.server_now),
+            "server_utc": self.server_utc,
+            "settle_seconds": self.settle_seconds,
+            "zone": self.zone,
+        }
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Write a timestamp as the manifest does: always with six digits of fraction."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def decide_bound(
+    reading: ClockReading,
+    to_local: Callable[[Sequence[float]], list[datetime]],
+    *,
+    settle_seconds: float,
+    unobserved_settle_seconds: float,
+) -> Bound:
+    """Derive the window's end from a reading of the server's clock.
+
+    Parameters
+    ----------
+    reading : ClockReading
+    to_local : callable
+        Turns UTC instants into the server's local time, by the server's own rules (``FROM_UNIXTIME``).
+    settle_seconds : float
+        Margin where open transactions can be seen.
+    unobserved_settle_seconds : float
+        Margin where they cannot: then it stands for the longest transaction.
+
+    Returns
+    -------
+    Bound
+    """
+    warnings = []
+    settle = settle_seconds
+    ages: dict[DecidedBy, float] = {"clock": 0.0}
+    if reading.observed:
+        if reading.transaction_age is not None:
+            ages["transaction"] = reading.transaction_age
+        if reading.statement_age is not None:
+            ages["statement"] = reading.statement_age
+    else:
+        settle = max(settle, unobserved_settle_seconds)
+        warnings.append(
+            "the database user lacks the PROCESS privilege, so open transactions cannot be seen: the window ends "
+            f"{settle:g} s before now, and a transaction that stays open longer may lose rows. GRANT PROCESS ON *.* "
+            "to the user, or raise UnobservedSettleSeconds above the longest transaction."
+        )
+    if reading.is_replica:
+        settle = max(settle, unobserved_settle_seconds)
+        if reading.replica_age is None:
+            warnings.append(
+                "this server looks like a replica, and how far it has applied its source cannot be read: the window "
+                f"ends {settle:g} s before now, which must exceed the replica's lag and the source's longest "
+                "transaction together. GRANT REPLICATION CLIENT ON *.* to the user."
+            )
+        else:
+            ages["replica"] = reading.replica_age
+            warnings.append(
+                "this server is a replica: transactions open on its source cannot be seen here, so the window ends "
+                f"{settle:g} s before what it has applied. A transaction that stays open longer on the source may "
+                "lose rows: raise UnobservedSettleSeconds above the longest."
+            )
+
+    decided_by = max(ages, key=lambda name: ages[name])
+    until_utc = float(int(reading.utc_now - ages[decided_by] - settle))
+    unambiguous = _unambiguous(until_utc, to_local)
+    if unambiguous != until_utc:
+        decided_by = "clock change"
+        warnings.append(
+            f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that stands "
+            "twice, and rows stamped in it are delivered by their digests until it has passed"
+        )
+    server_now, until = to_local([reading.utc_now, unambiguous])
+    return Bound(
+        until=until.replace(microsecond=0),
+        server_now=server_now,
+        server_utc=reading.utc_now,
+        decided_by=decided_by,
+        settle_seconds=settle,
+        zone=reading.zone,
+        warnings=warnings,
+    )
+
+
+def _unambiguous(instant: float, to_local: Callable[[Sequence[float]], list[datetime]]) -> float:
+    """Return the latest instant up to `instant` whose local time no other instant shares or undercuts.
+
+    Where a zone falls back, a later row can carry an earlier stamp. A watermark must stay below the hour that
+    stands twice until it has stood twice. Zones change on quarters of an hour.
+    """
+    base = int(instant) // QUARTER * QUARTER
+    edges = [base + k * QUARTER for k in range(-HORIZON, HORIZON + 1)]
+    instants = sorted({instant, *(float(edge) for edge in edges), *(float(edge - 1) for edge in edges)})
+    local = to_local(instants)
+    for index in range(instants.index(instant), -1, -1):
+        here = local[index]
+        if all(moment < here for moment in local[:index]) and all(moment > here for moment in local[index + 1 :]):
+            return instants[index]
+    return instant - timedelta(seconds=HORIZON * QUARTER).total_seconds()

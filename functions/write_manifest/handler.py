@@ -1,0 +1,27 @@
+"""WriteManifest: what happened -> runs/{run_id}/manifest.json."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from rds_to_s3.reporting import write_manifest
+from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.settings import BucketSettings
+
+
+@cache
+def _logger() -> Logger:
+    return Logger()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Write a run's manifest. `event` is ``{"execution": $$.Execution, "state": $}``."""
+    logger = _logger()
+    logger.append_keys(run_id=event["execution"]["Name"])
+    settings = BucketSettings.from_environment()
+    outcome = write_manifest(event["execution"], event["state"], ObjectStore(settings.data_bucket))
+    logger.info("manifest written", extra={"status": outcome["status"], "failed": outcome["failed"]})
+    return outcome
