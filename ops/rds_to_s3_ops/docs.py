@@ -1,0 +1,107 @@
+"""Writes docs/command.md from the command itself: ``python -m rds_to_s3_ops.docs [FILE]``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from rds_to_s3_ops.cli import app
+from rds_to_s3_ops.errors import EXIT_CODES
+
+PAGE = Path("docs/command.md")
+
+_HEAD = """\
+# The command `rds-to-s3`
+
+One command for the stack on AWS and for the local system. Written by `python -m rds_to_s3_ops.docs`; a test compares.
+
+It finds AWS as every AWS tool does (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `~/.aws`), and the stack by
+`--stack` or `STACK_NAME`. For the local system, `. .local/env` sets all of them.
+
+```console
+$ rds-to-s3 run                                   # everything that is listed, and watch it
+$ rds-to-s3 run --table orders --table menu       # two tables
+$ rds-to-s3 run --no-watch                        # start it, print its id
+$ rds-to-s3 show                                  # what the last finished run did
+$ rds-to-s3 rerun run-20250402-120000-k3x9        # what failed in that run
+$ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
+$ rds-to-s3 tables add invoice --set format=parquet
+$ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'
+```
+
+Results go to the standard output, everything else to the standard error. Colours are for terminals only, and `NO_COLOR`
+turns them off. Away from a terminal, watching prints a line for each thing that happens.
+
+With `--json`, `run`, `rerun` and `watch` print one JSON object a line for each change, the last of them the manifest;
+with `--wait`, and from `show`, it is the manifest alone. It follows the
+[schema](../functions/rds_to_s3/schemas/manifest-v1.schema.json).
+
+`rds-to-s3 --install-completion` teaches the shell the commands and options.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+"""
+
+
+def command_page() -> str:
+    """Return the page: the head, the exit codes, and a section for each command."""
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    commands = list(_commands("rds-to-s3", typer.main.get_command(app)))
+    shared = [parameter for parameter in commands[0][1].params if _is_shared(parameter)]
+    sections = "".join(_section(path, command) for path, command in commands)
+    return f"{_HEAD}{codes}\n## Options of every command\n\n{_parameters(shared)}{sections}"
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    for name, child in getattr(command, "commands", {}).items():
+        if hasattr(child, "commands"):
+            yield from _commands(f"{path} {name}", child)
+        else:
+            yield f"{path} {name}", child
+
+
+def _section(path: str, command: Any) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    usage = [argument.metavar if argument.required else f"[{argument.metavar}]" for argument in arguments]
+    own = [parameter for parameter in command.params if not _is_shared(parameter)]
+    parts = [
+        f"## `{path}`",
+        f"`{' '.join([path, '[OPTIONS]', *usage])}`",
+        inspect.cleandoc(command.help),
+        *([_parameters(own).rstrip()] if own else []),
+    ]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _is_shared(parameter: Any) -> bool:
+    return parameter.name in {"stack", "as_json", "debug"}
+
+
+def _parameters(parameters: list[Any]) -> str:
+    rows = "".join(f"| {_cell(names)} | {_cell(told)} |\n" for names, told in map(_parameter, parameters))
+    return f"| | |\n| --- | --- |\n{rows}"
+
+
+def _parameter(parameter: Any) -> tuple[str, str]:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}`", parameter.help
+    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+    value = "" if parameter.is_flag else f" `{parameter.metavar}`"
+    default = f" Default: `{parameter.default}`." if isinstance(parameter.default, int | str) and value else ""
+    return names + value, f"{parameter.help}{default}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+    target.write_text(command_page(), encoding="utf-8")

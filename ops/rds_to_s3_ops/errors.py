@@ -1,0 +1,49 @@
+"""What can stop the command, each with the exit code that a script sees.
+
+A message is one line that says what is wrong and what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_CODES = {
+    0: "Fine. For run, rerun and watch: every table was extracted.",
+    1: "The run ended, and not well: tables failed, or it was aborted or timed out.",
+    2: "The command cannot be understood, or what it was given is not valid.",
+    3: "Not found: the stack, the run, or the table.",
+    4: "AWS cannot be reached, or refuses: network, region, credentials, permissions.",
+    5: "Somebody else changed the same thing meanwhile; nothing was overwritten.",
+    130: "Interrupted with Ctrl-C. A run that was being watched goes on.",
+}
+"""Documented in ``--help`` and docs/command.md, from here."""
+
+
+class CommandError(Exception):
+    """Base of what ends the command with one line and an exit code."""
+
+    exit_code: ClassVar[int]
+
+
+class InvalidInputError(CommandError):
+    """What the operator gave is not valid."""
+
+    exit_code = 2
+
+
+class NotFoundError(CommandError):
+    """The stack, run or table is not there."""
+
+    exit_code = 3
+
+
+class AwsError(CommandError):
+    """AWS did not answer, or refused."""
+
+    exit_code = 4
+
+
+class ConflictError(CommandError):
+    """Somebody else changed the same object between our reading and our writing it."""
+
+    exit_code = 5

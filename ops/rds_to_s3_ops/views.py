@@ -1,0 +1,399 @@
+"""What the operator sees: pure functions from data to rich's renderables, or to plain lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
+
+if TYPE_CHECKING:
+    from rds_to_s3.table_list import TableList
+    from rds_to_s3_ops.documents import Manifest, TableRecord
+    from rds_to_s3_ops.runs import Run
+    from rds_to_s3_ops.stack import Stack
+
+MOST_TABLES = 40
+"""Longer lists are summarised: what failed or warns is shown, the rest is counted."""
+
+_COLOURS = {
+    "waiting": "dim",
+    "running": "cyan",
+    "retrying": "yellow",
+    "succeeded": "green",
+    "unchanged": "dim",
+    "skipped": "dim",
+    "failed": "bold red",
+    "timed out": "bold red",
+    "aborted": "bold red",
+    "pending redrive": "cyan",
+}
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One run in the history: the execution, and its manifest where it has one."""
+
+    run: Run
+    manifest: Manifest | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``history --json`` prints for it."""
+        manifest = self.manifest or {}
+        totals = manifest.get("totals")
+        return {
+            "run_id": self.run.run_id,
+            "status": self.run.status,
+            "started_at": timestamp(self.run.started_at),
+            "finished_at": timestamp(self.run.stopped_at) if self.run.stopped_at else None,
+            "seconds": self.seconds,
+            "window_end": manifest.get("window_end"),
+            "tables": totals["tables"] if totals else None,
+            "failed": totals["failed"] if totals else None,
+            "rows": totals["rows"] if totals else None,
+            "bytes": totals["bytes"] if totals else None,
+            "redrives": self.run.redrives,
+        }
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or None while it runs."""
+        if self.run.stopped_at is None:
+            return None
+        return (self.run.stopped_at - self.run.started_at).total_seconds()
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def count(number: int | None) -> str:
+    """Write a number of rows.
+
+    Examples
+    --------
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return "" if number is None else f"{number:,}"
+
+
+def size(number: int | None) -> str:
+    """Write a number of bytes in decimal units, as S3's console does not but disks do.
+
+    Examples
+    --------
+    >>> size(999), size(4096), size(255_000_000)
+    ('999 B', '4.1 kB', '255 MB')
+    """
+    if number is None:
+        return ""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:,.0f} {unit}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span.
+
+    Examples
+    --------
+    >>> duration(0.42), duration(61), duration(7260)
+    ('0.4 s', '1 min 01 s', '2 h 01 min')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as the manifest does: UTC, whole seconds.
+
+    Examples
+    --------
+    >>> timestamp(datetime(2025, 4, 2, 12, 0, tzinfo=UTC))
+    '2025-04-02T12:00:00Z'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _state(word: str) -> Text:
+    word = word.lower().replace("_", " ")
+    return Text(word, style=_COLOURS.get(word, ""))
+
+
+def _grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    right, wrap = set(right), set(wrap)
+    for column in columns:
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in wrap,
+            overflow="fold" if column in wrap else "ellipsis",
+        )
+    return table
+
+
+# --- a run at work ------------------------------------------------------------------------------------------------
+
+
+def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:
+    """Show a run at work.
+
+    Parameters
+    ----------
+    progress : RunProgress
+    height : int
+        The most tables to list; the busy and the failed ones come first when there are more.
+    """
+    grid = _grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
+    shown = _most_telling(progress.tables, height)
+    for table in shown:
+        note = table.note or (f"attempt {table.attempts}" if table.attempts > 1 else "")
+        grid.add_row(
+            Text(table.table), _state(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
+            Text(_first_line(note)),
+        )  # fmt: skip
+    parts: list[RenderableType] = [_headline(progress)]
+    if shown:
+        parts += [Text(), grid]
+    if len(shown) < len(progress.tables):
+        rest = Counter(table.state.value for table in progress.tables)
+        for table in shown:
+            rest[table.state.value] -= 1
+        more = ", ".join(f"{number} {state}" for state, number in rest.items() if number)
+        parts.append(Text(f"and {more}", style="dim"))
+    return Group(*parts)
+
+
+def _headline(progress: RunProgress) -> Text:
+    text = Text.assemble((progress.run.run_id, "bold"), "  ", _state(progress.phase), f"  {duration(progress.elapsed)}")
+    if progress.tables:
+        text.append(
+            f"  {progress.finished_tables} of {len(progress.tables)} tables"
+            f"  {count(progress.rows)} rows  {size(progress.bytes)}"
+        )
+    return text
+
+
+def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TableProgress]:
+    if len(tables) <= height:
+        return list(tables)
+    rank = {TableState.FAILED: 0, TableState.RETRYING: 1, TableState.RUNNING: 2, TableState.WAITING: 4}
+    chosen = sorted(tables, key=lambda table: rank.get(table.state, 3))[: max(height, 1)]
+    return [table for table in tables if table in chosen]
+
+
+def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
+    """Tell what happened between two looks, one line for each event, for an output that is not a terminal."""
+    lines = []
+    if before is None or before.phase != after.phase:
+        lines.append(f"{after.run.run_id}: {after.phase}")
+    known = {table.table: table for table in before.tables} if before else {}
+    for table in after.tables:
+        was = known.get(table.table)
+        if table.state is TableState.WAITING or (was is not None and was.state is table.state):
+            continue
+        figures = [f"{count(table.rows)} rows"] if table.rows is not None else []
+        figures += [size(table.bytes)] if table.bytes else []
+        figures += [duration(table.seconds)] if table.state.is_final else []
+        told = f"{table.table}: {table.state.value}"
+        told += f" ({', '.join(figures)})" if figures else ""
+        lines.append(told + (f": {_first_line(table.note)}" if table.note else ""))
+    return lines
+
+
+def progress_json(progress: RunProgress) -> dict[str, Any]:
+    """Return what ``watch --json`` prints at each change."""
+    return {
+        "run_id": progress.run.run_id,
+        "status": progress.run.status,
+        "phase": progress.phase,
+        "until": progress.until,
+        "tables": [
+            {
+                "table": table.table,
+                "state": table.state.value,
+                "rows": table.rows,
+                "bytes": table.bytes,
+                "seconds": None if table.seconds is None else round(table.seconds, 1),
+                "note": table.note,
+            }
+            for table in progress.tables
+        ],
+    }
+
+
+# --- a run that is over -------------------------------------------------------------------------------------------
+
+
+def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) -> RenderableType:
+    """Show a manifest.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    bucket : str
+    everything : bool
+        Whether to list every table and file, however many there are.
+    """
+    parts: list[RenderableType] = [_manifest_head(manifest), Text()]
+    tables = manifest.get("tables", [])
+    telling = tables if everything or len(tables) <= MOST_TABLES else [table for table in tables if _is_telling(table)]
+    shown = telling if everything else telling[:MOST_TABLES]
+    if shown:
+        parts.append(_manifest_tables(shown))
+    if len(shown) < len(tables):
+        parts.append(Text(f"and {len(tables) - len(shown)} more tables: add --all to list them", style="dim"))
+    for table in shown:
+        error = table.get("error")
+        if error:
+            parts += [Text(), Text.assemble((table["table"], "bold red"), f": {error['type']}\n  {error['message']}")]
+        parts += [Text.assemble((table["table"], "yellow"), f": {told}") for told in table.get("warnings", [])]
+    parts += [Text(told, style="yellow") for told in manifest.get("warnings", [])]
+    failure = manifest.get("error")
+    if failure:
+        parts += [Text(), Text.assemble((failure["type"], "bold red"), f": {failure['message']}")]
+    if everything:
+        parts += [Text(), _files(shown, bucket)]
+    parts += [Text(), Text(f"s3://{bucket}/runs/{manifest['run_id']}/manifest.json", style="dim")]
+    return Group(*parts)
+
+
+def _manifest_head(manifest: Manifest) -> Text:
+    totals = manifest["totals"]
+    head = Text.assemble((manifest["run_id"], "bold"), "  ", _state(manifest["status"]))
+    failed = f", {totals['failed']} failed" if totals["failed"] else ""
+    head.append(
+        f"\n{totals['tables']} tables ({totals['succeeded']} succeeded{failed})"
+        f"  {count(totals['rows'])} rows  {totals['files']} files  {size(totals['bytes'])}"
+    )
+    if manifest.get("window_end"):
+        head.append(f"\nwindow up to {manifest['window_end']} on the database's clock")
+    head.append(f"\nfrom {manifest['started_at']} to {manifest['finished_at']}")
+    if manifest.get("redrives"):
+        head.append(f", redriven {manifest['redrives']}x")
+    return head
+
+
+def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
+    grid = _grid("table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time"))
+    for table in tables:
+        files = table.get("files", [])
+        window = table.get("window")
+        grid.add_row(
+            Text(table["table"]),
+            _state(table["status"]),
+            count(table.get("rows")),
+            count(len(files)),
+            size(sum(file["bytes"] for file in files)),
+            duration(table.get("seconds")),
+            "" if window is None else Text(window["after"] or "the beginning"),
+        )
+    return grid
+
+
+def _is_telling(table: TableRecord) -> bool:
+    return table["status"] == "FAILED" or bool(table.get("warnings")) or bool(table.get("rows"))
+
+
+def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
+    grid = _grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
+    for table in tables:
+        for file in table.get("files", []):
+            grid.add_row(Text(f"s3://{bucket}/{file['key']}"), count(file["rows"]), size(file["bytes"]))
+    return grid
+
+
+def run_view(run: Run) -> RenderableType:
+    """Show a run that has no manifest: one still at work, or one that was stopped from outside."""
+    text = Text.assemble((run.run_id, "bold"), "  ", _state(run.status), f"\nstarted {timestamp(run.started_at)}")
+    if run.stopped_at:
+        text.append(f", ended {timestamp(run.stopped_at)}")
+    if run.error:
+        text.append(f"\n{run.error}", style="bold red")
+    if run.cause:
+        text.append(f"\n{run.cause}")
+    if run.is_running:
+        text.append(f"\nfollow it with: rds-to-s3 watch {run.run_id}")
+    return text
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Return what ``--json`` prints for a run that has no manifest."""
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "started_at": timestamp(run.started_at),
+        "finished_at": timestamp(run.stopped_at) if run.stopped_at else None,
+        "redrives": run.redrives,
+        "error": run.error,
+        "cause": run.cause,
+    }
+
+
+def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
+    """List runs, newest first."""
+    if not entries:
+        return Text("no run yet: start one with `rds-to-s3 run`")
+    grid = _grid(
+        "run", "status", "started (UTC)", "window up to", "tables", "failed", "rows", "bytes", "time", "redrives",
+        right=("tables", "failed", "rows", "bytes", "time", "redrives"),
+    )  # fmt: skip
+    for entry in entries:
+        told = entry.as_json()
+        grid.add_row(
+            Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
+            Text(str(told["window_end"] or "").removesuffix(".000000")),
+            count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
+            duration(entry.seconds), count(entry.run.redrives) if entry.run.redrives else "",
+        )  # fmt: skip
+    return grid
+
+
+# --- the table list -----------------------------------------------------------------------------------------------
+
+
+def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
+    """Show the table list with every default filled in."""
+    grid = _grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
+    for spec in table_list.tables:
+        incremental = spec.mode == "incremental"
+        grid.add_row(
+            Text(spec.name),
+            spec.mode,
+            spec.format if spec.compression == "none" else f"{spec.format}, {spec.compression}",
+            Text(spec.created_column or "-" if incremental else ""),
+            Text(spec.modified_column or "-" if incremental else ""),
+            Text(", ".join(key for key in spec.own_keys if key != "name")),
+        )
+    parts: list[RenderableType] = [grid]
+    if table_list.exclude:
+        parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
+    parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
+    return Group(*parts)
+
+
+def _first_line(text: str, most: int = 100) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= most else f"{line[: most - 3]}..."
