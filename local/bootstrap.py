@@ -126,7 +126,7 @@ def make_command() -> None:
 def fetch_mysql() -> None:
     """Fetch a MySQL server, unless the user names one or the machine has one."""
     if not os.environ.get("MYSQL_URL"):
-        mysql_programs.any_program(say)
+        mysql_programs.prefetch(say)
 
 
 def fetch_test_servers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,17 @@ class LocalDatabase:
 
 
 def own_database(url: str) -> LocalDatabase:
-    """Use the server of the user's ``MYSQL_URL`` as it is; only log in once, to say early what does not work."""
+    """Use the server of the user's ``MYSQL_URL`` as it is; only look whether it answers, to say early what does not.
+
+    Where TLS is to be verified, no login is tried: the authorities to trust are known to the stack, not here.
+    """
     database = DatabaseUrl.parse(url)
+    where = f"{database.host}:{database.port}"
     try:
+        if database.tls == "verify":
+            socket.create_connection((database.host, database.port), timeout=10).close()
+            return LocalDatabase(database, database, None, None, "your own")
+        tls = {"check_hostname": False, "verify_mode": False} if database.tls == "unverified" else None
         with (
             pymysql.connect(
                 host=database.host,
@@ -67,13 +76,14 @@ def own_database(url: str) -> LocalDatabase:
                 password=database.password,
                 database=database.database,
                 connect_timeout=10,
+                ssl=tls,
             ) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute("SELECT VERSION()")
             (version,) = cursor.fetchone() or ("unknown",)
     except (pymysql.MySQLError, OSError) as error:
-        raise LocalSystemError(f"MYSQL_URL: cannot log in to {database.host}:{database.port}: {error}") from error
+        raise LocalSystemError(f"MYSQL_URL: cannot use {where}: {error}") from error
     return LocalDatabase(database, database, None, None, f"your own, version {version}")
 
 

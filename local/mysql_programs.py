@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,27 +73,40 @@ def _unpacked(flavour: Flavour, root: Path) -> ServerProgram:
     return ServerProgram(flavour, command, _version(command), root / "usr/share/mysql")
 
 
-def installed() -> ServerProgram | None:
-    """Return the machine's own server, when there is one on PATH (or in ``/usr/sbin``)."""
+def installed(flavour: Flavour) -> ServerProgram | None:
+    """Return the machine's own server of that flavour, when there is one on PATH (or in ``/usr/sbin``)."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
     for name in ("mysqld", "mariadbd"):
         program = shutil.which(name, path=path)
         if program:
             version = _version((program,))
-            return ServerProgram("mariadb" if "MariaDB" in version else "mysql", (program,), version, None)
+            if ("MariaDB" in version) == (flavour == "mariadb"):
+                return ServerProgram(flavour, (program,), version, None)
     return None
 
 
-def any_program(say: Callable[[str], None] = lambda _line: None) -> ServerProgram:
-    """Return a server program: the machine's, else Oracle's MySQL fetched, else MariaDB fetched."""
-    found = installed()
-    if found:
-        return found
-    try:
-        return fetched("mysql", say)
-    except LocalSystemError as error:
-        say(f"Oracle's MySQL cannot be fetched here: {error}")
-        return fetched("mariadb", say)
+def candidates(say: Callable[[str], None] = lambda _line: None) -> Iterator[ServerProgram]:
+    """Yield the servers that may serve here, best first: MySQL before MariaDB, installed before fetched.
+
+    An installed one may still be kept by the system (AppArmor) from working in another folder than its own.
+    """
+    problem: LocalSystemError | None = None
+    for flavour in _ARCHIVES:
+        try:
+            found = installed(flavour)
+            if found:
+                yield found
+            yield fetched(flavour, say)
+        except LocalSystemError as error:
+            say(f"no {flavour} server: {error}")
+            problem = problem or error
+    if problem:
+        raise problem
+
+
+def prefetch(say: Callable[[str], None]) -> None:
+    """Make sure that there is a server to start."""
+    next(candidates(say))
 
 
 def _version(command: tuple[str, ...]) -> str:

@@ -9,16 +9,13 @@ Tests, the local system and the benchmark all start theirs here. From a shell::
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
-import os
 import secrets
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,8 @@ import pymysql
 from local import processes
 from local.certificates import make_server_certificate
 from local.errors import LocalSystemError, exit_with_message
-from local.mysql_programs import Flavour, ServerProgram, any_program, fetched
+from local.mysql_data import base_command, initialise
+from local.mysql_programs import Flavour, ServerProgram, candidates, fetched
 
 # A server for one machine's tests: durability is worth nothing here, and memory is shared with colleagues.
 _DEFAULT_OPTIONS = (
@@ -95,8 +93,26 @@ class MySqlServer:
         if running:
             return running
         directory.mkdir(parents=True, exist_ok=True)
-        program = program or (fetched(flavour, say) if flavour else any_program(say))
-        _initialise(directory, program, say)
+        programs = [program] if program else [fetched(flavour, say)] if flavour else candidates(say)
+        problem = LocalSystemError("there is no MySQL server to start")
+        made_by = _recall(directory).get("flavour") if (directory / "data").is_dir() else None
+        for choice in programs:
+            if made_by in {None, choice.flavour}:
+                try:
+                    return cls._start(directory, choice, extra_options, say)
+                except LocalSystemError as error:
+                    problem = error
+                    # A server that has data already is the one to mend, not to replace.
+                    if (directory / "data").is_dir():
+                        break
+                    say(f"{choice.command[-1]} does not serve here: {error}")
+        raise problem
+
+    @classmethod
+    def _start(
+        cls, directory: Path, program: ServerProgram, extra_options: Sequence[str], say: Callable[[str], None]
+    ) -> MySqlServer:
+        initialise(directory, program, say)
         remembered = _recall(directory)
         server = cls(
             directory=directory,
@@ -125,7 +141,8 @@ class MySqlServer:
             processes.stop(directory / "mysqld.pid", _marker(directory))
             return None
         # It may still be starting: another `make up` was interrupted a second ago.
-        if processes.poll(server.answers, 30):
+        lives = partial(processes.running_pid, directory / "mysqld.pid", _marker(directory))
+        if processes.poll(lambda: server.answers() or lives() is None, 30) and lives() is not None:
             return server
         server.stop()
         return None
@@ -181,8 +198,11 @@ class MySqlServer:
         accounts.touch(mode=0o600)
         accounts.write_text(_owner_statements(self.user, self.password))
         log = self.directory / "mysqld.log"
+        # Left by a killed server, and believed as long as anything has that process number, a zombie included.
+        for leftover in ("mysqld.sock", "mysqld.sock.lock"):
+            (self.directory / "data" / leftover).unlink(missing_ok=True)
         command = [
-            *_base_command(program),
+            *base_command(program),
             f"--datadir={self.directory / 'data'}",
             *_DEFAULT_OPTIONS,
             f"--port={self.port}",
@@ -218,12 +238,6 @@ def _recall(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def _base_command(program: ServerProgram) -> list[str]:
-    command = [*program.command, "--no-defaults", *program.file_options]
-    # The server refuses to run as root unless told so by name.
-    return [*command, f"--user={getpass.getuser()}"] if os.geteuid() == 0 else command
-
-
 def _owner_statements(user: str, password: str) -> str:
     account = f"'{user}'@'%'"
     return (
@@ -232,54 +246,6 @@ def _owner_statements(user: str, password: str) -> str:
         f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;\n"
         f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';\n"
     )
-
-
-def _initialise(directory: Path, program: ServerProgram, say: Callable[[str], None]) -> None:
-    """Make the data directory beside its final name, so that a half-made one is never taken for a whole one."""
-    data = directory / "data"
-    if data.is_dir():
-        return
-    say(f"initialising a {program.flavour} data directory ...")
-    partial = directory / "data.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    log = directory / "initialise.log"
-    if program.flavour == "mysql":
-        options = ["--initialize-insecure", f"--datadir={partial}", "--innodb-buffer-pool-size=128M"]
-        result = _run([*_base_command(program), *options], log)
-    else:
-        result = _bootstrap_mariadb(program, partial, log)
-    if result:
-        raise LocalSystemError(f"making a data directory failed; the end of {log}:\n{processes.log_tail(log)}")
-    partial.rename(data)
-
-
-def _bootstrap_mariadb(program: ServerProgram, data: Path, log: Path) -> int:
-    """Do what ``mariadb-install-db`` does; the script itself would call the programs without their loader."""
-    if program.share is None:
-        installer = shutil.which("mariadb-install-db") or shutil.which("mysql_install_db") or "mariadb-install-db"
-        user = [f"--user={getpass.getuser()}"] if os.geteuid() == 0 else []
-        return _run(
-            [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", *user], log
-        )
-    data.mkdir(parents=True)
-    scripts = (
-        "mysql_system_tables.sql",
-        "mysql_performance_tables.sql",
-        "mysql_system_tables_data.sql",
-        "maria_add_gis_sp_bootstrap.sql",
-        "mysql_sys_schema.sql",
-    )
-    statements = "CREATE DATABASE IF NOT EXISTS mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n"
-    statements += "\n".join((program.share / name).read_text() for name in scripts)
-    options = ["--bootstrap", f"--datadir={data}", "--enforce-storage-engine=", "--skip-log-bin"]
-    return _run([*_base_command(program), *options], log, statements)
-
-
-def _run(command: list[str], log: Path, statements: str = "") -> int:
-    with log.open("w") as output:
-        return subprocess.run(
-            command, input=statements.encode(), stdout=output, stderr=subprocess.STDOUT, check=False
-        ).returncode
 
 
 def main() -> int:
