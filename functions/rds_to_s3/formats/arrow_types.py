@@ -1,0 +1,137 @@
+"""Which Arrow type, and so which Parquet type, holds a MySQL column exactly, and how its text becomes values of it.
+
+=============================================  ======================================================================
+MySQL                                          Arrow / Parquet
+=============================================  ======================================================================
+TINYINT .. BIGINT, signed and unsigned         int8 .. int64, uint8 .. uint64; TINYINT(1) is a number like any other
+YEAR                                           int16
+DECIMAL(p, s)                                  decimal128 up to 38 digits, decimal256 up to MySQL's 65
+FLOAT, DOUBLE                                  double; a FLOAT arrives as CAST(f AS DOUBLE) writes it, which is exact
+DATE                                           date32
+DATETIME, TIMESTAMP                            timestamp in microseconds without a zone: the same clock face
+TIME                                           string: MySQL's TIME runs to 838 hours, Parquet's ends at 24
+BIT, BINARY, VARBINARY, BLOB, spatial, VECTOR  binary
+CHAR, VARCHAR, TEXT, ENUM, SET, JSON, others   string
+=============================================  ======================================================================
+
+A date that no calendar has (``0000-00-00``, a month or day of 0, the year 0, February 31) is NULL in Parquet, counted
+in a warning. Text that is not UTF-8 has U+FFFD for what cannot be decoded, counted too.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rds_to_s3.formats.columns import OutputColumn
+
+_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
+_PLAIN = {
+    "year": pa.int16(),
+    "float": pa.float64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("us"),
+    "timestamp": pa.timestamp("us"),
+}
+_TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
+_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+_DATE_BYTES = 10  # YYYY-MM-DD
+_DECIMAL128_DIGITS = 38
+
+
+def arrow_type(column: OutputColumn) -> pa.DataType:
+    """Return the type that holds the column's values exactly.
+
+    Parameters
+    ----------
+    column : OutputColumn
+    """
+    match = _TYPE.match(column.column_type.lower())
+    name, digits, scale = match.groups() if match else ("", None, None)
+    if column.kind == "binary":
+        return pa.binary()
+    if name in _INTEGERS:
+        unsigned = re.search(r"\b(unsigned|zerofill)\b", column.column_type.lower())
+        return getattr(pa, f"{'u' if unsigned else ''}int{_INTEGERS[name]}")()
+    if name == "decimal":
+        precision = int(digits or 10)
+        make = pa.decimal128 if precision <= _DECIMAL128_DIGITS else pa.decimal256
+        return make(precision, int(scale or 0))
+    return _PLAIN.get(name, pa.string())
+
+
+def may_be_null(column: OutputColumn) -> bool:
+    """Return whether the file's column takes NULL: that of a zero date does, though MySQL's may be NOT NULL."""
+    return column.nullable or arrow_type(column) in (pa.date32(), pa.timestamp("us"))
+
+
+def parse(texts: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]:
+    """Turn values as MySQL writes them into values of a type.
+
+    Parameters
+    ----------
+    texts : pyarrow.Array of binary
+    data_type : pyarrow.DataType
+        As `arrow_type` chose it.
+
+    Returns
+    -------
+    values : pyarrow.Array
+    lost : int
+        How many values the type cannot hold.
+    """
+    if pa.types.is_binary(data_type):
+        return texts, 0
+    if pa.types.is_string(data_type):
+        return _utf8(texts)
+    strings = texts.view(pa.string())
+    if pa.types.is_date(data_type) or pa.types.is_timestamp(data_type):
+        return _calendar(strings, data_type)
+    return pc.cast(strings, data_type), 0
+
+
+def _utf8(texts: pa.Array) -> tuple[pa.Array, int]:
+    strings = texts.view(pa.string())
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        values = texts.to_pylist()
+        decoded = [None if value is None else value.decode(errors="replace") for value in values]
+        # U+FFFD may stand in good text, too.
+        lost = sum(text is not None and text.encode() != value for text, value in zip(decoded, values, strict=True))
+        return pa.array(decoded, pa.string()), lost
+    return strings, 0
+
+
+def _calendar(strings: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]:
+    impossible = _impossible_dates(strings)
+    lost = int(np.count_nonzero(impossible))
+    if lost:
+        strings = pc.if_else(pa.array(impossible), pa.scalar(None, pa.string()), strings)
+    return pc.cast(strings, data_type), lost
+
+
+def _impossible_dates(strings: pa.Array) -> NDArray[np.bool_]:
+    """Return which values are dates that the proleptic Gregorian calendar does not have from the year 1 on."""
+    _, offsets, data = strings.buffers()
+    starts = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings)]
+    present = strings.is_valid().to_numpy(zero_copy_only=False)
+    if data is None or not present.any():
+        return np.zeros(len(strings), np.bool_)
+    text = np.frombuffer(data, np.uint8)
+
+    def number(first: int, last: int) -> NDArray[np.int64]:
+        value = np.zeros(len(strings), np.int64)
+        for position in range(first, last):
+            value = value * 10 + text.take(starts + position, mode="clip") - ord("0")
+        return value
+
+    year, month, day = number(0, 4), number(5, 7), number(8, _DATE_BYTES)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = _DAYS.take(month, mode="clip") - ((month == 2) & ~leap)
+    return np.asarray(present & ((year == 0) | (month == 0) | (day == 0) | (day > days)))

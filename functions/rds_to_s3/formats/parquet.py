@@ -1,0 +1,132 @@
+"""Parquet with MySQL's types, exactly: see `rds_to_s3.formats.arrow_types` for which becomes which.
+
+A value is never a Python object: Arrow takes a column's bytes out of a block by the offsets at which they stand there,
+and parses them all at once.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rds_to_s3.formats.arrow_types import arrow_type, may_be_null, parse
+from rds_to_s3.formats.columns import OutputColumn
+from rds_to_s3.formats.encoder import Rows, Sink
+from rds_to_s3.rows import Block, SpooledRow
+
+# What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
+ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_ROWS = 1 << 20
+
+
+class ParquetEncoder:
+    """One Parquet file.
+
+    Memory is `ROW_GROUP_BYTES` of values and what Parquet's writer needs to encode them. A value has to be in memory in
+    one piece, so a row larger than a row group takes a few times its own size.
+
+    Parameters
+    ----------
+    columns : sequence of OutputColumn
+    sink : callable
+    compression : {"snappy", "gzip", "none"}
+    """
+
+    extension = "parquet"
+
+    def __init__(self, columns: Sequence[OutputColumn], sink: Sink, compression: str = "snappy") -> None:
+        self._schema = pa.schema(
+            [pa.field(column.name, arrow_type(column), nullable=may_be_null(column)) for column in columns]
+        )
+        self._lost = [0] * len(columns)
+        self._batches: list[pa.RecordBatch] = []
+        self._bytes = self._rows = 0
+        self._writer = pq.ParquetWriter(_Output(sink), self._schema, compression=compression)
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each column of which not every value could be stored."""
+        told = []
+        for field, lost in zip(self._schema, self._lost, strict=True):
+            values = f"{lost} value{'s' if lost > 1 else ''} of `{field.name}`"
+            if lost and pa.types.is_string(field.type):
+                told.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
+            elif lost:
+                told.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
+        return told
+
+    def write(self, rows: Rows) -> None:
+        """Write rows.
+
+        Parameters
+        ----------
+        rows : Block or SpooledRow
+        """
+        if not rows.rows:
+            return
+        arrays = []
+        for column, field in enumerate(self._schema):
+            texts = _column(rows, column)
+            values, lost = parse(texts, field.type)
+            self._lost[column] += lost
+            arrays.append(values)
+        batch = pa.record_batch(arrays, schema=self._schema)
+        self._batches.append(batch)
+        self._bytes += batch.nbytes
+        self._rows += batch.num_rows
+        if self._bytes >= ROW_GROUP_BYTES or self._rows >= ROW_GROUP_ROWS:
+            self._write_row_group()
+
+    def close(self) -> None:
+        """Write the last row group and the footer."""
+        self._write_row_group()
+        self._writer.close()
+
+    def _write_row_group(self) -> None:
+        if self._batches:
+            table = pa.Table.from_batches(self._batches)
+            self._batches = []
+            self._bytes = self._rows = 0
+            self._writer.write_table(table, row_group_size=table.num_rows)
+
+
+class _Output(io.RawIOBase):
+    """A sink as a file."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        copy = bytes(data)
+        self._sink(copy)
+        return len(copy)
+
+
+def _column(rows: Rows, column: int) -> pa.Array:
+    if isinstance(rows, SpooledRow):
+        return pa.array([rows.value(0, column)], pa.binary())
+    return _block_column(rows, column)
+
+
+def _block_column(block: Block, column: int) -> pa.Array:
+    """Return a column's values as an array of their own."""
+    rows = block.rows
+    # To Arrow, value, gap, value, gap .. are the elements of one array; every second one is taken.
+    offsets = np.empty(2 * rows, np.int32)
+    offsets[::2] = block.starts(column)
+    offsets[1::2] = block.bounds[column + 1]
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(block.data)]
+    values = pa.Array.from_buffers(pa.binary(), 2 * rows - 1, buffers).take(pa.array(np.arange(0, 2 * rows, 2)))
+    nulls = block.nulls(column)
+    if nulls is None:
+        return values
+    valid = pa.py_buffer(np.packbits(~nulls, bitorder="little"))
+    return pa.Array.from_buffers(pa.binary(), rows, [valid, *values.buffers()[1:]])
