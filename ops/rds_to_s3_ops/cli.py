@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import json
 import os
 import sys
@@ -472,9 +473,13 @@ def _console() -> Console:
 
 
 def _print_json(data: object, indent: int | None = 2) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=indent))
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    typer.echo(json.dumps(data, ensure_ascii=not utf8, indent=indent))
 
 
 def main() -> None:
     """Run the command; the entry point ``rds-to-s3``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a table's name may be beyond what the terminal can show
     app()

@@ -158,7 +158,7 @@ class History:
                 if table.state.is_final:  # a redrive has taken it up again
                     table = self._tables[name] = _TableHistory()
                 table.began_at = table.began_at or at
-                table.asked_at = at
+                table.asked_at, table.attempts = at, 0  # a continuation is no attempt
             case (("TaskScheduled" | "LambdaFunctionScheduled"), _):
                 table.state, table.asked_at = TableState.RUNNING, at
                 table.attempts += 1
@@ -195,13 +195,11 @@ def measure(
         phase=history.phase if run.is_running else run.status.lower().replace("_", " "),
         elapsed=max(0.0, ((run.stopped_at or now) - run.started_at).total_seconds()),
         until=plan.get("until") if plan else None,
-        tables=tuple(_table(name, history.table(name), by_table.get(name), now, run.is_running) for name in names),
+        tables=tuple(_table(name, history.table(name), by_table.get(name), run.stopped_at or now) for name in names),
     )
 
 
-def _table(
-    name: str, told: _TableHistory | None, stored: StoredRecord | None, now: datetime, run_goes_on: bool
-) -> TableProgress:
+def _table(name: str, told: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:
     if stored is not None and (told is None or _is_newer(stored, told)):
         record = stored.record
         error = record.get("error")
@@ -216,14 +214,11 @@ def _table(
         )
     if told is None:
         return TableProgress(name)
-    began = told.began_at or now
-    # A run that was aborted leaves its tables where they were: they do not go on.
-    end = told.ended_at or (now if run_goes_on else told.asked_at) or now
     return TableProgress(
         table=name,
         state=told.state,
         rows=told.rows,
-        seconds=max(0.0, (end - began).total_seconds()),
+        seconds=max(0.0, ((told.ended_at or now) - (told.began_at or now)).total_seconds()),
         attempts=told.attempts,
         note=told.note,
     )

@@ -1,0 +1,441 @@
+"""The command as an operator or a script meets it: AWS is moto's, in process."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from rds_to_s3_ops import cli
+from rds_to_s3_ops.errors import AwsError
+from rds_to_s3_ops.runs import Run, Runs
+from rds_to_s3_ops.stack import Stack
+
+WATERMARK = "orders/csv/last_extract.txt"
+RUN_ID = r"run-\d{8}-\d{6}-[a-z0-9]{4}"
+
+
+@dataclass
+class Deployed:
+    """A stack's parts, and how to put things in them and run the command on it."""
+
+    stack: Stack
+    s3: Any
+    ssm: Any
+    stepfunctions: Any
+
+    def put(self, key: str, body: str | bytes | dict[str, Any]) -> None:
+        self.s3.put_object(Bucket=self.stack.bucket, Key=key, Body=json.dumps(body) if isinstance(body, dict) else body)
+
+    def get(self, key: str) -> str:
+        body: bytes = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
+        return body.decode()
+
+    def table_list(self) -> dict[str, Any]:
+        listed: dict[str, Any] = json.loads(
+            self.ssm.get_parameter(Name=self.stack.table_list_parameter)["Parameter"]["Value"]
+        )
+        return listed
+
+    def write_table_list(self, text: str) -> None:
+        self.ssm.put_parameter(Name=self.stack.table_list_parameter, Overwrite=True, Value=text)
+
+    def executions(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.stepfunctions.list_executions(stateMachineArn=self.stack.state_machine_arn)[
+            "executions"
+        ]
+        return listed
+
+    def inputs(self) -> list[Any]:
+        described = [
+            self.stepfunctions.describe_execution(executionArn=item["executionArn"]) for item in self.executions()
+        ]
+        return [json.loads(item["input"]) for item in described]
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(cli.app, [*arguments], env={"STACK_NAME": "food"})
+
+
+def manifest(run_id: str, failed: tuple[str, ...] = ()) -> dict[str, Any]:
+    error = {"type": "TableNotFoundError", "message": "no such table"}
+    window = {"after": None, "until": "2025-04-02 11:59:58"}
+    tables: list[dict[str, Any]] = [
+        {
+            "table": name,
+            "status": "SUCCEEDED",
+            "rows": 20,
+            "files": [],
+            "warnings": [],
+            "window": window,
+            "seconds": 0.1,
+        }
+        for name in ("menu", "orders")
+    ]
+    for table in tables:
+        table.update({"status": "FAILED", "error": error} if table["table"] in failed else {"error": None})
+    totals = {"tables": 2, "succeeded": 2 - len(failed), "failed": len(failed), "rows": 40, "files": 0, "bytes": 0}
+    return {
+        "version": 1, "run_id": run_id, "status": "FAILED" if failed else "SUCCEEDED", "totals": totals,
+        "tables": tables,
+        "started_at": "2025-04-02T12:00:00.000Z", "finished_at": "2025-04-02T12:00:09.000Z", "redrives": 0,
+        "window_end": "2025-04-02 11:59:58",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[boto3.Session]:
+    """One session for the module: a session reads the services' descriptions, which takes most of a test's time."""
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": False}}):
+        yield boto3.Session("test", "test", region_name="eu-west-1")
+
+
+@pytest.fixture
+def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "STACK_NAME", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    s3, ssm, stepfunctions = session.client("s3"), session.client("ssm"), session.client("stepfunctions")
+    name = f"food-{secrets.token_hex(4)}"
+    machine = stepfunctions.create_state_machine(name=name, definition="{}", roleArn="arn:aws:iam::123456789012:role/r")
+    stack = Stack("food", machine["stateMachineArn"], name, f"/{name}/table-list")
+    s3.create_bucket(Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    ssm.put_parameter(Name=stack.table_list_parameter, Type="String", Value='{"tables": ["menu", "orders"]}')
+    monkeypatch.setattr(boto3, "Session", lambda: session)
+    monkeypatch.setattr(cli, "find_stack", lambda *_: stack)
+    return Deployed(stack, s3, ssm, stepfunctions)
+
+
+@pytest.fixture
+def ends_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let every run be over, with a status, as soon as it is looked at."""
+
+    def set_status(status: str) -> None:
+        now = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
+        monkeypatch.setattr(Runs, "describe", lambda _, run_id: Run(run_id, status, now, now, error="E", cause="why"))
+        monkeypatch.setattr(Runs, "events", lambda *_: [])
+
+    return set_status
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+def test_run_without_watching_prints_the_run_s_id_and_returns(deployed: Deployed) -> None:
+    result = deployed.run("run", "--no-watch")
+    assert result.exit_code == 0
+    assert re.fullmatch(RUN_ID, result.stdout.strip())
+    assert deployed.inputs() == [{}]
+
+
+def test_run_takes_tables_each_once(deployed: Deployed) -> None:
+    deployed.run("run", "--no-watch", "--table", "orders", "-t", "menu", "-t", "orders")
+    assert deployed.inputs() == [{"tables": ["orders", "menu"]}]
+
+
+def test_run_takes_a_failed_run_by_id_or_arn(deployed: Deployed) -> None:
+    deployed.run("run", "--no-watch", "--rerun-failed-of", deployed.stack.execution_arn("run-1"))
+    assert deployed.inputs() == [{"rerun_failed_of": "run-1"}]
+
+
+def test_run_refuses_two_ways_to_choose_tables(deployed: Deployed) -> None:
+    result = deployed.run("run", "--table", "orders", "--rerun-failed-of", "run-1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "exclude each other" in result.stderr
+    assert deployed.inputs() == []
+
+
+def test_run_as_json_names_the_execution(deployed: Deployed) -> None:
+    told = json.loads(deployed.run("run", "--no-watch", "--json").stdout)
+    assert told["execution_arn"] == deployed.stack.execution_arn(told["run_id"])
+
+
+@pytest.mark.parametrize(("status", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("ABORTED", 1), ("TIMED_OUT", 1)])
+@pytest.mark.parametrize("option", ["--watch", "--wait"])
+def test_the_exit_code_says_how_the_run_ended(
+    deployed: Deployed, ends_with: Callable[[str], None], status: str, code: int, option: str
+) -> None:
+    ends_with(status)
+    assert deployed.run("run", option).exit_code == code
+
+
+def test_watching_away_from_a_terminal_prints_lines_and_then_the_result(
+    deployed: Deployed, ends_with: Callable[[str], None]
+) -> None:
+    ends_with("FAILED")
+    deployed.put("_state/runs/run-1/plan.json", {"run_id": "run-1", "until": "", "tables": [{"table": "menu"}]})
+    deployed.put(
+        "_state/runs/run-1/tables/menu.json", {"table": "menu", "status": "SUCCEEDED", "rows": 20, "seconds": 1.0}
+    )
+    deployed.put("runs/run-1/manifest.json", manifest("run-1", failed=("orders",)))
+    result = deployed.run("watch", "run-1")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("run-1: failed\nmenu: succeeded (20 rows, 1.0 s)\n")
+    assert "orders: TableNotFoundError\n  no such table" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_watching_as_json_is_a_document_a_line_and_the_manifest_last(
+    deployed: Deployed, ends_with: Callable[[str], None]
+) -> None:
+    ends_with("SUCCEEDED")
+    deployed.put("runs/run-1/manifest.json", manifest("run-1"))
+    lines = [json.loads(line) for line in deployed.run("watch", "run-1", "--json").stdout.splitlines()]
+    assert lines[0]["phase"] == "succeeded"
+    assert lines[-1] == manifest("run-1")
+
+
+def test_ctrl_c_leaves_the_run_running_and_says_so(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> list[Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runs, "events", interrupt)
+    result = deployed.run("run")
+    assert result.exit_code == 130
+    assert "the run goes on. Come back with: rds-to-s3 watch run-" in result.stderr
+    assert [item["status"] for item in deployed.executions()] == ["RUNNING"]
+
+
+def test_watch_without_a_run_takes_the_newest(deployed: Deployed, ends_with: Callable[[str], None]) -> None:
+    assert deployed.run("watch").exit_code == 3
+    run_id = deployed.run("run", "--no-watch").stdout.strip()
+    ends_with("SUCCEEDED")
+    assert f"{run_id}: succeeded" in deployed.run("watch").stdout
+
+
+# --- rerun, show, history -----------------------------------------------------------------------------------------
+
+
+def test_rerun_starts_the_failed_tables_of_a_run(deployed: Deployed) -> None:
+    deployed.put("runs/run-1/manifest.json", manifest("run-1", failed=("menu",)))
+    assert deployed.run("rerun", "run-1", "--no-watch").exit_code == 0
+    assert deployed.inputs() == [{"rerun_failed_of": "run-1"}]
+
+
+def test_rerun_of_a_run_where_nothing_failed_starts_nothing(deployed: Deployed) -> None:
+    deployed.put("runs/run-1/manifest.json", manifest("run-1"))
+    result = deployed.run("rerun", "run-1")
+    assert (result.exit_code, deployed.inputs()) == (2, [])
+
+
+def test_show_takes_the_latest_run_or_a_named_one(deployed: Deployed) -> None:
+    assert deployed.run("show").exit_code == 3
+    deployed.put("runs/latest.json", manifest("run-2"))
+    deployed.put("runs/run-1/manifest.json", manifest("run-1", failed=("menu",)))
+    assert deployed.run("show").stdout.startswith("run-2  succeeded")
+    assert deployed.run("show", "run-1").stdout.startswith("run-1  failed")
+    assert json.loads(deployed.run("show", "run-1", "--json").stdout) == manifest("run-1", failed=("menu",))
+
+
+def test_show_of_a_run_at_work_says_how_to_follow_it(deployed: Deployed) -> None:
+    run_id = deployed.run("run", "--no-watch").stdout.strip()
+    assert f"rds-to-s3 watch {run_id}" in deployed.run("show", run_id).stdout
+    assert json.loads(deployed.run("show", run_id, "--json").stdout)["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize("command", ["show", "watch", "rerun"])
+def test_an_unknown_run_is_not_found(deployed: Deployed, command: str) -> None:
+    result = deployed.run(command, "run-nope")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "rds-to-s3: no run 'run-nope': see `rds-to-s3 history`\n"
+
+
+def test_history_lists_the_runs(deployed: Deployed) -> None:
+    assert "no run yet" in deployed.run("history").stdout
+    run_id = deployed.run("run", "--no-watch").stdout.strip()
+    assert run_id in deployed.run("history").stdout
+    (told,) = json.loads(deployed.run("history", "--json").stdout)
+    assert (told["run_id"], told["status"], told["rows"]) == (run_id, "RUNNING", None)
+
+
+def test_history_is_limited_to_something(deployed: Deployed) -> None:
+    assert deployed.run("history", "--limit", "0").exit_code == 2
+
+
+# --- rewind -------------------------------------------------------------------------------------------------------
+
+
+def test_rewind_says_what_was_and_will_be_and_writes_it(deployed: Deployed) -> None:
+    deployed.put(WATERMARK, "2025-04-02 12:00:00")
+    result = deployed.run("rewind", "orders", "2025-04-01", "--yes")
+    assert result.exit_code == 0
+    assert "the watermark is 2025-04-02 12:00:00 and becomes 2025-04-01 00:00:00" in result.stderr
+    assert deployed.get(WATERMARK) == "2025-04-01 00:00:00"
+
+
+def test_rewind_all_empties_the_watermark(deployed: Deployed) -> None:
+    deployed.put(WATERMARK, "2025-04-02 12:00:00")
+    told = json.loads(deployed.run("rewind", "orders", "--all", "--yes", "--json").stdout)
+    assert told == {"table": "orders", "key": WATERMARK, "was": "2025-04-02 12:00:00", "is": None}
+    assert deployed.get(WATERMARK) == ""
+
+
+def test_rewind_mends_a_malformed_watermark(deployed: Deployed) -> None:
+    deployed.put(WATERMARK, "yesterday")
+    assert deployed.run("rewind", "orders", "2025-04-01 10:00:00.5", "--yes").exit_code == 0
+    assert deployed.get(WATERMARK) == "2025-04-01 10:00:00.500000"
+
+
+@pytest.mark.parametrize("present", ["2025-04-02 12:00:00", "", None])
+def test_rewind_goes_forward_only_when_told_to(deployed: Deployed, present: str | None) -> None:
+    if present is not None:
+        deployed.put(WATERMARK, present)
+    refused = deployed.run("rewind", "orders", "2025-05-01", "--yes")
+    assert (refused.exit_code, "FORWARD" in refused.stderr, "--forward" in refused.stderr) == (2, True, True)
+    assert deployed.run("rewind", "orders", "2025-05-01", "--yes", "--forward").exit_code == 0
+    assert deployed.get(WATERMARK) == "2025-05-01 00:00:00"
+
+
+def test_rewind_asks_and_without_a_terminal_needs_yes(deployed: Deployed) -> None:
+    deployed.put(WATERMARK, "2025-04-02 12:00:00")
+    result = deployed.run("rewind", "orders", "2025-04-01")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert deployed.get(WATERMARK) == "2025-04-02 12:00:00"
+
+
+def test_rewind_overwrites_nothing_that_moved_meanwhile(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.put(WATERMARK, "2025-04-02 12:00:00")
+    monkeypatch.setattr(cli, "_confirm", lambda: deployed.put(WATERMARK, "2025-04-02 16:00:00"))
+    result = deployed.run("rewind", "orders", "2025-04-01")
+    assert result.exit_code == 5
+    assert deployed.get(WATERMARK) == "2025-04-02 16:00:00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["orders"], 2),
+        (["orders", "2025-04-01", "--all"], 2),
+        (["orders", "last week"], 2),
+        (["orders", "2025-02-30"], 2),
+        (["nope", "2025-04-01"], 3),
+    ],
+)
+def test_rewind_refuses_what_it_cannot_do(deployed: Deployed, arguments: list[str], code: int) -> None:
+    assert deployed.run("rewind", *arguments, "--yes").exit_code == code
+
+
+def test_rewind_finds_the_watermark_of_the_table_s_format_also_behind_a_pattern(deployed: Deployed) -> None:
+    deployed.run("tables", "add", "inv*", "--set", "format=parquet")
+    deployed.put("invoice/parquet/last_extract.txt", "2025-04-02 12:00:00")
+    assert deployed.run("rewind", "invoice", "--all", "--yes").exit_code == 0
+    assert deployed.get("invoice/parquet/last_extract.txt") == ""
+
+
+def test_a_table_that_is_extracted_in_full_has_nothing_to_rewind(deployed: Deployed) -> None:
+    deployed.run("tables", "add", "city", "--set", "mode=full")
+    assert deployed.run("rewind", "city", "--all", "--yes").exit_code == 2
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_added_with_settings_and_removed(deployed: Deployed) -> None:
+    checks = {"total": {"ge": 0}}
+    result = deployed.run(
+        "tables", "add", "invoice", "--set", "format=parquet", "--set", f"checks={json.dumps(checks)}"
+    )
+    assert result.exit_code == 0
+    assert deployed.table_list()["tables"][-1] == {"name": "invoice", "format": "parquet", "checks": checks}
+    assert "invoice" in deployed.run("tables", "list").stdout
+    assert deployed.run("tables", "remove", "invoice").exit_code == 0
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_a_listed_table_changes_only_when_told_to_and_keeps_its_place(deployed: Deployed) -> None:
+    assert deployed.run("tables", "add", "menu", "--set", "format=parquet").exit_code == 2
+    assert deployed.run("tables", "add", "menu", "--set", "format=parquet", "--replace").exit_code == 0
+    assert deployed.table_list()["tables"] == [{"name": "menu", "format": "parquet"}, "orders"]
+
+
+def test_what_the_operator_wrote_around_the_tables_stays(deployed: Deployed) -> None:
+    written = {"defaults": {"format": "parquet"}, "tables": ["menu", "naïve"], "exclude": ["tmp*"]}
+    deployed.write_table_list(json.dumps(written))
+    deployed.run("tables", "add", "orders")
+    assert deployed.table_list() == {**written, "tables": ["menu", "naïve", "orders"]}
+
+
+@pytest.mark.parametrize("setting", ["formt=csv", "format=xml", "format", "lookback_seconds=soon"])
+def test_a_setting_that_is_not_valid_changes_nothing(deployed: Deployed, setting: str) -> None:
+    result = deployed.run("tables", "add", "invoice", "--set", setting)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_removing_a_table_that_is_not_listed_names_those_that_are(deployed: Deployed) -> None:
+    result = deployed.run("tables", "remove", "order")
+    assert (result.exit_code, "menu, orders" in result.stderr) == (3, True)
+
+
+def test_a_malformed_table_list_is_told_with_its_error(deployed: Deployed) -> None:
+    deployed.write_table_list('{"tables": ["menu", "menu"]}')
+    result = deployed.run("tables", "list")
+    assert (result.exit_code, "listed twice" in result.stderr) == (2, True)
+
+
+def test_tables_list_as_json_is_the_document(deployed: Deployed) -> None:
+    assert json.loads(deployed.run("tables", "list", "--json").stdout) == {"tables": ["menu", "orders"]}
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_stack_it_asks_which(deployed: Deployed) -> None:
+    result = CliRunner().invoke(cli.app, ["history"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "rds-to-s3: which stack? name it with --stack, or set STACK_NAME\n"
+
+
+def test_an_aws_that_cannot_be_reached_is_one_line(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", refuse)
+    result = deployed.run("history")
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert result.stderr.startswith("rds-to-s3: AWS cannot be reached: ")
+
+
+def test_a_bucket_that_is_not_there_is_told_in_aws_s_words(deployed: Deployed) -> None:
+    deployed.s3.delete_bucket(Bucket=deployed.stack.bucket)
+    result = deployed.run("show")
+    assert (result.exit_code, "NoSuchBucket" in result.stderr) == (4, True)
+
+
+def test_debug_shows_the_traceback(deployed: Deployed) -> None:
+    deployed.put("runs/latest.json", b"not JSON")
+    assert deployed.run("show").exit_code == 4
+    assert isinstance(deployed.run("show", "--debug").exception, AwsError)
+
+
+def test_a_terminal_without_unicode_gets_what_it_can_show(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.put("runs/latest.json", json.dumps(manifest("run-1")).replace("menu", "меню"))
+    for options in ([], ["--json"]):
+        output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(sys, "argv", ["rds-to-s3", "show", "--stack", "food", *options])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0
+        assert output.tell() > 0
+
+
+@pytest.mark.parametrize("command", ["run", "rerun", "watch", "show", "history", "rewind", "tables"])
+def test_every_command_has_help(command: str) -> None:
+    assert CliRunner().invoke(cli.app, [command, "--help"]).exit_code == 0
+
+
+def test_help_lists_the_exit_codes() -> None:
+    text = CliRunner().invoke(cli.app, ["--help"]).stdout
+    assert "Not found: the stack, the run, or the table." in text

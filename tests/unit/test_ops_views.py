@@ -1,0 +1,201 @@
+"""What the operator sees, from data alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from rich.console import Console, RenderableType
+
+from rds_to_s3.table_list import parse_table_list
+from rds_to_s3_ops import views
+from rds_to_s3_ops.documents import Manifest, TableRecord
+from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
+from rds_to_s3_ops.runs import Run
+from rds_to_s3_ops.stack import Stack
+
+START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
+STACK = Stack("s", "arn", "bucket", "/s/table-list")
+
+
+def drawn(view: RenderableType, width: int = 160, **options: bool) -> str:
+    output = io.StringIO()
+    Console(file=output, width=width, highlight=False, **options).print(view)  # type: ignore[arg-type]
+    return output.getvalue()
+
+
+def table(name: str, status: str = "SUCCEEDED", rows: int = 20, **members: object) -> TableRecord:
+    files = [{"key": f"{name}/csv/{name}_data_20250402_115958.csv", "rows": rows, "bytes": 4096, "sha256": "0" * 64}]
+    told = {
+        "table": name,
+        "status": status,
+        "rows": rows,
+        "window": {"after": "2025-04-02 08:00:00", "until": "2025-04-02 11:59:58"},
+        "seconds": 0.42,
+        "files": files if rows else [],
+        "warnings": [],
+        "error": None,
+        **members,
+    }
+    return cast("TableRecord", told)
+
+
+def manifest(*tables: TableRecord, **members: object) -> Manifest:
+    failed = sum(entry["status"] == "FAILED" for entry in tables)
+    rows = sum(entry["rows"] for entry in tables)
+    told = {
+        "run_id": "run-1",
+        "status": "FAILED" if failed else "SUCCEEDED",
+        "started_at": "2025-04-02T12:00:00Z",
+        "finished_at": "2025-04-02T12:00:09Z",
+        "redrives": 0,
+        "window_end": "2025-04-02 11:59:58.000000",
+        "totals": {
+            "tables": len(tables), "succeeded": len(tables) - failed, "failed": failed,
+            "rows": rows, "files": len(tables), "bytes": 4096,
+        },
+        "tables": list(tables),
+        **members,
+    }  # fmt: skip
+    return cast("Manifest", told)
+
+
+def progress(*tables: TableProgress, phase: str = "extracting") -> RunProgress:
+    return RunProgress(Run("run-1", "RUNNING", START), phase, 4.2, None, tables)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(None, ""), (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (9_949, "9.9 kB"), (9_960, "10 kB"), (999_600, "1.0 MB"),
+     (255_000_000, "255 MB"), (3 * 10**15, "3,000 TB")],
+)  # fmt: skip
+def test_sizes_are_short(number: int | None, text: str) -> None:
+    assert views.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (3599.6, "1 h 00 min"),
+        (7260, "2 h 01 min"),
+    ],
+)
+def test_time_spans_are_short(seconds: float | None, text: str) -> None:
+    assert views.duration(seconds) == text
+
+
+def test_the_live_table_has_a_line_for_each_table() -> None:
+    text = drawn(
+        views.progress_view(
+            progress(
+                TableProgress("menu", TableState.SUCCEEDED, 22, 4096, 0.42, 1),
+                TableProgress(
+                    "orders", TableState.RETRYING, seconds=3.0, attempts=1, note="ReadInterruptedError: lost"
+                ),
+                TableProgress("delivery"),
+            )
+        )
+    )
+    assert "run-1  extracting  4.2 s  1 of 3 tables  22 rows  4.1 kB" in text
+    assert [" ".join(line.split()) for line in text.splitlines()[-3:]] == [
+        "menu succeeded 22 4.1 kB 0.4 s",
+        "orders retrying 3.0 s ReadInterruptedError: lost",
+        "delivery waiting",
+    ]
+
+
+def test_a_long_live_table_keeps_the_busy_and_the_failed_and_counts_the_rest() -> None:
+    many = [TableProgress(f"done{number}", TableState.SUCCEEDED) for number in range(500)]
+    many[77] = TableProgress("broken", TableState.FAILED)
+    many[400] = TableProgress("busy", TableState.RUNNING)
+    text = drawn(views.progress_view(progress(*many), height=5))
+    assert "broken" in text
+    assert "busy" in text
+    assert "and 495 succeeded" in text
+    assert len(text.splitlines()) <= 11
+
+
+def test_away_from_a_terminal_each_change_is_one_line() -> None:
+    before = progress(TableProgress("menu", TableState.RUNNING), TableProgress("orders"))
+    after = progress(TableProgress("menu", TableState.SUCCEEDED, 22, 4096, 0.42), TableProgress("orders"))
+    assert views.progress_lines(None, before) == ["run-1: extracting", "menu: running"]
+    assert views.progress_lines(before, after) == ["menu: succeeded (22 rows, 4.1 kB, 0.4 s)"]
+    assert views.progress_lines(after, after) == []
+
+
+def test_a_manifest_is_shown_with_what_failed_and_why() -> None:
+    error = {"type": "TableNotFoundError", "message": "no table [b]menu[/b] in database food"}
+    text = drawn(
+        views.manifest_view(
+            manifest(table("orders"), table("menu", "FAILED", 0, error=error), warnings=["slow"]), "bucket"
+        )
+    )
+    assert "2 tables (1 succeeded, 1 failed)  20 rows" in text
+    assert "menu: TableNotFoundError\n  no table [b]menu[/b] in database food" in text
+    assert "slow" in text
+    assert "s3://bucket/runs/run-1/manifest.json" in text
+
+
+def test_all_lists_the_files_too() -> None:
+    text = drawn(views.manifest_view(manifest(table("orders")), "bucket", everything=True))
+    assert "s3://bucket/orders/csv/orders_data_20250402_115958.csv" in text
+
+
+def test_a_manifest_of_hundreds_of_tables_is_summarised() -> None:
+    quiet = [table(f"quiet{number}", "UNCHANGED", 0) for number in range(500)]
+    text = drawn(views.manifest_view(manifest(*quiet, table("orders")), "bucket"))
+    assert "orders" in text
+    assert "quiet7" not in text
+    assert "and 500 more tables: add --all to list them" in text
+
+
+def test_a_run_that_could_not_be_planned_says_why() -> None:
+    text = drawn(
+        views.manifest_view(
+            manifest(status="FAILED", window_end=None, error={"type": "TableListError", "message": "not JSON"}),
+            "bucket",
+        )
+    )
+    assert "TableListError: not JSON" in text
+
+
+def test_an_aborted_run_has_its_error_and_a_running_one_how_to_follow_it() -> None:
+    ended = Run("run-1", "ABORTED", START, START + timedelta(seconds=5), error="Stopped", cause="by hand")
+    assert "Stopped\nby hand" in drawn(views.run_view(ended))
+    assert "rds-to-s3 watch run-1" in drawn(views.run_view(Run("run-1", "RUNNING", START)))
+
+
+def test_the_history_has_a_line_for_each_run_with_or_without_a_manifest() -> None:
+    done = Run("run-2", "FAILED", START, START + timedelta(seconds=9), redrives=2)
+    entries = [
+        views.HistoryEntry(Run("run-3", "RUNNING", START), None),
+        views.HistoryEntry(done, manifest(table("orders"), table("menu", "FAILED", 0))),
+    ]
+    lines = [" ".join(line.split()) for line in drawn(views.history_view(entries)).splitlines()]
+    assert "run-3 running 2025-04-02 12:00:00" in lines
+    assert "run-2 failed 2025-04-02 12:00:00 2025-04-02 11:59:58 2 1 20 4.1 kB 9.0 s 2" in lines
+    assert entries[0].as_json()["rows"] is None
+    assert json.dumps(entries[1].as_json())
+
+
+def test_before_the_first_run_the_history_says_how_to_start_one() -> None:
+    assert "rds-to-s3 run" in drawn(views.history_view([]))
+
+
+def test_the_table_list_is_shown_with_its_defaults_filled_in() -> None:
+    listed = parse_table_list(
+        '{"tables": ["menu", {"name": "city", "mode": "full"}, {"name": "orders", "format": "parquet"}],'
+        ' "exclude": ["x*"]}'
+    )
+    lines = [" ".join(line.split()) for line in drawn(views.table_list_view(listed, STACK)).splitlines()]
+    assert "menu incremental csv createdDate modifiedDate" in lines
+    assert "city full csv mode" in lines
+    assert "orders incremental parquet, snappy createdDate modifiedDate format" in lines
+    assert "patterns leave out: x*" in lines
