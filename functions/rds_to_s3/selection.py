@@ -128,8 +128,8 @@ def _cursor(table: Table, spec: TableSpec, key: str) -> TableColumn | None:
         return None
     if not column.is_cursor_type:
         raise ColumnTypeError(
-            f"the {key} {name!r} of table {table.name!r} is {column.column_type}; a watermark needs a DATE, DATETIME or "
-            "TIMESTAMP"
+            f"the {key} {name!r} of table {table.name!r} is {column.column_type}; a watermark needs a DATE, "
+            "DATETIME or TIMESTAMP"
         )
     return column
 

@@ -162,6 +162,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
             database=credentials.database,
             charset="utf8mb4",
             ssl=tls.context(credentials.host),
+            ssl_disabled=tls.mode == "off",  # without a context PyMySQL would use TLS, unverified, where it is offered
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
             write_timeout=CONNECT_SECONDS,

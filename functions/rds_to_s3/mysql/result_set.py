@@ -20,6 +20,7 @@ from typing import Any, Self
 import pymysql
 
 from rds_to_s3.errors import ReadInterruptedError
+from rds_to_s3.mysql.allocator import keep_freed_memory
 from rds_to_s3.mysql.connection import translated_errors
 from rds_to_s3.mysql.packets import LargeRow, LastPacket, PacketReader, RowPackets
 from rds_to_s3.rows import Block, SpooledRow
@@ -32,6 +33,7 @@ _CLIENT_COMPRESS = 1 << 5
 _CLIENT_DEPRECATE_EOF = 1 << 24
 _MORE_RESULTS_EXIST = 0x0008
 _BINARY_CHARSET = 63
+_READ_AHEAD = 1 << 20  # more than PyMySQL's buffer holds
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,30 @@ class ResultSet:
         self._finished = True
 
 
+class _Stream:
+    """What PyMySQL has read ahead, and then the socket.
+
+    `io.BufferedReader.readinto1` goes on to the socket after it has handed over what it held, and waits there for ever
+    where that was the end of the result set; so what it holds is taken from it first.
+    """
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self._held: memoryview | None = None
+
+    def readinto1(self, buffer: memoryview, /) -> int:
+        if self._held is None:
+            self._held = memoryview(self._reader.read1(_READ_AHEAD))
+            if not self._held:
+                return 0
+        if self._held:
+            count = min(len(self._held), len(buffer))
+            buffer[:count] = self._held[:count]
+            self._held = self._held[count:]
+            return count
+        return int(self._reader.raw.readinto(buffer))
+
+
 def query(
     connection: pymysql.connections.Connection[Any],
     sql: str,
@@ -184,6 +210,7 @@ def query(
     inside: Any = connection
     if inside.client_flag & (_CLIENT_COMPRESS | _CLIENT_DEPRECATE_EOF):
         raise ValueError("the connection compresses, or ends result sets in OK packets: this reader knows neither")
+    keep_freed_memory()
     with translated_errors():
         _send(inside, sql)
     result = inside._result
@@ -196,7 +223,9 @@ def query(
         ResultColumn(field.name, field.type_code, field.flags, field.charsetnr, field.scale, field.length)
         for field in result.fields
     ]
-    packets = PacketReader(inside._rfile, inside._next_seq_id, block_bytes=block_bytes, spool_bytes=spool_bytes)
+    packets = PacketReader(
+        _Stream(inside._rfile), inside._next_seq_id, block_bytes=block_bytes, spool_bytes=spool_bytes
+    )
     return ResultSet(connection, columns, packets)
 
 
