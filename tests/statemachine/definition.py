@@ -1,0 +1,59 @@
+"""The deployed definition with its substitutions filled in, and its translation for Step Functions Local."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Definition = dict[str, Any]
+
+PATH = Path(__file__).parents[2] / "statemachine" / "extract_tables.asl.json"
+FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
+TABLE_LIST_PARAMETER = "/shop/table-list"
+SUBSTITUTIONS = {
+    "Partition": "aws",
+    "TableListParameterName": TABLE_LIST_PARAMETER,
+    **{f"{name}FunctionArn": f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for name in FUNCTIONS},
+}
+
+
+def as_deployed() -> Definition:
+    """Fill the substitutions in, as CloudFormation does."""
+    text = re.sub(r"\$\{(\w+)\}", lambda match: SUBSTITUTIONS[match[1]], PATH.read_text())
+    definition: Definition = json.loads(text)
+    return definition
+
+
+def for_stepfunctions_local(definition: Definition) -> Definition:
+    """Translate into what AWS's container, last built in 2024, understands.
+
+    It knows ``Iterator`` and ``Parameters`` where the Map now has ``ItemProcessor`` and ``ItemSelector``, no
+    ``MaxConcurrencyPath``, and no endpoint of ours for Parameter Store, so a function stands in for that.
+    """
+    translated = copy.deepcopy(definition)
+    tables = translated["States"]["ExtractTables"]
+    tables["Iterator"] = tables.pop("ItemProcessor")
+    del tables["Iterator"]["ProcessorConfig"]
+    tables["Parameters"] = tables.pop("ItemSelector")
+    del tables["MaxConcurrencyPath"]
+    tables["MaxConcurrency"] = 5
+    table_list = translated["States"]["ReadTableList"]
+    table_list["Resource"] = "arn:aws:states:::lambda:invoke"
+    table_list["Parameters"] = {
+        "FunctionName": "arn:aws:lambda:us-east-1:123456789012:function:ReadTableList",
+        "Payload": table_list["Parameters"],
+    }
+    table_list["ResultSelector"] = {"document.$": "$.Payload.Parameter.Value"}
+    return translated
+
+
+def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Walk over all states, those inside the Map included."""
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])

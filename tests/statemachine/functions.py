@@ -1,0 +1,189 @@
+"""The four functions as the state machine sees them: the contract of docs/architecture.md, without database and S3.
+
+What each table's invocations do is scripted; the gate is the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.gate import decide
+
+Payload = Mapping[str, Any]
+CONTINUE = "CONTINUE"
+Step = Exception | str | Callable[[], None]
+"""One invocation's behaviour: raise this, answer with this status, or do this and succeed."""
+
+
+class LambdaFaultError(Exception):
+    """An error that Lambda itself reports, under the name that Step Functions then sees."""
+
+    def __init__(self, name: str, message: str = "") -> None:
+        super().__init__(message or f"RequestId: 0 Error: {name}")
+        self.name = name
+
+
+def error_name(error: Exception) -> str:
+    return error.name if isinstance(error, LambdaFaultError) else type(error).__name__
+
+
+@dataclass
+class Functions:
+    """Answers in place of the deployed functions.
+
+    Attributes
+    ----------
+    listed : list of str
+        What the table list holds.
+    tables : dict
+        Per table what its next invocations do, one after the other; after the last one it succeeds.
+    plan, manifest_faults, gate_faults : list
+        The same for PlanRun, and faults of the other two functions.
+    calls : list of (str, payload)
+        Every invocation, in order.
+    """
+
+    listed: list[str]
+    tables: dict[str, list[Step]] = field(default_factory=dict)
+    plan: list[Step] = field(default_factory=list)
+    manifest_faults: list[Step] = field(default_factory=list)
+    gate_faults: list[Step] = field(default_factory=list)
+    max_concurrency: int = 5
+    document: str | None = None
+
+    calls: list[tuple[str, Payload]] = field(default_factory=list)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    most_at_once: int = 0
+    _at_once: int = 0
+    _records: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def invoke(self, function: str, payload: Payload) -> Payload:
+        """Run one invocation.
+
+        Raises
+        ------
+        Exception
+            What the script says; its class's name is the error's name.
+        """
+        with self._lock:
+            self.calls.append((function, payload))
+        handler: Callable[[Payload], Payload] = {
+            "ReadTableList": self._read_table_list,
+            "PlanRun": self._plan_run,
+            "ExtractTable": self._extract_table,
+            "WriteManifest": self._write_manifest,
+            "CheckRun": self._check_run,
+        }[function]
+        return handler(payload)
+
+    def called(self, function: str) -> list[Payload]:
+        return [payload for name, payload in self.calls if name == function]
+
+    def extracted(self) -> list[str]:
+        """The tables of all ExtractTable invocations, in order."""
+        return [payload["table"] for payload in self.called("ExtractTable")]
+
+    def attempts(self) -> dict[str, int]:
+        counts: dict[str, int] = defaultdict(int)
+        for table in self.extracted():
+            counts[table] += 1
+        return dict(counts)
+
+    def table_list(self) -> str:
+        return self.document if self.document is not None else json.dumps({"tables": self.listed})
+
+    def _step(self, script: list[Step], default: Step = "SUCCEEDED") -> str:
+        with self._lock:
+            step = script.pop(0) if script else default
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, str):
+            return step
+        step()
+        return "SUCCEEDED"
+
+    def _read_table_list(self, payload: Payload) -> Payload:
+        return {"Parameter": {"Name": payload["Name"], "Value": self.table_list()}}
+
+    def _plan_run(self, payload: Payload) -> Payload:
+        execution, state = payload["execution"], payload["state"]
+        self._step(self.plan)
+        try:
+            listed: Sequence[str] = json.loads(state["table_list"]["document"])["tables"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TableListError("the table list is not a JSON document with tables") from error
+        if listed == ["*"]:
+            listed = self.listed
+        if state.get("decision") == "RETRY_FAILED":
+            tables = state["tables"]
+        elif isinstance(state["input"], dict):
+            tables = state["input"].get("tables", listed)
+        else:
+            raise InputError("the input is not an object")
+        if unlisted := sorted(set(tables) - set(listed)):
+            raise InputError(f"not listed: {', '.join(unlisted)}")
+        return {
+            "run_id": execution["Name"],
+            "until": "2025-04-02 12:00:00",
+            "max_concurrency": self.max_concurrency,
+            "redrives": execution.get("RedriveCount", 0),
+            "tables": [{"table": table} for table in tables],
+        }
+
+    def _extract_table(self, payload: Payload) -> Payload:
+        table: str = payload["table"]
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            status = self._step(self.tables.get(table, []))
+        except Exception as error:
+            if not isinstance(error, LambdaFaultError):  # a function that was killed leaves no record
+                self._records[table] = str(error)
+            raise
+        finally:
+            with self._lock:
+                self._at_once -= 1
+        return {"table": table, "status": status, "rows": 1, "files": 1, "not": "passed on"}
+
+    def _write_manifest(self, payload: Payload) -> Payload:
+        self._step(self.manifest_faults)
+        execution, state = payload["execution"], payload["state"]
+        run_id: str = execution["Name"]
+        before = {table["table"]: table for table in self.manifests.get(run_id, {"tables": []})["tables"]}
+        now = {
+            result["table"]: {
+                "table": result["table"],
+                "status": result["status"],
+                "error": {"type": result["error"], "message": self._records.get(result["table"], "killed")}
+                if result["status"] == "FAILED"
+                else None,
+            }
+            for result in state.get("results", [])
+        }
+        plan_error = state.get("plan_error")
+        tables = list((before | now).values())
+        failed = [table["table"] for table in tables if table["status"] == "FAILED"]
+        self.manifests[run_id] = {
+            "status": "FAILED" if failed or plan_error else "SUCCEEDED",
+            "error": {"type": plan_error["Error"], "message": plan_error["Cause"]} if plan_error else None,
+            "tables": tables,
+        }
+        return {
+            "status": self.manifests[run_id]["status"],
+            "failed": failed,
+            "redrives": state["plan"]["redrives"] if "plan" in state else execution.get("RedriveCount", 0),
+            "manifest": f"runs/{run_id}/manifest.json",
+        }
+
+    def _check_run(self, payload: Payload) -> Payload:
+        self._step(self.gate_faults)
+        execution, outcome = payload["execution"], payload["state"]["outcome"]
+        return decide(execution, outcome, self.manifests[execution["Name"]])

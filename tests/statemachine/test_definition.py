@@ -1,0 +1,117 @@
+"""What can be said of the definition without running it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from statelint.linter import Linter  # type: ignore[import-untyped]
+
+from rds_to_s3 import errors
+from tests.statemachine import definition as definitions
+
+DEFINITION = definitions.as_deployed()
+STATES = dict(definitions.states(DEFINITION))
+LAMBDA_TASKS = [name for name, state in STATES.items() if state.get("Resource", "").endswith("lambda:invoke")]
+LAMBDAS_OWN = {
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+}
+
+
+def permanent_names(base: type[errors.PermanentError] = errors.PermanentError) -> Iterator[str]:
+    for subclass in base.__subclasses__():
+        yield subclass.__name__
+        yield from permanent_names(subclass)
+
+
+def retriers(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = STATES[name]["Retry"]
+    return found
+
+
+def test_statelint_finds_nothing() -> None:
+    assert Linter.validate(DEFINITION) == []
+
+
+def test_every_substitution_is_known_and_used() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", definitions.PATH.read_text())) == set(definitions.SUBSTITUTIONS)
+
+
+@pytest.mark.parametrize("task", [name for name in LAMBDA_TASKS if name != "CheckRun"])
+def test_a_task_retries_permanent_errors_never_lambdas_patiently_and_all_others(task: str) -> None:
+    never, service, others = retriers(task)
+    assert set(never["ErrorEquals"]) == set(permanent_names())
+    assert never["MaxAttempts"] == 0
+    assert set(service["ErrorEquals"]) == LAMBDAS_OWN
+    assert others["ErrorEquals"] == ["States.ALL"]
+
+
+def test_the_gate_is_retried_for_lambdas_own_faults_only_and_has_no_catch() -> None:
+    (service,) = retriers("CheckRun")
+    assert set(service["ErrorEquals"]) == LAMBDAS_OWN
+    assert "Catch" not in STATES["CheckRun"]
+
+
+def waits(retrier: dict[str, Any]) -> list[float]:
+    """The longest that each wait may be; with full jitter it is anything up to that."""
+    first, rate, limit = retrier["IntervalSeconds"], retrier["BackoffRate"], retrier["MaxDelaySeconds"]
+    return [min(first * rate**attempt, limit) for attempt in range(retrier["MaxAttempts"])]
+
+
+@pytest.mark.parametrize("task", LAMBDA_TASKS)
+def test_retries_wait_longer_each_time_and_not_all_at_once(task: str) -> None:
+    waiting = [retrier for retrier in retriers(task) if retrier["MaxAttempts"]]
+    assert all(retrier["JitterStrategy"] == "FULL" for retrier in waiting)
+    assert waits(waiting[0]) == [2, 4, 8, 16, 32, 60]
+    assert [waits(retrier) for retrier in waiting[1:]] in ([], [[5, 10, 20]])
+
+
+def successors(state: dict[str, Any]) -> Iterator[str]:
+    for step in [state, *state.get("Choices", []), *state.get("Catch", [])]:
+        if "Next" in step:
+            yield step["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def reachable(start: str, states: dict[str, Any]) -> set[str]:
+    seen, todo = set[str](), [start]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += successors(states[name])
+    return seen
+
+
+def test_every_state_can_be_reached() -> None:
+    tables = DEFINITION["States"]["ExtractTables"]["ItemProcessor"]
+    for machine in (DEFINITION, tables):
+        assert reachable(machine["StartAt"], machine["States"]) == set(machine["States"])
+
+
+def test_no_state_can_fail_the_run_but_through_the_gate() -> None:
+    assert not [name for name, state in STATES.items() if state["Type"] == "Fail"]
+    uncaught = [n for n, state in STATES.items() if state["Type"] in {"Task", "Map"} and "Catch" not in state]
+    assert uncaught == ["WriteManifest", "CheckRun"]
+
+
+def test_tasks_have_a_time_out_and_a_comment() -> None:
+    tasks = [state for state in STATES.values() if state["Type"] == "Task"]
+    assert all(state["TimeoutSeconds"] <= 920 and state["Comment"] for state in tasks)
+
+
+def test_the_translation_leaves_nothing_that_stepfunctions_local_does_not_know() -> None:
+    text = str(definitions.for_stepfunctions_local(DEFINITION))
+    assert not [word for word in ("ItemProcessor", "ItemSelector", "MaxConcurrencyPath", "aws-sdk") if word in text]
+
+
+def test_the_translation_does_not_touch_the_definition() -> None:
+    definitions.for_stepfunctions_local(DEFINITION)
+    assert definitions.as_deployed() == DEFINITION

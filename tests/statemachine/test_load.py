@@ -1,0 +1,48 @@
+"""That a run of 500 tables stays inside Step Functions' limits, whatever happens to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rds_to_s3.errors import DatabaseUnreachableError
+from tests.statemachine import definition as definitions
+from tests.statemachine.engine import Engine, Event, Execution
+from tests.statemachine.functions import Functions
+
+TABLES = [f"{number:03}_{'t' * 60}" for number in range(500)]  # MySQL's longest names
+MAX_EVENTS = 25_000
+MAX_PAYLOAD = 256 * 1024
+
+
+def run(engine: Engine, functions: Functions, caplog: pytest.LogCaptureFixture) -> Execution:
+    caplog.set_level("CRITICAL", "moto")
+    functions.max_concurrency = 5
+    functions.document = '{"tables": ["*"]}'  # the parameter holds 8 KiB, so a list of 500 is a pattern
+    return engine.machine(definitions.as_deployed(), functions).run()
+
+
+def longest_text(event: Event) -> int:
+    """The length of the event's longest input, output, parameters or cause, in bytes."""
+    details: dict[str, object] = next((value for key, value in event.items() if key.endswith("Details")), {})
+    return max((len(text.encode()) for text in details.values() if isinstance(text, str)), default=0)
+
+
+def test_five_hundred_tables_stay_inside_history_and_payload(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    execution = run(engine, Functions(TABLES), caplog)
+    history = execution.history
+    assert execution.status == "SUCCEEDED"
+    assert len(history) < MAX_EVENTS / 3
+    assert max(map(longest_text, history)) < MAX_PAYLOAD / 2
+
+
+def test_so_do_five_hundred_tables_that_all_fail_after_every_retry(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    functions = Functions(TABLES)
+    functions.tables = {name: [DatabaseUnreachableError("x" * 2_000)] * 4 for name in TABLES}
+    execution = run(engine, functions, caplog)
+    assert execution.error == "TablesFailed"
+    assert all(name in execution.cause for name in TABLES[:400])
+    history = execution.history
+    assert len(history) < MAX_EVENTS
+    assert max(map(longest_text, history)) < MAX_PAYLOAD / 2

@@ -1,0 +1,267 @@
+"""How a run goes: what is retried, what is caught, how it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from rds_to_s3.errors import (
+    DatabaseUnreachableError,
+    LeaseLostError,
+    PermanentError,
+    ReadInterruptedError,
+    StorageUnavailableError,
+    TableNotFoundError,
+)
+from tests.statemachine.conftest import NINE
+from tests.statemachine.engine import Engine, Machine
+from tests.statemachine.functions import CONTINUE, Functions, LambdaFaultError
+
+
+def test_a_run_extracts_every_listed_table_once_and_succeeds(machine: Machine, functions: Functions) -> None:
+    run = machine.run()
+    assert run.status == "SUCCEEDED"
+    assert sorted(functions.extracted()) == sorted(NINE)
+    assert run.output == {
+        "status": "SUCCEEDED",
+        "failed": [],
+        "redrives": 0,
+        "manifest": f"runs/{run.name}/manifest.json",
+    }
+
+
+def test_the_history_reads_like_a_story(machine: Machine, functions: Functions) -> None:
+    run = machine.run({"tables": ["orders"]})
+    assert run.story() == [
+        "TakeInput",
+        "ReadTableList",
+        "PlanRun",
+        "ExtractTables",
+        "ExtractTable",
+        "TableFinished?",
+        "TableFinished",
+        "WriteManifest",
+        "CheckRun",
+        "RetryFailed?",
+        "RunFinished",
+    ]
+
+
+def test_an_iterations_input_names_its_table(machine: Machine, functions: Functions) -> None:
+    run = machine.run({"tables": ["menu"]})
+    inputs = [data for name, data in run._entered() if name == "ExtractTable"]
+    assert inputs == [{"run_id": run.name, "table": "menu", "execution_id": run.arn}]
+    assert functions.called("ExtractTable") == inputs
+
+
+def test_a_run_over_no_table_writes_its_manifest_and_succeeds(machine: Machine, functions: Functions) -> None:
+    run = machine.run({"tables": []})
+    assert run.status == "SUCCEEDED"
+    assert len(functions.called("WriteManifest")) == 1
+
+
+def test_a_permanent_error_fails_its_table_at_once_and_the_others_finish(
+    machine: Machine, functions: Functions
+) -> None:
+    functions.tables["menu"] = [TableNotFoundError("create the table menu or take it from the list")]
+    run = machine.run()
+    assert (run.status, run.error) == ("FAILED", "TablesFailed")
+    assert "menu: TableNotFoundError: create the table menu or take it from the list" in run.cause
+    assert f"runs/{run.name}/manifest.json" in run.cause
+    assert functions.attempts() == dict.fromkeys(NINE, 1)
+    assert [t["table"] for t in functions.manifests[run.name]["tables"] if t["status"] != "FAILED"] == [
+        name for name in NINE if name != "menu"
+    ]
+
+
+def permanent_errors(base: type[PermanentError] = PermanentError) -> list[type[PermanentError]]:
+    return [cls for sub in base.__subclasses__() for cls in [sub, *permanent_errors(sub)]]
+
+
+@pytest.mark.parametrize("error", permanent_errors())
+def test_no_permanent_error_is_asked_again(machine: Machine, functions: Functions, error: type[PermanentError]) -> None:
+    functions.tables["menu"] = [error("no"), error("no")]
+    machine.run({"tables": ["menu"]})
+    assert functions.attempts() == {"menu": 1}
+    assert machine.slept == []
+
+
+@pytest.mark.parametrize("error", [DatabaseUnreachableError, ReadInterruptedError, LeaseLostError, KeyError])
+def test_every_other_error_is_retried_and_may_recover(
+    machine: Machine, functions: Functions, error: type[Exception]
+) -> None:
+    functions.tables["orders"] = [error("busy"), error("busy")]
+    run = machine.run()
+    assert run.status == "SUCCEEDED"
+    assert functions.attempts() == dict.fromkeys(NINE, 1) | {"orders": 3}
+    assert len(machine.slept) == 2
+
+
+def test_retries_come_to_an_end(machine: Machine, functions: Functions) -> None:
+    functions.tables["orders"] = [StorageUnavailableError("S3 does not answer")] * 10
+    run = machine.run({"tables": ["orders", "menu"]})
+    assert (run.status, run.error) == ("FAILED", "TablesFailed")
+    assert functions.attempts() == {"orders": 4, "menu": 1}
+    assert "orders: StorageUnavailableError: S3 does not answer" in run.cause
+
+
+def test_lambdas_own_faults_are_retried_more_patiently(machine: Machine, functions: Functions) -> None:
+    functions.tables["orders"] = [LambdaFaultError("Lambda.TooManyRequestsException")] * 6
+    assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
+    assert functions.attempts() == {"orders": 7}
+
+
+def test_a_table_that_says_continue_is_called_again_until_it_is_done(machine: Machine, functions: Functions) -> None:
+    functions.tables["orders"] = [CONTINUE] * 5
+    run = machine.run()
+    assert run.status == "SUCCEEDED"
+    assert functions.attempts() == dict.fromkeys(NINE, 1) | {"orders": 6}
+
+
+def test_each_continuation_has_its_own_retries(machine: Machine, functions: Functions) -> None:
+    lost = ReadInterruptedError("connection lost")
+    functions.tables["orders"] = [lost, lost, lost, CONTINUE, lost, lost, lost, CONTINUE]
+    assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("name", ["Runtime.ExitError", "Sandbox.Timedout", "Lambda.Unknown"])
+def test_a_function_that_dies_without_an_answer_is_in_the_results(
+    machine: Machine, functions: Functions, name: str
+) -> None:
+    functions.tables["orders"] = [LambdaFaultError(name)] * 4
+    run = machine.run()
+    assert run.error == "TablesFailed"
+    assert f"orders: {name}" in run.cause
+    results = functions.called("WriteManifest")[0]["state"]["results"]
+    assert {"table": "orders", "status": "FAILED", "error": name} in results
+    assert len(results) == 9
+
+
+def test_a_function_that_outlives_its_tasks_time_out_is_called_again(machine: Machine, functions: Functions) -> None:
+    tables = machine.definition["States"]["ExtractTables"]
+    (tables.get("ItemProcessor") or tables["Iterator"])["States"]["ExtractTable"]["TimeoutSeconds"] = 1
+    functions.tables["orders"] = [lambda: time.sleep(1.5)]
+    assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
+    assert functions.attempts() == {"orders": 2}
+
+
+def test_only_the_errors_name_travels_on_from_a_failed_table(machine: Machine, functions: Functions) -> None:
+    functions.tables["orders"] = [TableNotFoundError("x" * 10_000)]
+    machine.run({"tables": ["orders"]})
+    assert functions.called("WriteManifest")[0]["state"]["results"] == [
+        {"table": "orders", "status": "FAILED", "error": "TableNotFoundError"}
+    ]
+
+
+def test_an_answer_that_is_not_the_contracts_fails_its_table_only(machine: Machine, functions: Functions) -> None:
+    def answer_nonsense(payload: Any) -> Any:
+        return {"surprise": True} if payload["table"] == "orders" else extract(payload)
+
+    extract, functions._extract_table = functions._extract_table, answer_nonsense  # type: ignore[method-assign]
+    run = machine.run({"tables": ["orders", "menu"]})
+    assert run.error == "TablesFailed"
+    assert [t["table"] for t in functions.manifests[run.name]["tables"] if t["status"] == "FAILED"] == ["orders"]
+
+
+@pytest.mark.parametrize("document", ["{", '{"tables": 3', "[]"])
+def test_a_malformed_table_list_leaves_a_manifest_and_fails_the_run(
+    engine: Engine, machine: Machine, functions: Functions, document: str
+) -> None:
+    functions.document = document
+    engine.put_table_list(document)
+    run = machine.run()
+    assert (run.status, run.error) == ("FAILED", "PlanFailed")
+    assert "TableListError" in run.cause
+    assert functions.manifests[run.name]["error"]["type"] == "TableListError"
+    assert len(functions.called("PlanRun")) == 1
+    assert functions.extracted() == []
+
+
+@pytest.mark.parametrize("input", [[], [{"tables": ["menu"]}], "orders", 7, True, {"tables": ["nonesuch"]}])
+def test_an_input_that_makes_no_sense_ends_with_its_reason(machine: Machine, functions: Functions, input: Any) -> None:
+    run = machine.run(input)
+    assert (run.status, run.error) == ("FAILED", "PlanFailed")
+    assert "InputError" in run.cause
+    assert functions.extracted() == []
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"decision": "RETRY_FAILED", "tables": ["menu"]},
+        {"plan_error": {"Error": "x", "Cause": "y"}, "tables": ["menu"]},
+        {"outcome": {"status": "SUCCEEDED"}, "results": [], "tables": ["menu"]},
+    ],
+)
+def test_no_input_can_pass_for_the_runs_own_data(machine: Machine, functions: Functions, input: Any) -> None:
+    assert machine.run(input).status == "SUCCEEDED"
+    assert functions.extracted() == ["menu"]
+    assert set(functions.called("PlanRun")[0]["state"]) == {"input", "table_list"}
+    assert set(functions.called("WriteManifest")[0]["state"]) == {"input", "table_list", "plan", "results"}
+
+
+def test_a_database_that_is_down_for_a_moment_does_not_fail_the_plan(machine: Machine, functions: Functions) -> None:
+    functions.plan = [DatabaseUnreachableError("no answer"), LambdaFaultError("Lambda.ServiceException")]
+    assert machine.run().status == "SUCCEEDED"
+    assert len(functions.called("PlanRun")) == 3
+
+
+def test_a_plan_that_keeps_failing_reaches_the_manifest_and_the_gate(machine: Machine, functions: Functions) -> None:
+    functions.plan = [DatabaseUnreachableError("no answer from db:3306 within 10 s")] * 4
+    run = machine.run()
+    assert (run.status, run.error) == ("FAILED", "PlanFailed")
+    assert "no answer from db:3306 within 10 s" in run.cause
+    assert run.story() == ["TakeInput", "ReadTableList", "PlanRun", "WriteManifest", "CheckRun"]
+
+
+def test_a_fault_of_the_manifests_function_is_retried(machine: Machine, functions: Functions) -> None:
+    functions.manifest_faults = [StorageUnavailableError("S3 does not answer")] * 3
+    assert machine.run().status == "SUCCEEDED"
+
+
+def test_a_manifest_that_cannot_be_written_fails_the_run_with_its_own_error(
+    machine: Machine, functions: Functions
+) -> None:
+    functions.manifest_faults = [StorageUnavailableError("S3 does not answer")] * 4
+    run = machine.run()
+    assert (run.status, run.error) == ("FAILED", "StorageUnavailableError")
+
+
+def test_lambdas_faults_at_the_gate_are_retried_but_its_verdict_is_not(machine: Machine, functions: Functions) -> None:
+    functions.gate_faults = [LambdaFaultError("Lambda.TooManyRequestsException")] * 2
+    functions.tables["menu"] = [TableNotFoundError("create it")]
+    assert machine.run().error == "TablesFailed"
+    assert len(functions.called("CheckRun")) == 3
+
+
+def test_a_table_list_parameter_that_is_missing_leaves_a_manifest(machine: Machine, functions: Functions) -> None:
+    if "ItemProcessor" not in machine.definition["States"]["ExtractTables"]:
+        pytest.skip("the translation has a function in place of Parameter Store")
+    machine.definition["States"]["ReadTableList"]["Parameters"]["Name"] = "/gone"
+    run = machine.run()
+    assert (run.status, run.error) == ("FAILED", "PlanFailed")
+    assert "ParameterNotFound" in run.cause
+
+
+def test_no_more_tables_are_read_at_once_than_the_plan_allows(machine: Machine, functions: Functions) -> None:
+    if "MaxConcurrencyPath" not in machine.definition["States"]["ExtractTables"]:
+        pytest.skip("the translation has a fixed concurrency")
+    functions.max_concurrency = 2
+    together = threading.Barrier(2, timeout=5)
+
+    def meet() -> None:
+        together.wait()
+
+    functions.tables = {name: [meet] for name in NINE[:8]}
+    assert machine.run().status == "SUCCEEDED"
+    assert functions.most_at_once == 2
+
+
+def test_the_gate_is_shown_the_outcome_and_nothing_else(machine: Machine, functions: Functions) -> None:
+    machine.run()
+    (payload,) = functions.called("CheckRun")
+    assert set(payload) == {"execution", "state"}
+    assert set(payload["state"]) == {"outcome"}

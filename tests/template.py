@@ -1,0 +1,125 @@
+"""The stack's template, and what CloudFormation makes of it for given parameters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PATH = Path(__file__).parents[1] / "template.yaml"
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-central-1",
+    "AWS::StackName": "shop",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+NO_VALUE = object()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as its long ones."""
+
+
+def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+
+def load() -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)
+    return template
+
+
+class Stack:
+    """The template with its intrinsic functions resolved.
+
+    References to resources stay visible: ``Ref`` becomes ``<Name>`` and ``GetAtt`` becomes ``<Name.Attribute>``.
+    """
+
+    def __init__(self, **parameters: str) -> None:
+        self.template = load()
+        self.parameters: dict[str, Any] = {}
+        for name, parameter in self.template["Parameters"].items():
+            value = parameters.get(name, parameter.get("Default", "secretsmanager:shop/database"))
+            is_list = parameter["Type"] == "CommaDelimitedList"
+            self.parameters[name] = str(value).split(",") if is_list else value
+        assert set(parameters) <= set(self.parameters)
+
+    def resource(self, name: str) -> dict[str, Any]:
+        properties: dict[str, Any] = self.resolve(self.template["Resources"][name]["Properties"])
+        return properties
+
+    def of_type(self, kind: str) -> list[str]:
+        return [name for name, resource in self.template["Resources"].items() if resource["Type"] == kind]
+
+    def condition(self, name: str) -> bool:
+        return bool(self.resolve(self.template["Conditions"][name]))
+
+    def resolve(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        name = next(iter(value), "")
+        if len(value) != 1 or not (name in {"Ref", "Condition"} or name.startswith("Fn::")):
+            resolved = {key: self.resolve(item) for key, item in value.items()}
+            return {key: item for key, item in resolved.items() if item is not NO_VALUE}
+        ((function, argument),) = value.items()
+        if function == "Condition" and isinstance(argument, dict):  # an IAM statement's, not CloudFormation's
+            return {"Condition": self.resolve(argument)}
+        if function == "Fn::If":
+            name, then, otherwise = argument
+            return self.resolve(then if self.condition(name) else otherwise)
+        if function == "Fn::Sub":
+            return self._sub(argument)
+        argument = self.resolve(argument)
+        match function:
+            case "Ref":
+                return self._ref(argument)
+            case "Condition":
+                return self.condition(argument)
+            case "Fn::GetAtt":
+                return f"<{argument}>"
+            case "Fn::Join":
+                return argument[0].join(argument[1])
+            case "Fn::Split":
+                return argument[1].split(argument[0])
+            case "Fn::Select":
+                return argument[1][int(argument[0])]
+            case "Fn::Equals":
+                return argument[0] == argument[1]
+            case "Fn::Not":
+                return not argument[0]
+            case "Fn::Or":
+                return any(argument)
+        raise AssertionError(function)
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in PSEUDO:
+            return PSEUDO[name]
+        return self.parameters.get(name, f"<{name}>")
+
+    def _sub(self, argument: Any) -> str:
+        text, names = argument if isinstance(argument, list) else (argument, {})
+        names = self.resolve(names)
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            return str(names[name] if name in names else self._ref(name))
+
+        return re.sub(r"\$\{([\w:.]+)\}", value, text)
