@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rds_to_s3.rows import Block
-from rds_to_s3.rows.block import HEADER, NULL, PREFIX_WIDTH, Offsets
+from rds_to_s3.rows.block import HEADER, NULL, PREFIX_WIDTH, Bytes, Offsets
 
 # Bytes that no UTF-8 text holds (https://www.rfc-editor.org/rfc/rfc3629: nothing above 0xF4), and what they stand for.
 _DELETE, _QUOTE, _OPEN, _CLOSE, _CLOSE_OPEN, _HEX = 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0xFA
 _LOWEST_MARK = _HEX
-_MARKS = {_OPEN: b',"', _CLOSE: b'",', _CLOSE_OPEN: b'","', _QUOTE: b'"', _DELETE: b""}
+_MARKS = {_OPEN: b',"', _CLOSE: b'",', _CLOSE_OPEN: b'","', _QUOTE: b'"'}
 
 _SPECIAL = b',"\r\n'
-# Indexed by whether the value before is quoted, plus twice whether the one behind is.
-_SEPARATOR = np.array([ord(","), _CLOSE, _OPEN, _CLOSE_OPEN], np.uint8)
+_DENSE = 1  # special bytes a row, from where on it is cheaper to bring all values' bounds into order
+_SHORT = 64  # bytes, up to where it is cheaper to go through all values byte by byte than value by value
 _ROOM = 2  # behind the last row, for its line's end
 
 
@@ -47,8 +47,8 @@ class Framing:
         if binary or block.columns > columns:
             self._text, self._bounds = self._cut(columns)
         else:
-            self._text = bytearray(block.end - block.begin + _ROOM)
-            self._text[:-_ROOM] = block.data.data[block.begin : block.end]
+            self._text = bytearray(block.data.data[block.begin : block.end + _ROOM])
+            self._text += bytes(block.end - block.begin + _ROOM - len(self._text))
             self._bounds = block.bounds[:columns] - block.begin if block.begin else block.bounds[:columns]
         self._bytes = np.frombuffer(self._text, np.uint8)
 
@@ -62,16 +62,12 @@ class Framing:
         if np.count_nonzero(self._bytes >= _LOWEST_MARK) != marks:
             return None
         special = [byte for byte in _SPECIAL if byte in self._text]
-        quoted = self._quoted(special)
-        if quoted is None:
-            self._separate()
-        else:
-            self._separate_quoted(quoted)
-        text = self._text
+        self._separate(self._quoted(special))
+        text = self._text.replace(bytes([_DELETE]), b"")
         if ord('"') in special:
             text = text.replace(b'"', b'""')
         for mark, meaning in _MARKS.items():
-            if mark == _DELETE or quoted is not None:
+            if mark in text:
                 text = text.replace(bytes([mark]), meaning)
         return _insert(text, hexadecimal) if hexadecimal else text
 
@@ -92,34 +88,42 @@ class Framing:
                     count += len(wide)
         return int(count)
 
-    def _quoted(self, special: Sequence[int]) -> NDArray[np.bool_] | None:
-        """Return which values need quotes, shape (columns, rows); None where none does."""
-        empty = self._prefixes == 0
+    def _quoted(self, special: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which values need quotes, shape (columns, rows)."""
+        empty: NDArray[np.bool_] = self._prefixes == 0
         if not special:
-            return empty if empty.any() else None
+            return empty
         found = self._bytes == special[0]
         for byte in special[1:]:
             found |= self._bytes == byte
-        # The values' bounds, row by row, ascend; a special byte belongs to the value whose bound is the last before it.
-        values = np.searchsorted(self._bounds.T.ravel(), np.flatnonzero(found)) - 1
-        quoted = np.ascontiguousarray(empty.T)
-        quoted.reshape(-1)[values] = True
-        return quoted.T
+        places = np.flatnonzero(found)
+        # The values' bounds ascend, row by row: a special byte belongs to the value whose bound is the last before it.
+        columns, rows = self._bounds.shape
+        if len(places) < _DENSE * rows:
+            row = np.searchsorted(self._bounds[0], places, side="right") - 1
+            empty[np.count_nonzero(self._bounds[:, row] < places, axis=0) - 1, row] = True
+            return empty
+        holding = np.zeros(rows * columns, np.bool_)
+        holding[np.searchsorted(self._bounds.T.ravel(), places) - 1] = True
+        return empty | holding.reshape(rows, columns).T
 
-    def _separate(self) -> None:
+    def _separate(self, quoted: NDArray[np.bool_]) -> None:
+        """Write what stands between the values."""
         text, bounds = self._bytes, self._bounds
         text[bounds[1:]] = ord(",")
-        text[bounds[0, 1:] - HEADER] = ord("\n")
-        text[-1] = ord("\n")
-
-    def _separate_quoted(self, quoted: NDArray[np.bool_]) -> None:
-        text, bounds = self._bytes, self._bounds
-        text[bounds[1:]] = _SEPARATOR[quoted[:-1] + 2 * quoted[1:].view(np.uint8)]
         # A line's end has room in the next packet's header: for the quote of the last value, and for itself.
-        text[bounds[0]] = np.where(quoted[0], _QUOTE, _DELETE)
         line_ends = np.append(bounds[0, 1:] - HEADER, len(text) - _ROOM)
-        text[line_ends] = np.where(quoted[-1], _QUOTE, _DELETE)
         text[line_ends + 1] = ord("\n")
+        for column in np.flatnonzero(quoted.any(axis=1)).tolist():
+            before = bounds[column, quoted[column]]
+            if column == 0:
+                text[before] = _QUOTE
+            else:
+                text[before] = np.where(text[before] == _CLOSE, _CLOSE_OPEN, _OPEN)
+            if column + 1 < len(bounds):
+                text[bounds[column + 1, quoted[column]]] = _CLOSE
+            else:
+                text[line_ends[quoted[column]]] = _QUOTE
 
     # --- binary and hidden columns: their bytes are left out of the copy ---
 
@@ -129,16 +133,17 @@ class Framing:
         cuts = [(column, block.starts(column) + 1, block.bounds[column + 1]) for column in self._binary]
         if block.columns > columns:
             cuts.append((columns, block.bounds[columns], block.bounds[-1]))
-        starts = np.stack([np.minimum(start, end) for _, start, end in cuts], axis=1).ravel()
-        ends = np.stack([end for _, _, end in cuts], axis=1).ravel()
-        view = block.data.data
-        kept = zip([block.begin, *ends.tolist()], [*starts.tolist(), block.end], strict=True)
-        text = bytearray(b"").join([*(view[start:end] for start, end in kept), bytes(_ROOM)])
-        removed = (ends - starts).reshape(-1, len(cuts))
-        before_row = np.cumsum(removed.sum(axis=1)) - removed.sum(axis=1) + block.begin
-        bounds = block.bounds[:columns] - before_row
+        removed = np.stack([np.maximum(ends - starts, 0) for _, starts, ends in cuts])
+        kept = np.ones(block.end, np.bool_)
+        kept[: block.begin] = False
+        for (_, starts, _), lengths in zip(cuts, removed, strict=True):
+            _clear(kept, starts, lengths)
+        text = bytearray(block.data[: block.end][kept])
+        text += bytes(_ROOM)
+        by_row = removed.sum(axis=0)
+        bounds = block.bounds[:columns] - (np.cumsum(by_row) - by_row + block.begin)
         for index, (column, _, _) in enumerate(cuts):
-            bounds[column + 1 :] -= removed[:, index]
+            bounds[column + 1 :] -= removed[index]
         return text, bounds
 
     def _mark_binary(self) -> list[bytes]:
@@ -146,18 +151,39 @@ class Framing:
         if not self._binary:
             return []
         block = self._block
-        starts = np.stack([block.starts(column) for column in self._binary], axis=1).ravel()
-        ends = np.stack([block.bounds[column + 1] for column in self._binary], axis=1).ravel()
-        for column in self._binary:
-            present = (self._prefixes[column] != 0) & (self._prefixes[column] != NULL)
-            width = PREFIX_WIDTH[self._prefixes[column][present]]
-            self._bytes[self._bounds[column, present] + width] = _HEX
-        view = block.data.data
-        present = ends > starts
-        raw = b"".join([view[a:b] for a, b in zip(starts[present].tolist(), ends[present].tolist(), strict=True)])
-        text = binascii.hexlify(raw).upper()
-        stops = (2 * np.cumsum((ends - starts)[present])).tolist()
-        return [text[a:b] for a, b in zip([0, *stops], stops, strict=False)]
+        starts = np.stack([block.starts(column) for column in self._binary], axis=1)
+        lengths = np.stack([block.bounds[column + 1] for column in self._binary], axis=1) - starts
+        left = self._bounds[self._binary].T + (starts - block.bounds[self._binary].T)
+        present = lengths > 0
+        self._bytes[left[present]] = _HEX
+        text = binascii.hexlify(_gather(block.data, starts[present], lengths[present])).upper()
+        stops = (2 * np.cumsum(lengths[present])).tolist()
+        return [text[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+
+
+def _clear(kept: NDArray[np.bool_], starts: Offsets, lengths: Offsets) -> None:
+    """Make `kept` false in many ranges."""
+    longest = int(lengths.max())
+    if longest <= _SHORT:
+        for byte in range(longest):
+            kept[starts[lengths > byte] + byte] = False
+    else:
+        for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True):
+            kept[start:end] = False
+
+
+def _gather(data: Bytes, starts: Offsets, lengths: Offsets) -> bytes:
+    """Return the bytes of many values, one value after the other."""
+    if not len(starts):
+        return b""
+    width = int(lengths[0])
+    if (lengths == width).all():
+        # One element of `windows` begins at each byte; those asked for are copied at once.
+        windows = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
+        return windows[starts].tobytes()
+    view = data.data
+    ends = starts + lengths
+    return b"".join([view[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
 
 
 def _insert(text: bytearray, values: Sequence[bytes]) -> bytes:

@@ -77,6 +77,8 @@ class PacketReader:
         # A row that goes on in a second packet is always spooled, never found complete in a buffer.
         self._block_bytes = min(block_bytes, MAX_PACKET - _SLACK)
         self._spool_bytes = min(spool_bytes, MAX_PACKET)
+        self._packets_are_short = True
+        self._packets: list[Offsets] = []
         self._allocate(self._block_bytes, b"")
 
     def __iter__(self) -> Iterator[RowPackets | LargeRow | LastPacket]:
@@ -89,14 +91,20 @@ class PacketReader:
         """
         while True:
             self._walk()
-            last = self._take_last_packet()
+            ended = self._has_ended()
             large = self._next_size()
             full = len(self._data) - self._filled < _SLACK or (large and self._walked + large > len(self._data))
             spool = large >= self._spool_bytes
-            if self._packets and (last or full or spool):
-                yield self._take_rows()
-            if last:
-                yield last
+            if self._packets and (ended or full or spool):
+                packets = np.concatenate(self._packets)
+                self._packets = []
+                self._check_sequence(self._data[packets + 3])
+                if not ended:
+                    yield RowPackets(self._data, packets, self._walked)
+                elif len(packets) > 1:
+                    yield RowPackets(self._data, packets[:-1], self._last)
+            if ended:
+                yield LastPacket(self._data[self._last + HEADER : self._walked].tobytes())
                 return
             if spool:
                 yield self._spool()
@@ -107,25 +115,53 @@ class PacketReader:
 
     def _allocate(self, size: int, content: bytes | memoryview) -> None:
         # A new buffer for each block: the one handed out belongs to its taker, who may be another thread.
-        self._data = np.empty(size + _SLACK, np.uint8)
-        self._view = self._data.data
+        # A bytearray, since Python reads its bytes fastest; `_data` is the same memory to numpy.
+        self._bytes = bytearray(size + _SLACK)
+        self._view = memoryview(self._bytes)
+        self._data = np.frombuffer(self._bytes, np.uint8)
         self._view[: len(content)] = content
         self._filled = len(content)
         self._walked = 0
-        self._packets: list[int] = []
+        self._last = 0
 
     def _fill(self) -> None:
         self._filled += self._read(self._view[self._filled :])
 
     def _walk(self) -> None:
-        position, filled, view, append = self._walked, self._filled, self._view, self._packets.append
+        """Find the packets that are complete."""
+        if self._packets_are_short:
+            self._walk_short()
+        packets: list[int] = []
+        position, filled = self._walked, self._filled
         while position + HEADER <= filled:
-            following = position + HEADER + (_header(view, position)[0] & MAX_PACKET)
+            following = position + HEADER + (_header(self._bytes, position)[0] & MAX_PACKET)
             if following > filled:
                 break
-            append(position)
+            packets.append(position)
             position = following
-        self._walked = position
+        self._add(packets, position)
+
+    def _walk_short(self) -> None:
+        """Find packets as if all were shorter than 256 bytes, in a third of the time; go back to one that is not."""
+        packets: list[int] = []
+        position, data, append = self._walked, self._bytes, packets.append
+        last = self._filled - HEADER - 0xFF
+        while position <= last:
+            append(position)
+            position += data[position] + HEADER
+        found = np.array(packets, np.int64)
+        long = np.flatnonzero(self._data[found + 1] | self._data[found + 2])
+        if len(long):
+            position = packets[long[0]]
+            del packets[long[0] :]
+        self._add(packets, position)
+
+    def _add(self, packets: list[int], walked: int) -> None:
+        if packets:
+            self._packets.append(np.array(packets, np.int64))
+            self._last = packets[-1]
+            self._packets_are_short = walked - self._last <= HEADER + 0xFF
+        self._walked = walked
 
     def _next_size(self) -> int:
         """Return the size of the packet that is not yet complete, header included, 0 where it is not known."""
@@ -134,30 +170,14 @@ class PacketReader:
         (header,) = _header(self._view, self._walked)
         return HEADER + (int(header) & MAX_PACKET)
 
-    def _take_last_packet(self) -> LastPacket | None:
-        """Return the last packet read where it ends the result set: the server sends nothing after it."""
-        if not self._packets:
-            return None
-        start = self._packets[-1] + HEADER
+    def _has_ended(self) -> bool:
+        """Whether the last packet read ends the result set: the server sends nothing after it."""
+        if not self._packets or self._walked < self._filled:
+            return False
+        start = self._last + HEADER
         length = self._walked - start
-        if not length:
-            raise ReadInterruptedError("the server sent an empty packet where a row should be")
-        first = self._data[start]
         # A row may start with 0xFE, too, the prefix of a value of 16 MB and more; an EOF packet is shorter than that.
-        if self._walked == self._filled and (first == _ERROR or (first == _EOF and length < 9)):
-            last = LastPacket(self._data[start : self._walked].tobytes())
-            sequence = int(self._data[start - 1])
-            self._walked = self._packets.pop()
-            if not self._packets:
-                self._check_sequence(np.array([sequence], np.uint8))
-            return last
-        return None
-
-    def _take_rows(self) -> RowPackets:
-        packets = np.array(self._packets, np.int64)
-        self._check_sequence(self._data[packets + 3])
-        self._packets = []
-        return RowPackets(self._data, packets, self._walked)
+        return length > 0 and (self._data[start] == _ERROR or (self._data[start] == _EOF and length < 9))
 
     def _check_sequence(self, found: Bytes) -> None:
         expected = (self._sequence + np.arange(len(found))).astype(np.uint8)

@@ -22,6 +22,10 @@ _TWO_BYTES, _THREE_BYTES, _EIGHT_BYTES, _INVALID = 0xFC, 0xFD, 0xFE, 0xFF
 PREFIX_WIDTH = np.ones(256, np.uint8)
 PREFIX_WIDTH[[_TWO_BYTES, _THREE_BYTES, _EIGHT_BYTES]] = 3, 4, 9
 
+# From a one-byte prefix to the next value's.
+_STEP = np.arange(1, 257, dtype=np.int64)
+_STEP[NULL] = 1
+
 DIGEST_BYTES = 16
 
 
@@ -78,8 +82,10 @@ class Block:
             np.take(data, bounds[column], out=prefix, mode="clip")
             np.add(bounds[column], prefix, out=following)
             following += 1
-            if rows and prefix.max() >= NULL:
-                _skip_wide_prefixes(data, bounds[column], prefix, following)
+            if rows and (highest := prefix.max()) >= NULL:
+                np.add(bounds[column], _STEP[prefix], out=following)
+                if highest > NULL:
+                    _skip_wide_prefixes(data, bounds[column], prefix, following)
         if not np.array_equal(bounds[-1, :-1], packets[1:]) or (rows and bounds[-1, -1] != end):
             raise MalformedRowError(f"a row packet does not hold exactly {columns} values")
         return cls(data, bounds, prefixes)
@@ -211,11 +217,8 @@ class Block:
 
 
 def _skip_wide_prefixes(data: Bytes, starts: Offsets, prefix: Bytes, following: Offsets) -> None:
-    """Correct `following` where the prefix is not the length itself."""
-    following[prefix == NULL] -= NULL
+    """Correct `following` where the prefix is wider than a byte."""
     wide = np.flatnonzero(prefix > NULL)
-    if not len(wide):
-        return
     first = prefix[wide]
     if first.max() == _INVALID:
         raise MalformedRowError("a value starts with a byte that no length starts with")
