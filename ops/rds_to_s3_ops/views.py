@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rds_to_s3.figures import count, duration, size
 from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
 
 if TYPE_CHECKING:
@@ -69,56 +70,6 @@ class HistoryEntry:
         if self.run.stopped_at is None:
             return None
         return (self.run.stopped_at - self.run.started_at).total_seconds()
-
-
-# --- figures ------------------------------------------------------------------------------------------------------
-
-
-def count(number: int | None) -> str:
-    """Write a number of rows.
-
-    Examples
-    --------
-    >>> count(1234567)
-    '1,234,567'
-    """
-    return "" if number is None else f"{number:,}"
-
-
-def size(number: int | None) -> str:
-    """Write a number of bytes in decimal units, as S3's console does not but disks do.
-
-    Examples
-    --------
-    >>> size(999), size(4096), size(255_000_000)
-    ('999 B', '4.1 kB', '255 MB')
-    """
-    if number is None:
-        return ""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 999.5 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.1f} {unit}" if unit != "B" and value < 9.95 else f"{value:,.0f} {unit}"
-
-
-def duration(seconds: float | None) -> str:
-    """Write a time span.
-
-    Examples
-    --------
-    >>> duration(0.42), duration(61), duration(7260)
-    ('0.4 s', '1 min 01 s', '2 h 01 min')
-    """
-    if seconds is None:
-        return ""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def timestamp(moment: datetime) -> str:

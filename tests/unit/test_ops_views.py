@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from rich.console import Console, RenderableType
 
+from rds_to_s3 import figures
 from rds_to_s3.table_list import parse_table_list
 from rds_to_s3_ops import views
 from rds_to_s3_ops.documents import Manifest, TableRecord
@@ -73,7 +74,7 @@ def progress(*tables: TableProgress, phase: str = "extracting") -> RunProgress:
      (255_000_000, "255 MB"), (3 * 10**15, "3,000 TB")],
 )  # fmt: skip
 def test_sizes_are_short(number: int | None, text: str) -> None:
-    assert views.size(number) == text
+    assert figures.size(number) == text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_sizes_are_short(number: int | None, text: str) -> None:
     ],
 )
 def test_time_spans_are_short(seconds: float | None, text: str) -> None:
-    assert views.duration(seconds) == text
+    assert figures.duration(seconds) == text
 
 
 def test_the_live_table_has_a_line_for_each_table() -> None:

@@ -1,0 +1,295 @@
+"""The run report: what it says, and that any browser, screen reader and printer can say it too."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from rds_to_s3.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
+
+Element = ElementTree.Element
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00\x1b\ud800"
+
+
+def table(name: str, status: str = "SUCCEEDED", **members: Any) -> dict[str, Any]:
+    wrote = status == "SUCCEEDED"
+    key = f"{name}/csv/{name}_data_20250402_115956.csv"
+    return {
+        "table": name,
+        "status": status,
+        "rows": 20 if wrote else 0,
+        "source_rows": 20 if wrote else 0,
+        "window": {"after": "2025-04-02 08:00:00", "until": "2025-04-02 11:59:56"},
+        "format": "csv",
+        "attempts": 1,
+        "seconds": 0.5,
+        "files": [{"key": key, "rows": 20, "bytes": 4096, "sha256": "0" * 64}] if wrote else [],
+        "columns": [],
+        "warnings": [],
+        "error": {"type": "DatabaseAccessError", "message": "GRANT SELECT first"} if status == "FAILED" else None,
+        **members,
+    }
+
+
+def manifest(*tables: dict[str, Any], run_id: str = "run-1", hour: int = 12, **members: Any) -> dict[str, Any]:
+    failed = sum(entry["status"] == "FAILED" for entry in tables)
+    return {
+        "version": 1,
+        "run_id": run_id,
+        "execution_arn": "arn:aws:states:eu-west-1:123456789012:execution:extract:run-1",
+        "status": "FAILED" if failed else "SUCCEEDED",
+        "started_at": f"2025-04-02T{hour:02}:00:00.000Z",
+        "finished_at": f"2025-04-02T{hour:02}:00:05.000Z",
+        "redrives": 0,
+        "window_end": "2025-04-02 11:59:56",
+        "totals": {
+            "tables": len(tables),
+            "succeeded": len(tables) - failed,
+            "failed": failed,
+            "rows": sum(entry["rows"] for entry in tables),
+            "files": sum(len(entry["files"]) for entry in tables),
+            "bytes": 4096 * sum(len(entry["files"]) for entry in tables),
+        },
+        "tables": list(tables),
+        "warnings": [],
+        "error": None,
+        **members,
+    }
+
+
+def parsed(*args: Any, **options: Any) -> Element:
+    return ElementTree.fromstring(render_report(*args, **options).encode())
+
+
+def said(element: Element | None) -> str:
+    assert element is not None
+    return " ".join("".join(element.itertext()).split())
+
+
+def section(page: Element, name: str) -> Element | None:
+    return page.find(f".//section[@aria-labelledby='{name}']")
+
+
+def section_text(page: Element, name: str) -> str:
+    return said(section(page, name))
+
+
+ALL_KINDS = manifest(
+    table("menu"),
+    table("orders", "FAILED", attempts=3),
+    table("location", "UNCHANGED"),
+    table("delivery", "SKIPPED", warnings=["run-0 holds this table"]),
+)
+PLAN_FAILED = manifest(status="FAILED", window_end=None, error={"type": "TableListError", "message": "not JSON"})
+
+
+# --- what it says -------------------------------------------------------------------------------------------------
+
+
+def test_it_begins_with_how_the_run_ended() -> None:
+    head = said(parsed(manifest(table("menu"), redrives=2)).find(".//header"))
+    assert head.startswith("Run run-1 ✓ succeeded on 2025-04-02, redriven twice")
+    assert "Tables1none failedRows20Files14.1 kBTook5.0 s12:00:00 to 12:00:05 UTC" in head
+
+
+def test_it_says_up_to_when_the_data_is_complete_and_what_held_that_back() -> None:
+    bound = {"decided_by": "transaction", "server_now": "2025-04-02 12:00:01.5", "settle_seconds": 2}
+    head = said(parsed(manifest(table("menu"), bound=bound)).find(".//header"))
+    assert (
+        "Complete up to2025-04-02 11:59:565.5 s behind the database's clock, held back by the oldest transaction"
+        in head
+    )
+
+
+def test_failures_come_with_their_messages_and_the_way_on() -> None:
+    told = section_text(parsed(ALL_KINDS), "failures")
+    assert "ordersDatabaseAccessError: GRANT SELECT first" in told
+    assert "rds-to-s3 rerun run-1" in told
+
+
+def test_a_run_that_could_not_be_planned_says_why_and_has_no_empty_sections() -> None:
+    page = parsed(PLAN_FAILED)
+    assert "TableListError: not JSON" in section_text(page, "failures")
+    assert "not planned" in said(page.find(".//header"))
+    assert [section(page, name) for name in ("timeline", "tables", "files", "warnings")] == [None] * 4
+
+
+def test_a_good_run_has_no_section_of_failures_or_warnings() -> None:
+    page = parsed(manifest(table("menu")))
+    assert [section(page, name) for name in ("failures", "warnings")] == [None, None]
+
+
+def test_warnings_name_their_table_and_count_what_is_in_quarantine() -> None:
+    run = manifest(table("menu", warnings=["odd"], quarantined_rows=1200), warnings=["no PROCESS privilege"])
+    told = section_text(parsed(run), "warnings")
+    assert told == "Warnings no PROCESS privilege menu: odd menu: 1,200 rows broke a check and are in quarantine"
+
+
+def test_the_tables_say_how_complete_each_is_a_failed_one_only_as_before() -> None:
+    never = table("never", "FAILED", window={"after": None, "until": "2025-04-02 11:59:56"})
+    rows = parsed(manifest(table("menu"), table("orders", "FAILED"), never)).findall(
+        ".//section/div[@aria-label='Tables']//tr"
+    )
+    assert [said(row[-1]) for row in rows] == [
+        "Complete up to", "2025-04-02 08:00:00", "as before this run", "2025-04-02 11:59:56",
+    ]  # fmt: skip
+
+
+def test_the_timeline_places_each_table_when_its_end_is_known() -> None:
+    run = manifest(
+        table("late", seconds=1.0, finished_at="2025-04-02T12:00:04.000Z"),
+        table("early", seconds=1.0, finished_at="2025-04-02T12:00:02.000Z"),
+    )
+    bars = parsed(run).findall(".//td[@class='bar']/svg/rect")
+    assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("25.00%", "25.00%"), ("75.00%", "25.00%")]
+
+
+def test_without_the_ends_the_timeline_compares_how_long_the_tables_took() -> None:
+    bars = parsed(manifest(table("a", seconds=1.0), table("b", seconds=2.0))).findall(".//td[@class='bar']/svg/rect")
+    assert {(bar.get("x"), bar.get("width")) for bar in bars} == {("0.00%", "50.00%"), ("0.00%", "100.00%")}
+
+
+def test_a_timeline_of_hundreds_of_tables_keeps_the_failed_and_the_longest() -> None:
+    many = [table(f"t{number}", seconds=1 + number) for number in range(500)]
+    many[3] = table("broken", "FAILED", seconds=0.1)
+    names = [said(row) for row in parsed(manifest(*many)).findall(".//div[@aria-label='Timeline']//tbody//th")]
+    assert len(names) == TABLES_IN_TIMELINE
+    assert {"broken", "t499"} <= set(names)
+    assert "t5" not in names
+
+
+def test_files_are_linked_from_where_the_report_stands_and_in_the_console() -> None:
+    name = "näme #1"
+    page = parsed(manifest(table(name)), bucket="data", region="eu-west-1")
+    file, console = section(page, "files").findall(".//a")  # type: ignore[union-attr]
+    assert file.get("href") == "../../n%C3%A4me%20%231/csv/n%C3%A4me%20%231_data_20250402_115956.csv"
+    assert said(file) == "s3://data/näme #1/csv/näme #1_data_20250402_115956.csv"
+    assert (console.get("href") or "").startswith("https://eu-west-1.console.aws.amazon.com/s3/object/data?region=")
+
+
+def test_the_trend_shows_the_last_runs_oldest_first_and_links_their_reports() -> None:
+    earlier = [manifest(table("menu"), run_id=f"run-0{hour}", hour=hour) for hour in range(1, 12)]
+    later = manifest(table("menu"), run_id="run-later", hour=13)
+    page = parsed(manifest(table("menu")), [*map(summary_of, reversed(earlier)), later])
+    rows = page.findall(".//div[@aria-label='Trend']//tbody/tr")
+    assert [said(row[0]) for row in rows][:2] == ["run-1 (this one)", "run-011"]
+    assert len(rows) == 12
+    assert rows[1].find(".//a").get("href") == "../run-011/report.html"  # type: ignore[union-attr]
+
+
+def test_the_trend_is_of_a_bounded_number_of_runs() -> None:
+    earlier = [manifest(table("menu"), run_id=f"run-{number}", hour=1) for number in range(100)]
+    page = parsed(manifest(table("menu")), earlier)
+    assert len(page.findall(".//div[@aria-label='Trend']//tbody/tr")) == RUNS_IN_TREND
+
+
+def test_a_run_with_none_before_it_has_no_trend() -> None:
+    assert section(parsed(manifest(table("menu"))), "trend") is None
+
+
+def test_runs_of_no_rows_and_no_time_are_drawn_too() -> None:
+    empty = manifest(table("menu", "UNCHANGED", seconds=0.0), finished_at="2025-04-02T12:00:00.000Z")
+    parsed(empty, [manifest(table("menu", "UNCHANGED"), run_id="run-0", hour=11)])
+
+
+# --- that it can be read by everybody -----------------------------------------------------------------------------
+
+PAGES = {
+    "all kinds": (ALL_KINDS, [manifest(table("menu"), run_id="run-0", hour=8)]),
+    "plan failed": (PLAN_FAILED, []),
+    "one table": (manifest(table("menu")), []),
+}
+every_page = pytest.mark.parametrize(
+    "page", [parsed(*arguments, bucket="b", region="r") for arguments in PAGES.values()], ids=PAGES
+)
+
+
+@every_page
+def test_it_needs_neither_network_nor_script(page: Element) -> None:
+    assert not [item.tag for item in page.iter() if item.tag in {"script", "link", "img", "iframe"} or item.get("src")]
+    assert not [name for item in page.iter() for name in item.attrib if name.startswith("on")]
+    policy = page.find(".//meta[@http-equiv='Content-Security-Policy']")
+    assert policy is not None
+    assert (policy.get("content") or "").startswith("default-src 'none'")
+    assert "url(" not in (page.findtext(".//style") or "")
+
+
+@every_page
+def test_it_has_a_language_a_title_one_first_heading_and_no_level_skipped(page: Element) -> None:
+    assert page.get("lang") == "en"
+    assert page.findtext(".//title")
+    levels = [int(item.tag[1]) for item in page.iter() if re.fullmatch("h[1-6]", item.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@every_page
+def test_tables_have_captions_and_heads_and_scroll_by_keyboard(page: Element) -> None:
+    for region in page.findall(".//div[@role='region']"):
+        assert (region.get("tabindex"), bool(region.get("aria-label"))) == ("0", True)
+        assert said(region.find("./table/caption"))
+        assert all(head.get("scope") for head in region.iter("th"))
+
+
+@every_page
+def test_ids_are_unique_and_every_reference_has_its_target(page: Element) -> None:
+    ids = [item.get("id") for item in page.iter() if item.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {item.get("aria-labelledby") for item in page.iter("section")} <= set(ids)
+
+
+@every_page
+def test_drawings_are_named_or_have_their_figures_beside_them(page: Element) -> None:
+    for drawing in page.iter("svg"):
+        assert drawing.get("aria-hidden") == "true" or (drawing.get("role"), bool(drawing.get("aria-label"))) == (
+            "img",
+            True,
+        )
+
+
+def test_no_outcome_is_told_by_colour_alone() -> None:
+    page = parsed(ALL_KINDS)
+    told = {said(item) for item in page.iter("span") if "state" in (item.get("class") or "").split()}
+    assert told == {"✗ failed", "✓ succeeded", "= unchanged", "→ skipped"}
+    failed = page.find(".//td[@class='bar']/svg[@class='FAILED']/rect")
+    assert failed is not None
+    assert "url(#hatch)" in (failed.get("style") or "")
+
+
+def luminance(colour: str) -> float:
+    digits = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["light", "dark", "print"])
+def test_text_stands_out_from_its_background(place: int) -> None:
+    style = parsed(ALL_KINDS).findtext(".//style") or ""
+    colours = dict(re.findall(r"--(\w+):#([0-9a-f]{3,6})", style.split(":root{")[place + 1].split("}")[0]))
+    assert {"page", "band", "ink", "soft", "good", "bad", "quiet", "link"} <= set(colours)
+    for ground in ("page", "band"):
+        for text in ("ink", "soft", "good", "bad", "quiet", "link"):
+            light, dark = sorted((luminance(colours[ground]), luminance(colours[text])), reverse=True)
+            # WCAG 2.2, 1.4.3: 4.5 to 1 for text of this size.
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+
+
+def test_whatever_a_name_or_message_holds_stays_text() -> None:
+    hostile = copy.deepcopy(ALL_KINDS)
+    hostile["run_id"] = hostile["tables"][0]["table"] = hostile["tables"][1]["error"]["message"] = HOSTILE
+    hostile["tables"][0]["files"][0]["key"] = "a&b\"<'/c"
+    page = parsed(hostile, bucket="b", region="r")
+    assert not list(page.iter("img"))
+    assert HOSTILE[:35] in section_text(page, "failures")
+
+
+def test_five_hundred_tables_make_a_page_of_less_than_a_megabyte() -> None:
+    many = manifest(*[table(f"a_table_with_a_long_name_{number:03}") for number in range(500)])
+    assert len(render_report(many, bucket="b" * 60, region="ap-southeast-1")) < 1_000_000
