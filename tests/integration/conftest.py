@@ -122,3 +122,19 @@ def bucket(s3_client: Any) -> str:
     name = f"test-{secrets.token_hex(6)}"
     s3_client.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def pipeline(database: Database, bucket: str, s3_client: Any) -> Any:
+    """The extraction of one table list from a fresh MySQL database into a fresh bucket."""
+    from tests.integration.pipeline import Pipeline  # noqa: PLC0415 - it imports this module
+
+    return Pipeline(database, bucket, s3_client)
+
+
+@pytest.fixture
+def any_pipeline(any_database: Database, bucket: str, s3_client: Any) -> Any:
+    """The same on MySQL and on MariaDB."""
+    from tests.integration.pipeline import Pipeline  # noqa: PLC0415
+
+    return Pipeline(any_database, bucket, s3_client)

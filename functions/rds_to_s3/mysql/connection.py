@@ -112,9 +112,9 @@ class Connection(pymysql.connections.Connection):
         """Run a query that yields one row."""
         return self.rows(sql, arguments)[0]
 
-    def run(self, sql: str) -> None:
-        """Run a statement that yields none."""
-        with translated_errors(), self.cursor() as cursor:
+    def run(self, sql: str, *, table: str | None = None) -> None:
+        """Run a statement whose rows nobody wants; `table` is named should it fail."""
+        with translated_errors(table), self.cursor() as cursor:
             cursor.execute(sql)
 
 

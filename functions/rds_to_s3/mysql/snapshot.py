@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rds_to_s3.errors import NotATableError, TableNotFoundError
 from rds_to_s3.mysql.catalogue import read_table
-from rds_to_s3.mysql.connection import Connection, translated_errors
+from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.schema import Table
 
@@ -35,9 +35,8 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
         connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
     connection.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-    with translated_errors(name):
-        # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
-        connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0")  # noqa: S608 - a quoted identifier
+    # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
+    connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
     table = read_table(connection, database, name)
     if table is None:
         raise TableNotFoundError(
