@@ -122,4 +122,4 @@ class Stack:
             name = match[1]
             return str(names[name] if name in names else self._ref(name))
 
-        return re.sub(r"\$\{([\w:.]+)\}", value, text)
+        return re.sub(r"\$\{([\w:.]+)\}", value, text).replace("${!", "${")

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,7 +129,7 @@ def test_only_the_functions_that_read_the_database_know_where_its_credentials_ar
     knowing = [
         name
         for name in FUNCTIONS
-        if "DATABASE_CREDENTIALS" in stack.resource(f"{name}Function")["Environment"]["Variables"]
+        if "DATABASE_CREDENTIALS" in str(stack.resource(f"{name}Function").get("Environment"))
     ]
     assert knowing == ["PlanRun", "ExtractTable"]
 
@@ -320,5 +319,78 @@ def test_the_state_machine_may_call_the_four_functions_and_read_the_table_list()
     ]
 
 
-def test_no_registry_and_no_path_of_a_machine_is_in_the_template() -> None:
-    assert str(Path.home()) not in PATH.read_text()
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("PlanRunRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
+        (
+            "ExtractTableRole",
+            {
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListBucket",
+                "s3:ListBucketMultipartUploads",
+            },
+        ),
+        ("WriteManifestRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
+    ],
+)
+def test_what_a_function_may_do_in_the_bucket(role: str, expected: set[str]) -> None:
+    assert {action for action in actions(Stack(), role) if action.startswith("s3:")} == expected
+
+
+def test_only_the_manifests_function_writes_where_operators_look_and_only_the_plan_and_extractors_keep_state() -> None:
+    stack = Stack()
+    assert granted(stack, "WriteManifestRole", "s3:PutObject") == ["<DataBucket.Arn>/runs/*"]
+    assert granted(stack, "PlanRunRole", "s3:PutObject") == ["<DataBucket.Arn>/_state/*"]
+
+
+# --- alarms -----------------------------------------------------------------------------------------------------
+
+ALARMS = Stack().of_type("AWS::CloudWatch::Alarm")
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_to_do_and_reaches_the_topic(name: str) -> None:
+    alarm = Stack().resource(name)
+    assert alarm["AlarmActions"] == ["<AlarmTopic>"]
+    assert len(alarm["AlarmDescription"]) > 60
+    assert alarm["TreatMissingData"]
+
+
+def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:
+    metrics = {Stack().resource(name)["MetricName"] for name in ALARMS}
+    assert metrics == {
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionsAborted",
+        "ExecutionThrottled",
+        "ExecutionsStarted",
+        "FreshnessLagSeconds",
+        "RowsQuarantined",
+    }
+
+
+def test_a_schedule_that_is_off_raises_no_alarm_for_starting_nothing() -> None:
+    assert TEMPLATE["Resources"]["NothingStartedAlarm"]["Condition"] == "IsScheduled"
+    assert Stack().condition("IsScheduled")
+    assert not Stack(ScheduleState="DISABLED").condition("IsScheduled")
+
+
+def test_mail_is_sent_only_where_an_address_is_given() -> None:
+    assert not Stack().condition("HasAlarmEmail")
+    assert Stack(AlarmEmail="ops@example.com").condition("HasAlarmEmail")
+
+
+def test_the_dashboard_shows_the_tables_of_this_stack() -> None:
+    body = json.loads(Stack().resource("Dashboard")["DashboardBody"])
+    searches = [w["properties"]["metrics"][0][0]["expression"] for w in body["widgets"][1:5]]
+    assert [re.findall(r'"(\w+)"', search) for search in searches] == [
+        ["FreshnessLagSeconds", "shop"],
+        ["RowsExtracted", "shop"],
+        ["ExtractSeconds", "shop"],
+        ["BytesWritten", "shop"],
+    ]
+    assert body["widgets"][1]["properties"]["annotations"]["horizontal"][0]["value"] == 28800
