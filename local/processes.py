@@ -15,17 +15,23 @@ from local.errors import LocalSystemError
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return a free port of the loopback address: `preferred` when it still is, else any."""
-    for port in filter(None, (preferred, 0)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+    """Return a free port of the loopback address: `preferred` when it is, or soon becomes, free, else any."""
+    # A process that was killed a moment ago may hold its port a little longer.
+    if preferred and poll(lambda: _bound(preferred) is not None, 3):
+        return preferred
+    port = _bound(0)
+    if port is None:
+        raise LocalSystemError("no port of 127.0.0.1 is free")
+    return port
+
+
+def _bound(port: int) -> int | None:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
         return int(probe.getsockname()[1])
 
 
