@@ -165,7 +165,7 @@ def test_input_picks_tables_and_refuses_unlisted_ones(orders: Pipeline) -> None:
 
 def test_a_malformed_table_list_stops_the_run(orders: Pipeline) -> None:
     orders.tables = ["orders", "orders"]
-    with pytest.raises(TableListError, match="orders.*twice"):
+    with pytest.raises(TableListError, match="twice"):
         orders.run()
 
 
