@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rds_to_s3.formats.arrow_types import arrow_type, may_be_null, parse
@@ -22,6 +23,7 @@ from rds_to_s3.rows import Block, SpooledRow
 # What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 1 << 20
+SAMPLE_ROWS = 1 << 16
 
 
 class ParquetEncoder:
@@ -46,7 +48,9 @@ class ParquetEncoder:
         self._lost = [0] * len(columns)
         self._batches: list[pa.RecordBatch] = []
         self._bytes = self._rows = 0
-        self._writer = pq.ParquetWriter(_Output(sink), self._schema, compression=compression)
+        self._output = _Output(sink)
+        self._compression = compression
+        self._writer: pq.ParquetWriter | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -85,14 +89,30 @@ class ParquetEncoder:
     def close(self) -> None:
         """Write the last row group and the footer."""
         self._write_row_group()
-        self._writer.close()
+        writer = self._writer or self._open(self._schema.empty_table())
+        writer.close()
 
     def _write_row_group(self) -> None:
         if self._batches:
             table = pa.Table.from_batches(self._batches)
             self._batches = []
             self._bytes = self._rows = 0
+            if self._writer is None:
+                self._writer = self._open(table)
             self._writer.write_table(table, row_group_size=table.num_rows)
+
+    def _open(self, first: pa.Table) -> pq.ParquetWriter:
+        sample = first.slice(0, SAMPLE_ROWS)
+        return pq.ParquetWriter(
+            self._output,
+            self._schema,
+            compression=self._compression,
+            compression_level=1 if self._compression == "gzip" else None,
+            # A dictionary of values that hardly repeat is built, found too large and thrown away: twice the time.
+            use_dictionary=[
+                name for name in sample.column_names if 2 * pc.count_distinct(sample[name]).as_py() <= sample.num_rows
+            ],
+        )
 
 
 class _Output(io.RawIOBase):
