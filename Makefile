@@ -4,7 +4,7 @@ VENV   := .venv/bin
 SETUP  := $(PYTHON) -m local.bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test lint check format venv clean
+.PHONY: help up down demo test lint check template format venv clean
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo:           ## up, then three runs: everything, what changed, nothing
 
 test:           ## every check and every test; needs no AWS account and no MySQL on the machine
 	@$(SETUP) venv sam test-servers
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check template
 	@mkdir -p .local/tmp
 	@PYTEST_DEBUG_TEMPROOT=.local/tmp $(VENV)/python -m pytest tests/unit tests/statemachine tests/integration tests/e2e
 
@@ -33,6 +33,10 @@ check:
 	@$(VENV)/ruff format --check --quiet .
 	@$(VENV)/ruff check --quiet .
 	@$(VENV)/mypy --no-error-summary .
+
+template:
+	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-settings AWS_DEFAULT_REGION=us-east-1 \
+	  .local/sam/bin/sam validate --lint
 
 format: venv    ## let ruff format the code
 	@$(VENV)/ruff format .

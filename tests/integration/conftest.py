@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Database:
         return self.server.connect(self.name, **options)
 
 
+def discard(server: MySqlServer) -> None:
+    server.stop()
+    # 200 MB each are not worth keeping for a look afterwards; the log is.
+    shutil.rmtree(server.directory / "data")
+
+
 @contextmanager
 def fresh_database(server: MySqlServer) -> Iterator[Database]:
     name = f"test_{secrets.token_hex(6)}"
@@ -60,14 +67,14 @@ def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServ
     """Oracle's MySQL."""
     server = MySqlServer.start(tmp_path_factory.mktemp("mysql"), "mysql")
     yield server
-    server.stop()
+    discard(server)
 
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
     server = MySqlServer.start(tmp_path_factory.mktemp("mariadb"), "mariadb")
     yield server
-    server.stop()
+    discard(server)
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     yield start
     for server in servers:
-        server.stop()
+        discard(server)
 
 
 @pytest.fixture
