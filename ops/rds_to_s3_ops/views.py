@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_TABLES = 40
 """Longer lists are summarised: what failed or warns is shown, the rest is counted."""
 
+_READ = {"SUCCEEDED", "UNCHANGED"}
 _COLOURS = {
     "waiting": "dim",
     "running": "cyan",
@@ -158,20 +159,21 @@ def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TablePro
 def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
     """Tell what happened between two looks, one line for each event, for an output that is not a terminal."""
     lines = []
-    if before is None or before.phase != after.phase:
-        lines.append(f"{after.run.run_id}: {after.phase}")
+    phase = [f"{after.run.run_id}: {after.phase}"] if before is None or before.phase != after.phase else []
+    if after.run.is_running:
+        lines += phase
     known = {table.table: table for table in before.tables} if before else {}
     for table in after.tables:
         was = known.get(table.table)
         if table.state is TableState.WAITING or (was is not None and was.state is table.state):
             continue
-        figures = [f"{count(table.rows)} rows"] if table.rows is not None else []
+        figures = [_counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
         figures += [size(table.bytes)] if table.bytes else []
         figures += [duration(table.seconds)] if table.state.is_final else []
         told = f"{table.table}: {table.state.value}"
         told += f" ({', '.join(figures)})" if figures else ""
         lines.append(told + (f": {_first_line(table.note)}" if table.note else ""))
-    return lines
+    return lines if after.run.is_running else lines + phase
 
 
 def progress_json(progress: RunProgress) -> dict[str, Any]:
@@ -225,7 +227,7 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
     failure = manifest.get("error")
     if failure:
         parts += [Text(), Text.assemble((failure["type"], "bold red"), f": {failure['message']}")]
-    if everything:
+    if everything and manifest["totals"]["files"]:
         parts += [Text(), _files(shown, bucket)]
     parts += [Text(), Text(f"s3://{bucket}/runs/{manifest['run_id']}/manifest.json", style="dim")]
     return Group(*parts)
@@ -236,11 +238,11 @@ def _manifest_head(manifest: Manifest) -> Text:
     head = Text.assemble((manifest["run_id"], "bold"), "  ", _state(manifest["status"]))
     failed = f", {totals['failed']} failed" if totals["failed"] else ""
     head.append(
-        f"\n{totals['tables']} tables ({totals['succeeded']} succeeded{failed})"
-        f"  {count(totals['rows'])} rows  {totals['files']} files  {size(totals['bytes'])}"
+        f"\n{_counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
+        f"  {_counted(totals['rows'], 'row')}  {_counted(totals['files'], 'file')}  {size(totals['bytes'])}"
     )
-    if manifest.get("window_end"):
-        head.append(f"\nwindow up to {manifest['window_end']} on the database's clock")
+    if manifest["window_end"]:
+        head.append(f"\nwindow up to {_short(manifest['window_end'])} on the database's clock")
     head.append(f"\nfrom {manifest['started_at']} to {manifest['finished_at']}")
     if manifest.get("redrives"):
         head.append(f", redriven {manifest['redrives']}x")
@@ -259,7 +261,7 @@ def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
             count(len(files)),
             size(sum(file["bytes"] for file in files)),
             duration(table.get("seconds")),
-            "" if window is None else Text(window["after"] or "the beginning"),
+            Text(_short(window["after"] or "the beginning") if window and table["status"] in _READ else ""),
         )
     return grid
 
@@ -315,7 +317,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
         told = entry.as_json()
         grid.add_row(
             Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
-            Text(str(told["window_end"] or "").removesuffix(".000000")),
+            Text(_short(told["window_end"] or "")),
             count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
             duration(entry.seconds), count(entry.run.redrives) if entry.run.redrives else "",
         )  # fmt: skip
@@ -343,6 +345,14 @@ def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
         parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
     parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
     return Group(*parts)
+
+
+def _short(moment: str) -> str:
+    return moment.removesuffix(".000000")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
 def _first_line(text: str, most: int = 100) -> str:

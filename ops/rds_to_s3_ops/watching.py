@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def follow(
-    runs: Runs, bucket: Bucket, run_id: str, *, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep
+    runs: Runs, bucket: Bucket, run_id: str, *, interval: float = 0.7, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[RunProgress]:
     """Yield how far a run is, again and again; the last one is of the run that has ended.
 

@@ -180,7 +180,7 @@ def test_watching_away_from_a_terminal_prints_lines_and_then_the_result(
     deployed.put("runs/run-1/manifest.json", manifest("run-1", failed=("orders",)))
     result = deployed.run("watch", "run-1")
     assert result.exit_code == 1
-    assert result.stdout.startswith("run-1: failed\nmenu: succeeded (20 rows, 1.0 s)\n")
+    assert result.stdout.startswith("menu: succeeded (20 rows, 1.0 s)\nrun-1: failed\n")
     assert "orders: TableNotFoundError\n  no such table" in result.stdout
     assert "\x1b" not in result.stdout
 
