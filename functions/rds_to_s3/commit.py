@@ -80,15 +80,13 @@ class TableCommit:
 
     # --- lease ---
 
-    def acquire(self, lasts_seconds: float, *, continues: bool = False) -> Refused | None:
+    def acquire(self, lasts_seconds: float) -> Refused | None:
         """Take the lease, or say why not.
 
         Parameters
         ----------
         lasts_seconds : float
             Until this invocation is certainly over.
-        continues : bool
-            Whether this invocation goes on where the last one handed back, which is no new attempt.
         """
         for _ in range(ACQUIRE_TRIES):
             state = self._states.load()
@@ -99,11 +97,16 @@ class TableCommit:
                 )
             if (newer := state.covered_by_newer(self.run_id, self.planned_at)) is not None and newer.applied:
                 return Refused(f"run {newer.run_id}, planned later, has already covered this window")
-            attempts = state.attempts.get(self.run_id, 0)
+            staged = state.staged
+            # Going on where the last invocation handed back is no new attempt.
+            continues = staged is not None and staged.run_id == self.run_id and staged.handed_back
+            if staged is not None:
+                staged = staged.model_copy(update={"handed_back": False})
             wanted = state.model_copy(
                 update={
                     "lease": Lease(run_id=self.run_id, token=self.token, expires_at=now + lasts_seconds),
-                    "attempts": {self.run_id: attempts + (0 if continues and attempts else 1)},
+                    "attempts": {self.run_id: state.attempts.get(self.run_id, 0) + (0 if continues else 1)},
+                    "staged": staged,
                 }
             )
             self._step("before lease")

@@ -194,10 +194,7 @@ class TableExtraction:
             The table failed; nothing of this window is visible, or all of it will be once the next attempt has finished
             what this one decided.
         """
-        staged = self.commit.state.staged
-        refused = self.commit.acquire(
-            self._time_left() + LEASE_GRACE_SECONDS, continues=staged is not None and staged.run_id == self.run.run_id
-        )
+        refused = self.commit.acquire(self._time_left() + LEASE_GRACE_SECONDS)
         if refused:
             return self._skipped(refused)
         try:
@@ -340,6 +337,7 @@ class TableExtraction:
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
         staged.seconds += time.monotonic() - self._began
+        staged.handed_back = True
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
 

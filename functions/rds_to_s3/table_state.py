@@ -95,6 +95,7 @@ class Staged(_Part):
     tail_latest: str | None = None
     tail_count: int = 0
     stalled: int = 0
+    handed_back: bool = False
     page_rows: int | None = None
     warnings: list[str] = Field(default_factory=list)
 

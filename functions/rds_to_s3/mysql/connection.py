@@ -91,6 +91,11 @@ class Connection(pymysql.connections.Connection):
             )
         super()._request_authentication()  # type: ignore[misc]
 
+    def close(self) -> None:
+        """Close the connection; once is enough, and twice no error."""
+        if self.open:
+            super().close()
+
     @property
     def is_mariadb(self) -> bool:
         """Whether the server is MariaDB, whose session variables have other names."""
