@@ -62,7 +62,7 @@ class HistoryEntry:
             "failed": totals["failed"] if totals else None,
             "rows": totals["rows"] if totals else None,
             "bytes": totals["bytes"] if totals else None,
-            "redrives": self.run.redrives,
+            "redrives": max(self.run.redrives, manifest.get("redrives", 0)),
         }
 
     @property
@@ -319,7 +319,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
             Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
             Text(_short(told["window_end"] or "")),
             count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
-            duration(entry.seconds), count(entry.run.redrives) if entry.run.redrives else "",
+            duration(entry.seconds), count(told["redrives"] or None),
         )  # fmt: skip
     return grid
 
