@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.manifest import utc_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted, window_segments
 from rds_to_s3.mysql.snapshot import open_snapshot
@@ -462,6 +463,7 @@ class TableExtraction:
             "columns": [],
             "warnings": [],
             "error": None,
+            "finished_at": utc_text(datetime.now(UTC)),
         }
 
     def failed_record(self, error: BaseException) -> dict[str, Any]:

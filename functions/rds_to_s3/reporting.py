@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from rds_to_s3.manifest import build_manifest, is_newer, outcome_of, redrives_of
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
-from rds_to_s3.table_state import LATEST_MANIFEST_KEY, manifest_key, plan_key, record_key, state_key
+from rds_to_s3.table_state import (
+    HISTORY_KEY,
+    LATEST_MANIFEST_KEY,
+    manifest_key,
+    plan_key,
+    record_key,
+    report_key,
+    state_key,
+)
 
 READERS = 16
-LATEST_TRIES = 10
+TRIES = 10  # of a conditional write that another run's manifest function gets in the way of
 
 
-def write_manifest(execution: Mapping[str, Any], state: Mapping[str, Any], store: ObjectStore) -> dict[str, Any]:
+def write_manifest(
+    execution: Mapping[str, Any],
+    state: Mapping[str, Any],
+    store: ObjectStore,
+    *,
+    region: str = "",
+    on_problem: Callable[[BaseException], None] = lambda _: None,
+) -> dict[str, Any]:
     """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
+
+    The report for people, ``report.html`` beside the manifest, is written last: whatever happens to it, the run has its
+    manifest.
 
     Parameters
     ----------
@@ -26,6 +45,10 @@ def write_manifest(execution: Mapping[str, Any], state: Mapping[str, Any], store
         ``$$.Execution``.
     state : mapping
         The state machine's data: ``results`` of the Map, ``plan_error`` where the run could not be planned.
+    region : str
+        For links from the report to the console.
+    on_problem : callable
+        Told why there is no report.
 
     Returns
     -------
@@ -50,6 +73,10 @@ def write_manifest(execution: Mapping[str, Any], state: Mapping[str, Any], store
     key = manifest_key(run_id)
     store.put(key, body, content_type="application/json")
     _write_latest(store, manifest, body)
+    try:
+        _write_report(store, manifest, region)
+    except Exception as error:  # noqa: BLE001 - see the docstring
+        on_problem(error)
     # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
     # again in the redrive that took the Map up.
     planned = (state.get("plan") or {}).get("redrives")
@@ -69,8 +96,30 @@ def _attempts(store: ObjectStore, run_id: str, table: str, file_format: str) -> 
     return int(attempts.get(run_id, 0))
 
 
+def _write_report(store: ObjectStore, manifest: dict[str, Any], region: str) -> None:
+    earlier = [run for run in _remember(store, manifest) if run["run_id"] != manifest["run_id"]]
+    page = render_report(manifest, earlier, bucket=store.bucket, region=region)
+    store.put(report_key(manifest["run_id"]), page.encode(), content_type="text/html; charset=utf-8")
+
+
+def _remember(store: ObjectStore, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Add a run to the history that the trend is drawn from, so that no report reads every manifest there ever was."""
+    for _ in range(TRIES):
+        stored = store.get(HISTORY_KEY)
+        runs = json.loads(stored.body)["runs"] if stored else []
+        runs = [run for run in runs if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
+        runs = sorted(runs, key=lambda run: str(run["started_at"]))[-RUNS_IN_TREND:]
+        body = json.dumps({"version": 1, "runs": runs}).encode()
+        try:
+            store.put(HISTORY_KEY, body, if_match=stored.etag if stored else None, if_absent=stored is None)
+        except ConditionFailedError:
+            continue
+        return list(runs)
+    return []
+
+
 def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:
-    for _ in range(LATEST_TRIES):
+    for _ in range(TRIES):
         latest = store.get(LATEST_MANIFEST_KEY)
         if not is_newer(manifest, json.loads(latest.body) if latest else None):
             return

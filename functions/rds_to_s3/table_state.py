@@ -244,4 +244,10 @@ def manifest_key(run_id: str) -> str:
     return f"runs/{run_id}/manifest.json"
 
 
+def report_key(run_id: str) -> str:
+    """Return the key of a run's report."""
+    return f"runs/{run_id}/report.html"
+
+
 LATEST_MANIFEST_KEY = "runs/latest.json"
+HISTORY_KEY = "_state/history.json"

@@ -22,6 +22,12 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     logger = _logger()
     logger.append_keys(run_id=event["execution"]["Name"])
     settings = BucketSettings.from_environment()
-    outcome = write_manifest(event["execution"], event["state"], ObjectStore(settings.data_bucket))
+    outcome = write_manifest(
+        event["execution"],
+        event["state"],
+        ObjectStore(settings.data_bucket),
+        region=event["execution"]["Id"].split(":")[3],
+        on_problem=lambda error: logger.error("no report was written: %r", error),
+    )
     logger.info("manifest written", extra={"status": outcome["status"], "failed": outcome["failed"]})
     return outcome

@@ -301,3 +301,10 @@ def test_a_bucket_that_is_not_there_is_said_so(orders: Pipeline) -> None:
     orders.bucket = "no-such-bucket-here"
     with pytest.raises(StorageRefusedError, match="NoSuchBucket"):
         orders.run()
+
+
+def test_each_run_leaves_a_report_beside_its_manifest_with_the_trend_of_those_before(orders: Pipeline) -> None:
+    first, second = orders.run(), orders.run()
+    page = orders.body(f"runs/{second['run_id']}/report.html").decode()
+    assert first["run_id"] in page
+    assert files(entry(second, "orders")) == []
