@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV   := .venv/bin
 SETUP  := $(PYTHON) -m local.bootstrap
 
+export MYPY_CACHE_DIR := .local/cache/mypy
+export RUFF_CACHE_DIR := .local/cache/ruff
+export PYTEST_DEBUG_TEMPROOT := .local/tmp
+
 .DEFAULT_GOAL := help
 .PHONY: help up down demo test lint check template format venv clean
 
@@ -23,8 +27,8 @@ demo:           ## up, then three runs: everything, what changed, nothing
 test:           ## every check and every test; needs no AWS account and no MySQL on the machine
 	@$(SETUP) venv sam test-servers
 	@$(MAKE) --no-print-directory check template
-	@mkdir -p .local/tmp
-	@PYTEST_DEBUG_TEMPROOT=.local/tmp $(VENV)/python -m pytest tests/unit tests/statemachine tests/integration tests/e2e
+	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
+	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
 
 lint: venv      ## formatting, ruff and mypy
 	@$(MAKE) --no-print-directory check
