@@ -32,7 +32,8 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
     """Translate into what AWS's container, last built in 2024, understands.
 
     It knows ``Iterator`` and ``Parameters`` where the Map now has ``ItemProcessor`` and ``ItemSelector``, no
-    ``MaxConcurrencyPath``, and no endpoint of ours for Parameter Store, so a function stands in for that.
+    ``MaxConcurrencyPath``, no jitter and no longest delay, and no endpoint of ours for Parameter Store, so a function
+    stands in for that.
     """
     translated = copy.deepcopy(definition)
     tables = translated["States"]["ExtractTables"]
@@ -48,12 +49,38 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
         "Payload": table_list["Parameters"],
     }
     table_list["ResultSelector"] = {"document.$": "$.Payload.Parameter.Value"}
+    for _, state in states(translated):
+        for retrier in state.get("Retry", []):
+            retrier.pop("JitterStrategy", None)
+            retrier.pop("MaxDelaySeconds", None)
     return translated
+
+
+def with_short_waits(definition: Definition) -> Definition:
+    """Wait a second before each retry, for an engine that really waits."""
+    shortened = copy.deepcopy(definition)
+    for _, state in states(shortened):
+        for retrier in state.get("Retry", []):
+            if retrier["MaxAttempts"]:
+                retrier |= {"IntervalSeconds": 1, "BackoffRate": 1.0}
+    return shortened
+
+
+def as_redriven(definition: Definition, start_at: str, execution: dict[str, Any]) -> Definition:
+    """Start at a state, with ``$$.Execution`` as a redriven execution has it, for an engine that cannot redrive."""
+    text = json.dumps({**definition, "StartAt": start_at})
+    for pattern, value in (
+        ('"execution.$": "$$.Execution"', f'"execution": {json.dumps(execution)}'),
+        ('"input.$": "$$.Execution.Input"', f'"input": {json.dumps(execution["Input"])}'),
+    ):
+        text = text.replace(pattern, value)
+    redriven: Definition = json.loads(text)
+    return redriven
 
 
 def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
     """Walk over all states, those inside the Map included."""
     for name, state in definition["States"].items():
         yield name, state
-        if "ItemProcessor" in state:
-            yield from states(state["ItemProcessor"])
+        if inside := state.get("ItemProcessor") or state.get("Iterator"):
+            yield from states(inside)

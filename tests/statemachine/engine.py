@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
+from urllib.parse import unquote
 
 import boto3
 from jsonpath_ng.ext.parser import parse
@@ -24,7 +25,7 @@ from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from rds_to_s3.errors import TableNotFoundError
-from tests.statemachine.definition import TABLE_LIST_PARAMETER, Definition
+from tests.statemachine.definition import TABLE_LIST_PARAMETER, Definition, as_redriven
 from tests.statemachine.functions import Functions, error_name
 
 REGION = "us-east-1"
@@ -116,6 +117,8 @@ class Machine:
     client: Any
     definition: Definition
     functions: Functions
+    put_table_list: Callable[[str], None]
+    sees_redrives: bool = True
     slept: list[float] = field(default_factory=list)
     redrives: dict[str, Execution] = field(default_factory=dict)
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -133,7 +136,11 @@ class Machine:
         name = f"{original.name}.redrive-{redrive.redrives}"
         self.redrives[name] = redrive
         self.kept = kept
-        redrive.arn = self._start({**self.definition, "StartAt": state}, data, name)
+        definition = {**self.definition, "StartAt": state}
+        if not self.sees_redrives:
+            execution = {"Id": original.arn, "Name": original.name, "Input": original.input}
+            definition = as_redriven(definition, state, execution | {"RedriveCount": redrive.redrives})
+        redrive.arn = self._start(definition, data, name)
         return redrive
 
     def _start(self, definition: Definition, input: Any, name: str) -> str:
@@ -156,6 +163,15 @@ class Machine:
         return self.functions.invoke(function, payload)
 
 
+def answer(machine: Machine, function: str, body: str) -> tuple[bytes, bool]:
+    """Invoke a function, by name or ARN, as Lambda would; returns the payload and whether the function failed."""
+    try:
+        return json.dumps(machine.invoke(unquote(function).rpartition(":")[2], json.loads(body))).encode(), False
+    except Exception as error:
+        document = {"errorMessage": str(error), "errorType": error_name(error), "stackTrace": []}
+        return json.dumps(document).encode(), True
+
+
 class Engine:
     """moto's engine, with what it lacks: functions of ours, error names, redrives, and no real waits."""
 
@@ -167,7 +183,7 @@ class Engine:
 
     def machine(self, definition: Definition, functions: Functions) -> Machine:
         self.put_table_list(functions.table_list())
-        self.current = Machine(self.client, definition, functions)
+        self.current = Machine(self.client, definition, functions, self.put_table_list)
         return self.current
 
     def put_table_list(self, document: str) -> None:
@@ -181,14 +197,12 @@ class Engine:
         assert self.current
         self.current.slept.append(seconds)
 
-    def invoke(self, name: str, _qualifier: object, body: str, _headers: object, answer: Any) -> bytes:
+    def invoke(self, name: str, _qualifier: object, body: str, _headers: object, response_headers: Any) -> bytes:
         assert self.current
-        try:
-            return json.dumps(self.current.invoke(name.rpartition(":")[2], json.loads(body))).encode()
-        except Exception as error:
-            answer["x-amz-function-error"] = "Unhandled"
-            document = {"errorMessage": str(error), "errorType": error_name(error), "stackTrace": []}
-            return json.dumps(document).encode()
+        payload, failed = answer(self.current, name, body)
+        if failed:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return payload
 
     def environment(self, worker: ExecutionWorker) -> Any:
         env = _environment(worker)

@@ -17,7 +17,7 @@ from rds_to_s3.errors import (
     TableNotFoundError,
 )
 from tests.statemachine.conftest import NINE
-from tests.statemachine.engine import Engine, Machine
+from tests.statemachine.engine import Machine
 from tests.statemachine.functions import CONTINUE, Functions, LambdaFaultError
 
 
@@ -81,11 +81,13 @@ def permanent_errors(base: type[PermanentError] = PermanentError) -> list[type[P
     return [cls for sub in base.__subclasses__() for cls in [sub, *permanent_errors(sub)]]
 
 
-@pytest.mark.parametrize("error", permanent_errors())
-def test_no_permanent_error_is_asked_again(machine: Machine, functions: Functions, error: type[PermanentError]) -> None:
-    functions.tables["menu"] = [error("no"), error("no")]
-    machine.run({"tables": ["menu"]})
-    assert functions.attempts() == {"menu": 1}
+def test_no_permanent_error_is_asked_again(machine: Machine, functions: Functions) -> None:
+    functions.tables = {error.__name__: [error("no"), error("no")] for error in permanent_errors()}
+    functions.listed = list(functions.tables)
+    functions.document = '{"tables": ["*"]}'
+    machine.put_table_list(functions.document)
+    assert machine.run().error == "TablesFailed"
+    assert functions.attempts() == dict.fromkeys(functions.tables, 1)
     assert machine.slept == []
 
 
@@ -168,10 +170,10 @@ def test_an_answer_that_is_not_the_contracts_fails_its_table_only(machine: Machi
 
 @pytest.mark.parametrize("document", ["{", '{"tables": 3', "[]"])
 def test_a_malformed_table_list_leaves_a_manifest_and_fails_the_run(
-    engine: Engine, machine: Machine, functions: Functions, document: str
+    machine: Machine, functions: Functions, document: str
 ) -> None:
     functions.document = document
-    engine.put_table_list(document)
+    machine.put_table_list(document)
     run = machine.run()
     assert (run.status, run.error) == ("FAILED", "PlanFailed")
     assert "TableListError" in run.cause
