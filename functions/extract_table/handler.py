@@ -7,11 +7,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from extract_table.telemetry import emit_metrics
 from rds_to_s3.aws.database import open_connection
 from rds_to_s3.extraction_run import run_extraction
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import DatabaseSettings
+from telemetry import emit_metrics
 
 
 @cache

@@ -185,6 +185,7 @@ class TableExtraction:
             store, spec.name, spec.format, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step
         )
         self._began = time.monotonic()
+        self._watermark: Watermark | None = None
 
     def extract(self) -> Outcome:
         """Do the work, or the part of it that fits into this invocation.
@@ -214,6 +215,7 @@ class TableExtraction:
             self.commit.release()
             return self._done(last.record | {"attempts": self.commit.attempts})
         watermark, etag = self.commit.read_watermark()
+        self._watermark = watermark
         staged = self._staged(watermark)
         self.commit.abort_strays(staged.files if staged else [])
         connection = self._connect(max(int(self._time_left()), 1))
@@ -455,7 +457,10 @@ class TableExtraction:
             "status": status,
             "rows": 0,
             "source_rows": 0,
-            "window": {"after": None, "until": format_timestamp(self.run.until)},
+            "window": {
+                "after": format_timestamp(self._watermark.moment) if self._watermark else None,
+                "until": format_timestamp(self.run.until),
+            },
             "format": self.spec.format,
             "attempts": self.commit.attempts,
             "seconds": round(time.monotonic() - self._began, 3),

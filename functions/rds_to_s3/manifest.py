@@ -89,6 +89,21 @@ def outcome_of(manifest: Json, key: str) -> Json:
     }
 
 
+def lags_of_failed(manifest: Json) -> dict[str, float]:
+    """Return how many seconds the failed tables' watermarks are behind the server's clock at the time of the plan.
+
+    A table that never had a watermark is left out: nothing of it is stale.
+    """
+    if not manifest["bound"]:
+        return {}
+    now = datetime.fromisoformat(manifest["bound"]["server_now"])
+    return {
+        table["table"]: (now - datetime.fromisoformat(table["window"]["after"])).total_seconds()
+        for table in manifest["tables"]
+        if table["status"] == "FAILED" and table["window"]["after"]
+    }
+
+
 def redrives_of(execution: Mapping[str, Any]) -> int:
     """How often the execution was redriven; some engines leave the field out."""
     return int(execution.get("RedriveCount") or 0)

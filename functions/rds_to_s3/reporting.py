@@ -33,6 +33,7 @@ def write_manifest(
     *,
     region: str = "",
     on_problem: Callable[[BaseException], None] = lambda _: None,
+    on_manifest: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
 
@@ -49,6 +50,8 @@ def write_manifest(
         For links from the report to the console.
     on_problem : callable
         Told why there is no report.
+    on_manifest : callable
+        Given the manifest once it is written.
 
     Returns
     -------
@@ -73,6 +76,7 @@ def write_manifest(
     key = manifest_key(run_id)
     store.put(key, body, content_type="application/json")
     _write_latest(store, manifest, body)
+    on_manifest(manifest)
     try:
         _write_report(store, manifest, region)
     except Exception as error:  # whatever it is: see the docstring
