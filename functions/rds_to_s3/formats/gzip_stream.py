@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import Any
 
 from rds_to_s3.formats.encoder import Sink
 
-compressobj: Any
-try:
-    from isal.isal_zlib import compressobj
-except ImportError:
-    from zlib import compressobj
+compressobj: Any = zlib.compressobj
+with suppress(ImportError):
+    from isal import isal_zlib
+
+    compressobj = isal_zlib.compressobj
 
 _GZIP_WINDOW = 31  # zlib's way of asking for a gzip header; its time stamp is 0, so equal rows make equal files
 
