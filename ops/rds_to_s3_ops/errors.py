@@ -14,6 +14,7 @@ EXIT_CODES = {
     3: "Not found: the stack, the run, or the table.",
     4: "AWS cannot be reached, or refuses: network, region, credentials, permissions.",
     5: "Somebody else changed the same thing meanwhile; nothing was overwritten.",
+    6: "The database cannot be reached, or refuses: network, login, certificate, privileges.",
     130: "Interrupted with Ctrl-C. A run that was being watched goes on.",
 }
 """Documented in ``--help`` and docs/command.md, from here."""
@@ -47,3 +48,9 @@ class ConflictError(CommandError):
     """Somebody else changed the same object between our reading and our writing it."""
 
     exit_code = 5
+
+
+class DatabaseError(CommandError):
+    """The database did not answer, or refused."""
+
+    exit_code = 6

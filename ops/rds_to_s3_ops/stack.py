@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -12,11 +13,12 @@ from rds_to_s3_ops.errors import AwsError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What the stack's outputs name.
+    """What the stack's outputs name, and its parameters.
 
     Attributes
     ----------
@@ -25,12 +27,15 @@ class Stack:
     bucket : str
     table_list_parameter : str
         The name of the SSM parameter that holds the table list.
+    parameters : mapping
+        What the stack was deployed with, by parameter name.
     """
 
     name: str
     state_machine_arn: str
     bucket: str
     table_list_parameter: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def execution_arn(self, run_id: str) -> str:
         """Return the ARN of a run: a run's id is its execution's name."""
@@ -38,7 +43,7 @@ class Stack:
 
 
 def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
-    """Read the stack's outputs.
+    """Read the stack's outputs and parameters.
 
     Raises
     ------
@@ -67,9 +72,19 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
             state_machine_arn=outputs["StateMachineArn"],
             bucket=outputs["DataBucketName"],
             table_list_parameter=outputs["TableListParameterName"],
+            parameters=_parameters(described[0]),
         )
     except KeyError as missing:
         status = described[0]["StackStatus"]
         if status.endswith("_IN_PROGRESS"):
             raise AwsError(f"stack {name!r} is {status}: wait until it is deployed") from None
         raise NotFoundError(f"stack {name!r} ({status}) has no output {missing}: is it one of rds-to-s3?") from None
+
+
+def _parameters(described: StackTypeDef) -> dict[str, str]:
+    # A parameter of an SSM type has a name for its value, and the value beside it.
+    return {
+        parameter["ParameterKey"]: parameter.get("ResolvedValue", parameter.get("ParameterValue", ""))
+        for parameter in described.get("Parameters", [])
+        if "ParameterKey" in parameter
+    }
