@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from rds_to_s3.extract import Outcome
+if TYPE_CHECKING:
+    from rds_to_s3.extract import Outcome  # brings numpy and PyMySQL, which the manifest's function does without
 
 
 def emit_metrics(metrics: Metrics, table: str, outcome: Outcome) -> None:

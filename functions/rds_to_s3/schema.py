@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.formats.columns import Kind
+if TYPE_CHECKING:
+    from rds_to_s3.formats.columns import Kind  # brings numpy, which planning does without
 
 _BINARY_TYPES = {
     *("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "vector"),
