@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
@@ -25,6 +25,7 @@ from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, data_key, segment, tail_key
+from rds_to_s3.table_window import Window, derive_window
 from rds_to_s3.tail import TailFilter, pack, unpack
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
@@ -32,7 +33,6 @@ from rds_to_s3.window import format_timestamp
 Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
 LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
-CLOCK_TOLERANCE_SECONDS = 1.0
 MOST_STALLED = 6
 
 
@@ -53,90 +53,6 @@ class Outcome:
     rows: int = 0
     files: int = 0
     lag_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """One table's share of the run's window.
-
-    Attributes
-    ----------
-    read_from : datetime or None
-        Rows stamped later are read; None reads everything.
-    remember_from : datetime
-        Rows stamped later are remembered by digest; also where the next run reads from.
-    until : Watermark
-        The watermark after the commit.
-    uses_tail : bool
-        Whether the last commit's digests belong to the watermark that was found.
-    """
-
-    watermark: Watermark | None
-    read_from: datetime | None
-    remember_from: datetime
-    until: Watermark
-    uses_tail: bool
-    warnings: list[str]
-
-    @property
-    def stamp(self) -> str:
-        """The window's end as keys carry it: whole seconds."""
-        return self.until.moment.strftime("%Y%m%d_%H%M%S")
-
-    def as_dict(self) -> dict[str, str | None]:
-        """Return what the manifest's ``window`` shows."""
-        after = None if self.watermark is None else format_timestamp(self.watermark.moment)
-        return {"after": after, "until": format_timestamp(self.until.moment)}
-
-
-def derive_window(
-    spec: TableSpec, run: PlannedRun, watermark: Watermark | None, last: Commit | None, *, whole_days: bool
-) -> Window:
-    """Derive a table's window from the run's bound, its watermark and its last commit.
-
-    Parameters
-    ----------
-    whole_days : bool
-        Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
-    """
-
-    def lowered(moment: datetime, seconds: int = 0) -> datetime:
-        moment -= timedelta(seconds=seconds)
-        return moment.replace(hour=0, minute=0, second=0) - timedelta(microseconds=1) if whole_days else moment
-
-    bound = run.until
-    warnings: list[str] = []
-    ours = last is not None and watermark is not None and watermark.text == last.watermark
-    if spec.mode == "full":
-        end = bound
-        if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
-            end = before.replace(microsecond=0) + timedelta(seconds=1)
-        return Window(watermark, None, end, Watermark.at(end), False, warnings)
-    remember_from = lowered(bound, spec.lookback_seconds)
-    if watermark is None:
-        return Window(None, None, remember_from, Watermark.at(bound), False, warnings)
-
-    until = Watermark.at(bound) if bound >= watermark.moment else watermark
-    read_from = lowered(watermark.moment, spec.lookback_seconds)
-    if ours and last is not None and last.read_from is not None:
-        read_from = datetime.fromisoformat(last.read_from)
-        remember_from = max(remember_from, read_from)
-        if run.server_utc < last.server_utc - CLOCK_TOLERANCE_SECONDS:
-            warnings.append(
-                f"the server's clock is {last.server_utc - run.server_utc:.0f} s behind where it was at the last run: "
-                f"the window begins at {format_timestamp(min(read_from, lowered(bound)))}, so rows stamped "
-                "since then may be delivered again"
-            )
-            remember_from = read_from = min(read_from, lowered(bound, spec.lookback_seconds))
-            until = Watermark.at(bound)
-    elif watermark.moment > run.server_now:
-        warnings.append(
-            f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): rows "
-            "stamped before it are not extracted"
-        )
-    else:
-        remember_from = max(remember_from, read_from)
-    return Window(watermark, read_from, remember_from, until, ours, warnings)
 
 
 @dataclass(frozen=True)
