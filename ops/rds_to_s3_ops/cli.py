@@ -150,7 +150,7 @@ def rerun(
 ) -> None:
     """Start a new run of the tables that failed in another.
 
-    The new run takes a window of its own, up to now. Redriving the failed execution instead keeps its window.
+    The new run takes a window of its own, up to now. `redrive` lets the failed run itself go on, with its window.
     """
     session = Session.open(stack)
     run_id = run_id_of(run_id)
@@ -161,6 +161,25 @@ def rerun(
     if not any(entry["status"] == "FAILED" for entry in manifest["tables"]):
         raise InvalidInputError(f"no table failed in run {run_id!r}: there is nothing to run again")
     _start(session, {"rerun_failed_of": run_id}, watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+@app.command()
+@guarded
+def redrive(
+    *,
+    run_id: RunArgument,
+    watch: WatchOption = True,
+    wait_only: WaitOption = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a failed run go on: its failed tables again, in its own window.
+
+    Also takes up a run that was aborted or timed out, where it was stopped. Step Functions allows it for 14 days.
+    """
+    session = Session.open(stack)
+    redriven = session.runs().redrive(run_id_of(run_id))
+    _attend(session, redriven, watch=watch, wait_only=wait_only, as_json=as_json)
 
 
 @app.command()
@@ -359,7 +378,10 @@ def run_id_of(text: str) -> str:
 
 
 def _start(session: Session, execution_input: dict[str, Any], *, watch: bool, wait_only: bool, as_json: bool) -> None:
-    started = session.runs().start(execution_input)
+    _attend(session, session.runs().start(execution_input), watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+def _attend(session: Session, started: Run, *, watch: bool, wait_only: bool, as_json: bool) -> None:
     if wait_only:
         _wait(session, started, as_json=as_json)
     elif watch:

@@ -29,6 +29,7 @@ $ rds-to-s3 run --table orders --table menu       # two tables
 $ rds-to-s3 run --no-watch                        # start it, print its id
 $ rds-to-s3 show                                  # what the last finished run did
 $ rds-to-s3 rerun run-20250402-120000-k3x9        # what failed in that run
+$ rds-to-s3 redrive run-20250402-120000-k3x9      # the same run goes on, in its own window
 $ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
 $ rds-to-s3 tables add invoice --set format=parquet
 $ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'
@@ -37,8 +38,8 @@ $ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'
 Results go to the standard output, everything else to the standard error. Colours are for terminals only, and `NO_COLOR`
 turns them off. Away from a terminal, watching prints a line for each thing that happens.
 
-With `--json`, `run`, `rerun` and `watch` print one JSON object a line for each change, the last of them the manifest;
-with `--wait`, and from `show`, it is the manifest alone. It follows the
+With `--json`, `run`, `rerun`, `redrive` and `watch` print one JSON object a line for each change, the last of them
+the manifest; with `--wait`, and from `show`, it is the manifest alone. It follows the
 [schema](../functions/rds_to_s3/schemas/manifest-v1.schema.json).
 
 `rds-to-s3 --install-completion` teaches the shell the commands and options.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 EXIT_CODES = {
-    0: "Fine. For run, rerun and watch: every table was extracted.",
+    0: "Fine. For run, rerun, redrive and watch: every table was extracted.",
     1: "The run ended, and not well: tables failed, or it was aborted or timed out.",
     2: "The command cannot be understood, or what it was given is not valid.",
     3: "Not found: the stack, the run, or the table.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from rds_to_s3_ops.aws import aws_errors, error_code
-from rds_to_s3_ops.errors import NotFoundError
+from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
 
+_LOOKS_FOR_REDRIVE = 20
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -92,6 +94,38 @@ class Runs:
                 input=json.dumps(execution_input, ensure_ascii=False),
             )
         return Run(run_id, "RUNNING", answer["startDate"])
+
+    def redrive(self, run_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Run:
+        """Let a run that failed go on where it failed, and return it once it is at work again.
+
+        Raises
+        ------
+        NotFoundError
+        InvalidInputError
+            Step Functions does not redrive it: it has not failed, or ended more than 14 days ago.
+        """
+        before = self.describe(run_id)
+        if before.is_running or before.status == "SUCCEEDED":
+            told = "is still at work" if before.is_running else "has not failed"
+            raise InvalidInputError(f"run {run_id!r} {told}: there is nothing to redrive")
+        with aws_errors():
+            try:
+                self._stepfunctions.redrive_execution(executionArn=self._stack.execution_arn(run_id))
+            except ClientError as error:
+                if error_code(error) not in {"ExecutionNotRedrivable", "InvalidArn"}:
+                    raise
+                reason = error.response["Error"].get("Message", "")
+                raise InvalidInputError(
+                    f"run {run_id!r} ({before.status}) cannot be redriven: {reason or 'no reason is given'}; "
+                    f"run its failed tables in a new run with: rds-to-s3 rerun {run_id}"
+                ) from None
+        for _ in range(_LOOKS_FOR_REDRIVE):
+            now = self.describe(run_id)
+            # Describing is eventually consistent: for a moment the run still seems to have ended.
+            if now.is_running or now.redrives > before.redrives or now.stopped_at != before.stopped_at:
+                return now
+            sleep(0.5)
+        return now
 
     def describe(self, run_id: str) -> Run:
         """Return a run as it stands.
