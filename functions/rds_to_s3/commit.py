@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from rds_to_s3.errors import LeaseLostError, StorageUnavailableError, WatermarkMalformedError
+from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError, WatermarkMalformedError
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, Part, UploadGoneError
 from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
@@ -129,15 +129,18 @@ class TableCommit:
         if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
             raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
 
-    def release(self) -> None:
-        """Give the lease back, keeping staged progress. Losing it meanwhile is no matter."""
+    def release(self) -> bool:
+        """Give the lease back, keeping staged progress; return whether it was still this invocation's to give."""
         lease = self.state.lease
         if lease is None or lease.token != self.token:
-            return
+            return True
         try:
             self._states.save(self.state.model_copy(update={"lease": None}))
-        except (LeaseLostError, StorageUnavailableError):
-            return
+        except LeaseLostError:
+            return False
+        except (StorageUnavailableError, StorageRefusedError):
+            return True
+        return True
 
     def save_staged(self, staged: Any, *, lasts_seconds: float | None = None) -> None:
         """Record progress; with `lasts_seconds`, keep the table for the run's next invocation."""

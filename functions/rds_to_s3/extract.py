@@ -55,6 +55,23 @@ class Outcome:
     lag_seconds: float = 0.0
 
 
+def read_segments(table: Table, selection: Selection, window: Window) -> list[Segment]:
+    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
+    key = [selection.column(name) for name in table.ordered_key]
+    if window.read_from is None:
+        return window_segments(
+            created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
+        )
+    return window_segments(
+        created=selection.created,
+        modified=selection.modified,
+        after=format_timestamp(window.read_from),
+        key=key,
+        created_index=selection.index_name(table, selection.created),
+        modified_index=selection.index_name(table, selection.modified),
+    )
+
+
 @dataclass(frozen=True)
 class _Reading:
     """What one invocation reads."""
@@ -102,6 +119,7 @@ class TableExtraction:
         )
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
+        self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
     def extract(self) -> Outcome:
         """Do the work, or the part of it that fits into this invocation.
@@ -118,7 +136,7 @@ class TableExtraction:
         try:
             return self._extract_holding_lease()
         except BaseException:
-            self.commit.release()
+            self.superseded = not self.commit.release()
             raise
 
     # --- steps ---
@@ -152,7 +170,7 @@ class TableExtraction:
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._time_left())
         selection = select_columns(table, self.spec)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
-        segments = self._segments(table, selection, window)
+        segments = read_segments(table, selection, window)
         fingerprint = _fingerprint(selection, segments)
         warnings = [*window.warnings, *selection.warnings, *_unstamped(connection, table, selection, window)]
         if staged is not None and staged.fingerprint != fingerprint:
@@ -259,21 +277,6 @@ class TableExtraction:
         staged.handed_back = True
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
-
-    def _segments(self, table: Table, selection: Selection, window: Window) -> list[Segment]:
-        key = [selection.column(name) for name in table.ordered_key]
-        if window.read_from is None:
-            return window_segments(
-                created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
-            )
-        return window_segments(
-            created=selection.created,
-            modified=selection.modified,
-            after=format_timestamp(window.read_from),
-            key=key,
-            created_index=selection.index_name(table, selection.created),
-            modified_index=selection.index_name(table, selection.modified),
-        )
 
     def _tail_filter(self, selection: Selection, window: Window, last: Commit | None) -> TailFilter:
         if self.spec.mode == "full":

@@ -42,8 +42,9 @@ def run_extraction(
         outcome = extraction.extract()
     except BaseException as error:
         on_failure(error)
-        with contextlib.suppress(RdsToS3Error, ConditionFailedError):
-            _write_record(store, run_id, table, extraction.failed_record(error))
+        if not extraction.superseded:
+            with contextlib.suppress(RdsToS3Error, ConditionFailedError):
+                _write_record(store, run_id, table, extraction.failed_record(error))
         raise
     if outcome.status != "CONTINUE":
         on_step("before record")

@@ -21,7 +21,7 @@ def build_manifest(
     records: Mapping[str, Json],
     results: Sequence[Mapping[str, Any]],
     *,
-    attempts_of: Callable[[str], int],
+    state_of: Callable[[str], tuple[int, Json | None]],
     plan_error: Mapping[str, Any] | None,
     finished_at: datetime,
 ) -> Json:
@@ -37,8 +37,9 @@ def build_manifest(
         What each table's extractor left in S3, by table.
     results : sequence of mapping
         What the Map's iterations ended with; after a redrive, those of the tables that ran again.
-    attempts_of : callable
-        Asks for the number of attempts of a table that left no record.
+    state_of : callable
+        Asks a table's state, where the record and the Map disagree: how often this run tried it, and the entry that
+        this run's commit carries if it was carried out.
     plan_error : mapping or None
         The state machine's ``{"Error", "Cause"}``.
     finished_at : datetime
@@ -51,7 +52,7 @@ def build_manifest(
         tables.append(
             record
             if record is not None and _agrees(record, result)
-            else _without_answer(spec, plan, record, result, attempts_of(spec.name))
+            else _from_state(spec, plan, record, result, state_of(spec.name))
         )
     failed = [table for table in tables if table["status"] == "FAILED"]
     error = _plan_error(plan_error) if plan_error or plan is None else None
@@ -139,6 +140,18 @@ def _agrees(record: Json, result: Mapping[str, Any] | None) -> bool:
     if record["status"] != "FAILED" or result is None or result.get("status") != "FAILED":
         return record["status"] != "FAILED" or result is None or result.get("status") == "FAILED"
     return result.get("error") in {record["error"]["type"], "Runtime.HandlerError"}
+
+
+def _from_state(
+    spec: TableSpec,
+    plan: PlannedRun | None,
+    record: Json | None,
+    result: Mapping[str, Any] | None,
+    state: tuple[int, Json | None],
+) -> Json:
+    attempts, committed = state
+    # The function died between its commit and its word of it.
+    return committed if committed is not None else _without_answer(spec, plan, record, result, attempts)
 
 
 def _without_answer(

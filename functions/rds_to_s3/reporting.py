@@ -15,6 +15,7 @@ from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 from rds_to_s3.table_state import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
+    TableState,
     manifest_key,
     plan_key,
     record_key,
@@ -68,7 +69,7 @@ def write_manifest(
         plan,
         records,
         state.get("results") or [],
-        attempts_of=lambda table: _attempts(store, run_id, table, formats[table]),
+        state_of=lambda table: _state(store, run_id, table, formats[table]),
         plan_error=state.get("plan_error"),
         finished_at=datetime.now(UTC),
     )
@@ -94,10 +95,14 @@ def _records(store: ObjectStore, run_id: str, plan: PlannedRun | None) -> dict[s
         return {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
 
 
-def _attempts(store: ObjectStore, run_id: str, table: str, file_format: str) -> int:
+def _state(store: ObjectStore, run_id: str, table: str, file_format: str) -> tuple[int, dict[str, Any] | None]:
     stored = store.get(state_key(table, file_format))
-    attempts = json.loads(stored.body).get("attempts", {}) if stored else {}
-    return int(attempts.get(run_id, 0))
+    if stored is None:
+        return 0, None
+    state = TableState.model_validate_json(stored.body)
+    commit = state.commit
+    committed = commit.record if commit and commit.run_id == run_id and commit.applied else None
+    return state.attempts.get(run_id, 0), committed
 
 
 def _write_report(store: ObjectStore, manifest: dict[str, Any], region: str) -> None:

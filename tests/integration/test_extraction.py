@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3.errors import InputError, TableListError, UnknownRunError
+from rds_to_s3.errors import InputError, LeaseLostError, StorageRefusedError, TableListError, UnknownRunError
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.schemas import manifest_schema
 
@@ -296,8 +296,6 @@ def test_rows_without_any_timestamp_come_with_the_first_run_and_are_warned_about
 
 
 def test_a_bucket_that_is_not_there_is_said_so(orders: Pipeline) -> None:
-    from rds_to_s3.errors import StorageRefusedError  # noqa: PLC0415
-
     orders.bucket = "no-such-bucket-here"
     with pytest.raises(StorageRefusedError, match="NoSuchBucket"):
         orders.run()
@@ -308,3 +306,34 @@ def test_each_run_leaves_a_report_beside_its_manifest_with_the_trend_of_those_be
     page = orders.body(f"runs/{second['run_id']}/report.html").decode()
     assert first["run_id"] in page
     assert files(entry(second, "orders")) == []
+
+
+def test_an_invocation_that_was_taken_over_leaves_no_word_of_its_failure(orders: Pipeline) -> None:
+    execution = orders.execution("run-a")
+    orders.plan(execution)
+
+    def taken_over(step: str) -> None:
+        if step == "before decision":
+            assert orders.extract("run-a", "orders") == "SUCCEEDED"
+
+    with pytest.raises(LeaseLostError):
+        orders.extract("run-a", "orders", taken_over)
+    manifest = orders.report(execution, results=[{"table": "orders", "status": "SUCCEEDED"}])
+    assert entry(manifest, "orders")["status"] == "SUCCEEDED"
+    assert len(orders.data_keys("orders")) == 1
+    assert orders.s3_client.list_multipart_uploads(Bucket=orders.bucket).get("Uploads", []) == []
+
+
+def test_a_commit_whose_function_died_before_its_record_is_in_the_manifest_all_the_same(orders: Pipeline) -> None:
+    execution = orders.execution("run-a")
+    orders.plan(execution)
+
+    def die(step: str) -> None:
+        if step == "before record":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        orders.extract("run-a", "orders", die)
+    manifest = orders.report(execution, results=[{"table": "orders", "status": "FAILED", "error": "Sandbox.Timedout"}])
+    assert entry(manifest, "orders")["status"] == "SUCCEEDED"
+    assert files(entry(manifest, "orders")) == orders.data_keys("orders")
