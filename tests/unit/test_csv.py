@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -126,6 +128,19 @@ def test_gzip_holds_the_same_text_and_is_the_same_every_time() -> None:
     compressed = encode(rows, ["numeric", "text"], compression="gzip")
     assert gzip.decompress(compressed) == expected(rows, ["numeric", "text"])
     assert compressed == encode(rows, ["numeric", "text"], compression="gzip")
+
+
+def test_csv_is_written_without_pyarrow() -> None:
+    script = (
+        "import sys\n"
+        "from rds_to_s3.formats import OutputColumn, open_encoder\n"
+        "import rds_to_s3.mysql.result_set\n"
+        "open_encoder('csv', 'gzip', [OutputColumn('id', 'int', 'numeric')], len).close()\n"
+        "assert not {'pyarrow', 'pandas'} & sys.modules.keys()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def test_an_unknown_format_is_refused() -> None:

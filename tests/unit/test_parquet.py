@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import datetime
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -150,6 +153,26 @@ def test_row_groups_are_bounded(compression: str, monkeypatch: pytest.MonkeyPatc
     assert metadata.num_rows == 5_000
     assert metadata.num_row_groups >= 5
     assert metadata.row_group(0).column(1).compression == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
+
+
+def test_pandas_is_not_even_looked_for() -> None:
+    script = """
+import sys
+from tests.unit import test_parquet
+sys.meta_path.insert(0, type("Finder", (), {"find_spec": lambda name, *_: looked_for.append(name)}))
+looked_for = []
+columns = [test_parquet.column("a", "date"), test_parquet.column("b", "blob")]
+encoder = test_parquet.open_encoder("parquet", "snappy", columns, len)
+answer = test_parquet.wire.result_set([[b"2024-01-01", b"x" * 900], [b"0000-00-00", None]], ["a", "b"])
+with test_parquet.query(test_parquet.wire.connection(answer), "SELECT 1", block_bytes=100, spool_bytes=500) as result:
+    for part in result:
+        encoder.write(part)
+encoder.close()
+assert "pandas" not in looked_for
+"""
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def test_a_file_without_rows_has_its_columns() -> None:

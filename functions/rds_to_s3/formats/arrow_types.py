@@ -112,7 +112,10 @@ def _calendar(strings: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]
     impossible = _impossible_dates(strings)
     lost = int(np.count_nonzero(impossible))
     if lost:
-        strings = pc.if_else(pa.array(impossible), pa.scalar(None, pa.string()), strings)
+        _, offsets, data = strings.buffers()
+        possible = np.pad(_present(strings) & ~impossible, (strings.offset, 0))
+        validity = pa.py_buffer(np.packbits(possible, bitorder="little"))
+        strings = pa.Array.from_buffers(pa.string(), len(strings), [validity, offsets, data], offset=strings.offset)
     return pc.cast(strings, data_type), lost
 
 
@@ -120,8 +123,7 @@ def _impossible_dates(strings: pa.Array) -> NDArray[np.bool_]:
     """Return which values are dates that the proleptic Gregorian calendar does not have from the year 1 on."""
     _, offsets, data = strings.buffers()
     starts = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings)]
-    present = strings.is_valid().to_numpy(zero_copy_only=False)
-    if data is None or not present.any():
+    if data is None or not data.size:
         return np.zeros(len(strings), np.bool_)
     text = np.frombuffer(data, np.uint8)
 
@@ -134,4 +136,13 @@ def _impossible_dates(strings: pa.Array) -> NDArray[np.bool_]:
     year, month, day = number(0, 4), number(5, 7), number(8, _DATE_BYTES)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = _DAYS.take(month, mode="clip") - ((month == 2) & ~leap)
-    return np.asarray(present & ((year == 0) | (month == 0) | (day == 0) | (day > days)))
+    return np.asarray(_present(strings) & ((year == 0) | (month == 0) | (day == 0) | (day > days)))
+
+
+def _present(array: pa.Array) -> NDArray[np.bool_]:
+    """Return which elements are not NULL; Arrow's own way into numpy would import pandas."""
+    validity = array.buffers()[0]
+    if validity is None:
+        return np.ones(len(array), np.bool_)
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
+    return bits[array.offset : array.offset + len(array)].view(np.bool_)

@@ -131,9 +131,14 @@ class _Output(io.RawIOBase):
 
 
 def _column(rows: Rows, column: int) -> pa.Array:
-    if isinstance(rows, SpooledRow):
-        return pa.array([rows.value(0, column)], pa.binary())
-    return _block_column(rows, column)
+    return _spooled_column(rows, column) if isinstance(rows, SpooledRow) else _block_column(rows, column)
+
+
+def _spooled_column(row: SpooledRow, column: int) -> pa.Array:
+    value = row.value(0, column)
+    valid = None if value is not None else pa.py_buffer(b"\0")
+    offsets = pa.py_buffer(np.array([0, len(value or b"")], np.int32))
+    return pa.Array.from_buffers(pa.binary(), 1, [valid, offsets, pa.py_buffer(value or b"")])
 
 
 def _block_column(block: Block, column: int) -> pa.Array:
@@ -144,7 +149,9 @@ def _block_column(block: Block, column: int) -> pa.Array:
     offsets[::2] = block.starts(column)
     offsets[1::2] = block.bounds[column + 1]
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(block.data)]
-    values = pa.Array.from_buffers(pa.binary(), 2 * rows - 1, buffers).take(pa.array(np.arange(0, 2 * rows, 2)))
+    # pa.array would import pandas, to see whether it was given a Series.
+    every_second = pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(np.arange(0, 2 * rows, 2))])
+    values = pa.Array.from_buffers(pa.binary(), 2 * rows - 1, buffers).take(every_second)
     nulls = block.nulls(column)
     if nulls is None:
         return values
