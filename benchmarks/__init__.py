@@ -1,0 +1,1 @@
+"""How fast, at what cost of CPU and memory, beside others: ``python -m benchmarks --help``."""

@@ -1,0 +1,170 @@
+"""One contender's read of one table, in a process of its own: ``python -m benchmarks.contender NAME TABLE FILE``.
+
+The database's URL is in ``BENCHMARK_URL``. Prints one line of JSON: rows, seconds and CPU seconds from the query on,
+imports and the connection left out. Nobody's connection is encrypted, since not every contender's can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pymysql
+
+CHUNK_ROWS = 50_000
+Read = Callable[[], int]
+
+
+def connect(make: Any = pymysql.connect, **options: Any) -> Any:
+    url = urlsplit(os.environ["BENCHMARK_URL"])
+    return make(
+        host=url.hostname or "127.0.0.1",
+        port=url.port or 3306,
+        user=url.username,
+        password=url.password or "",
+        database=url.path.strip("/"),
+        ssl_disabled=True,
+        **options,
+    )
+
+
+def socket(table: str, _: Path) -> Read:
+    """Read the query's bytes and throw them away: the limit."""
+    connection = connect()
+
+    def read() -> int:
+        connection.query(f"SELECT * FROM {table}", unbuffered=True)
+        stream = connection._rfile
+        connection._result.unbuffered_active = False
+        buffer = memoryview(bytearray(1 << 20))
+        end = b""
+        while not (end[-9:-6] == b"\x05\x00\x00" and end[-5] == 0xFE):
+            end = (end + buffer[: stream.readinto1(buffer)])[-9:]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FOUND_ROWS()")
+            return int(cursor.fetchone()[0])
+
+    return read
+
+
+def ours(file_format: str, compression: str) -> Callable[[str, Path], Read]:
+    def prepare(table: str, path: Path) -> Read:
+        from rds_to_s3.formats import OutputColumn, open_encoder  # noqa: PLC0415
+        from rds_to_s3.mysql.catalogue import read_table  # noqa: PLC0415
+        from rds_to_s3.mysql.connection import Connection  # noqa: PLC0415
+        from rds_to_s3.mysql.result_set import query  # noqa: PLC0415
+
+        connection = connect(Connection)
+        described = read_table(connection, connection.db.decode(), table)
+        assert described is not None
+        columns = [OutputColumn(c.name, c.column_type, c.kind, c.nullable) for c in described.columns]
+        open_encoder(file_format, compression, columns, lambda _: None)
+
+        def read() -> int:
+            with path.open("wb", buffering=0) as file, query(connection, f"SELECT * FROM {table}") as result:
+                encoder = open_encoder(file_format, compression, columns, file.write)
+                for block in result:
+                    encoder.write(block)
+                encoder.close()
+                return result.rows_read
+
+        return read
+
+    return prepare
+
+
+def original(table: str, path: Path) -> Read:
+    """As the original Lambda read: all of the table into one frame."""
+    import pandas as pd  # noqa: PLC0415
+
+    connection = connect()
+
+    def read() -> int:
+        frame = pd.read_sql(f"SELECT * FROM {table}", connection)
+        frame.to_csv(path, index=False)
+        return len(frame)
+
+    return read
+
+
+def pandas_chunks(table: str, path: Path) -> Read:
+    import pandas as pd  # noqa: PLC0415
+
+    connection = connect(cursorclass=pymysql.cursors.SSCursor)
+
+    def read() -> int:
+        rows = 0
+        with path.open("w") as file:
+            for frame in pd.read_sql(f"SELECT * FROM {table}", connection, chunksize=CHUNK_ROWS):
+                frame.to_csv(file, index=False, header=not rows)
+                rows += len(frame)
+        return rows
+
+    return read
+
+
+def dlt(backend: str) -> Callable[[str, Path], Read]:
+    def prepare(table: str, path: Path) -> Read:
+        import dlt as library  # noqa: PLC0415
+        from dlt.sources.sql_database import sql_table  # noqa: PLC0415
+
+        url = os.environ["BENCHMARK_URL"].replace("mysql://", "mysql+pymysql://")
+        folder = path.with_suffix(".dlt")
+        pipeline = library.pipeline(
+            f"benchmark_{backend}",
+            pipelines_dir=str(folder / "work"),
+            destination=library.destinations.filesystem(str(folder / "out")),
+        )
+
+        def read() -> int:
+            options = {"conn": os.environ["BENCHMARK_URL"]} if backend == "connectorx" else {}
+            rows = sql_table(url, table=table, backend=backend, chunk_size=CHUNK_ROWS, backend_kwargs=options)
+            pipeline.run(rows, loader_file_format="csv")
+            return int(pipeline.last_trace.last_normalize_info.row_counts[table])
+
+        return read
+
+    return prepare
+
+
+def connectorx(table: str, path: Path) -> Read:
+    import connectorx as library  # noqa: PLC0415
+    from pyarrow import csv  # noqa: PLC0415
+
+    def read() -> int:
+        rows = library.read_sql(os.environ["BENCHMARK_URL"], f"SELECT * FROM {table}", return_type="arrow")
+        csv.write_csv(rows, path)
+        return int(rows.num_rows)
+
+    return read
+
+
+CONTENDERS: dict[str, Callable[[str, Path], Read]] = {
+    "socket": socket,
+    "rds-to-s3 csv": ours("csv", "none"),
+    "rds-to-s3 csv.gz": ours("csv", "gzip"),
+    "rds-to-s3 parquet": ours("parquet", "snappy"),
+    "connectorx to csv": connectorx,
+    "dlt connectorx": dlt("connectorx"),
+    "dlt pyarrow": dlt("pyarrow"),
+    "pandas in chunks": pandas_chunks,
+    "the original": original,
+}
+
+
+def main() -> None:
+    name, table, path = sys.argv[1:]
+    read = CONTENDERS[name](table, Path(path))
+    began, cpu = time.perf_counter(), time.process_time()
+    rows = read()
+    print(json.dumps({"rows": rows, "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The tables that are read: made once, by the server itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# 14 columns as one meets them; every twentieth row has a comma in its text.
+_ORDERS = """
+CREATE TABLE orders (
+  orders_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  customer_id BIGINT UNSIGNED NOT NULL,
+  restaurant_id INT UNSIGNED NOT NULL,
+  order_number CHAR(12) NOT NULL,
+  status ENUM('PLACED','PREPARING','ON_THE_WAY','DELIVERED','CANCELLED') NOT NULL,
+  subtotal DECIMAL(10,2) NOT NULL,
+  delivery_fee DECIMAL(6,2) NOT NULL,
+  discount DECIMAL(8,2) NULL,
+  total DECIMAL(10,2) NOT NULL,
+  payment_method VARCHAR(20) NOT NULL,
+  coupon_code VARCHAR(20) NULL,
+  instructions VARCHAR(200) NULL,
+  createdDate DATETIME NOT NULL,
+  modifiedDate DATETIME NULL
+)
+SELECT n AS orders_id, 1 + n * 7919 % 500000 AS customer_id, 1 + n * 31 % 20000 AS restaurant_id,
+  CONCAT('ORD', LPAD(n, 9, '0')) AS order_number, 1 + n % 5 AS status, 100 + n % 90000 / 100 AS subtotal,
+  n % 60 AS delivery_fee, IF(n % 3 = 0, n % 1000 / 100, NULL) AS discount, 150 + n % 95000 / 100 AS total,
+  ELT(1 + n % 4, 'CARD', 'UPI', 'CASH', 'WALLET') AS payment_method,
+  IF(n % 10 = 0, CONCAT('SAVE', n % 50), NULL) AS coupon_code,
+  IF(n % 2 = 0, CONCAT('leave at the door of flat ', n % 900, IF(n % 20 = 0, ', please', '')), NULL) AS instructions,
+  '2024-01-01' + INTERVAL n * 15 SECOND AS createdDate,
+  IF(n % 4 = 0, NULL, '2024-01-01' + INTERVAL n * 15 + 600 SECOND) AS modifiedDate
+FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows})
+      SELECT n FROM numbers) AS series
+"""
+
+_TABLES = {
+    "orders": _ORDERS,
+    # Every row needs quotes twice: a comma in one value, another empty.
+    "quoted": """CREATE TABLE quoted SELECT orders_id, customer_id, restaurant_id, order_number, status, subtotal,
+        delivery_fee, discount, total, payment_method, '' AS coupon_code,
+        CONCAT('flat ', orders_id % 900, ', the "old" mill') AS instructions, createdDate, modifiedDate FROM orders""",
+    "narrow": "CREATE TABLE narrow SELECT orders_id AS id, status FROM orders",
+    "wide": """CREATE TABLE wide SELECT orders_id AS id, REPEAT(SHA2(orders_id, 256), 60) AS hashes,
+        REPEAT('lorem ipsum dolor ', 50) AS words FROM orders LIMIT {tenth}""",
+}
+NAMES = tuple(_TABLES)
+
+
+def make_tables(connection: Any, rows: int) -> None:
+    """Make the tables that are missing; one with another number of rows is made anew.
+
+    Parameters
+    ----------
+    connection : pymysql.connections.Connection
+    rows : int
+        Of ``orders``; ``wide`` has a tenth of it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        present = {name for (name,) in cursor.fetchall()}
+        if "orders" in present:
+            cursor.execute("SELECT COUNT(*) FROM orders")
+            if cursor.fetchone() != (rows,):
+                cursor.execute(f"DROP TABLE {', '.join(sorted(present & set(NAMES)))}")
+                present = set()
+        cursor.execute("SELECT VERSION()")
+        (version,) = cursor.fetchone()
+        limit = "max_recursive_iterations" if "MariaDB" in version else "cte_max_recursion_depth"
+        cursor.execute(f"SET SESSION {limit} = {rows + 1}, sql_mode = ''")
+        for name, statement in _TABLES.items():
+            if name not in present:
+                cursor.execute(statement.format(rows=rows, tenth=rows // 10))
+                cursor.execute(f"ANALYZE TABLE {name}")
+                cursor.fetchall()
+        connection.commit()
