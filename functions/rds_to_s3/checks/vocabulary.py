@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from rds_to_s3.checks.expressions import parse_expression
+
 TABLE = "*"
 Bound = int | float | Decimal | str
 
@@ -69,9 +71,10 @@ class TableChecks(BaseModel):
     min_rows : int, optional
         The least number of rows of a window.
     max_age_seconds : int, optional
-        The newest row of a window may be at most this much older than the window's end.
+        The table's newest row may be at most this much older than the window's end.
     expressions : list of str
-        Conditions over columns that every row must fulfil, such as ``"total >= discount"``.
+        Conditions over columns that every row must fulfil, such as ``"total >= discount"``; one that is unknown,
+        since a value in it is NULL, is fulfilled.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -79,6 +82,13 @@ class TableChecks(BaseModel):
     min_rows: Annotated[int, Field(ge=0)] | None = None
     max_age_seconds: Annotated[int, Field(ge=0)] | None = None
     expressions: list[str] = Field(default_factory=list)
+
+    @field_validator("expressions")
+    @classmethod
+    def _can_be_read(cls, value: list[str]) -> list[str]:
+        for text in value:
+            parse_expression(text)
+        return value
 
 
 def parse_checks(checks: Mapping[str, Any]) -> tuple[dict[str, ColumnChecks], TableChecks]:

@@ -1,0 +1,142 @@
+"""A table's checks against its columns: what does not fit is found before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rds_to_s3.checks.classes import ValueClass, value_class
+from rds_to_s3.checks.expressions import (
+    Column,
+    Comparison,
+    Constant,
+    HasLength,
+    IsNull,
+    Matches,
+    Member,
+    Negation,
+    Node,
+    bind,
+    column_names,
+    parse_expression,
+)
+from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks
+from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError
+from rds_to_s3.schema import Table, TableColumn
+
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition that every row must fulfil.
+
+    Attributes
+    ----------
+    label : str
+        What a person is told of it: ``total ge 0``.
+    """
+
+    label: str
+    condition: Node
+
+
+@dataclass(frozen=True)
+class UniqueRule:
+    """A column in which no value may stand twice in a window."""
+
+    label: str
+    column: str
+
+
+@dataclass(frozen=True)
+class BoundChecks:
+    """The checks of one table, matched with its columns.
+
+    Attributes
+    ----------
+    columns : tuple of TableColumn
+        Those that some check reads.
+    table : TableChecks
+    """
+
+    rules: tuple[Rule, ...] = ()
+    unique: tuple[UniqueRule, ...] = ()
+    columns: tuple[TableColumn, ...] = ()
+    table: TableChecks = field(default_factory=TableChecks)
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether rows have to be looked at."""
+        return bool(self.rules or self.unique)
+
+
+def bind_checks(table: Table, columns: dict[str, ColumnChecks], of_table: TableChecks) -> BoundChecks:
+    """Match checks with a table's columns.
+
+    Raises
+    ------
+    ColumnNotFoundError
+    ColumnTypeError
+        A check does not suit its column's type.
+    """
+    rules: list[Rule] = []
+    unique: list[UniqueRule] = []
+    used: dict[str, TableColumn] = {}
+
+    def found(name: str, where: str) -> TableColumn:
+        column = table.column(name)
+        if column is None:
+            names = [each.name for each in table.columns]
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:30])}."
+            raise ColumnNotFoundError(f"table {table.name!r} has no column {name!r}, named in {where}; {hint}")
+        used[column.name] = column
+        return column
+
+    def class_of(name: str) -> ValueClass:
+        return value_class(used[name])
+
+    def add(label: str, condition: Node, where: str) -> None:
+        canonical = {name: found(name, where).name for name in column_names(condition)}
+        try:
+            rules.append(Rule(label, bind(condition, class_of, canonical)))
+        except TypeError as error:
+            types = ", ".join(f"{name} is {used[own].column_type}" for name, own in canonical.items())
+            raise ColumnTypeError(
+                f"table {table.name!r}: {where} does not suit the columns ({types}): {error}"
+            ) from None
+
+    for name, checks in columns.items():
+        own = found(name, '"checks"').name
+        for label, condition in _conditions(own, checks):
+            add(f"{own} {label}", condition, f"the check {own} {label}")
+        if checks.unique:
+            unique.append(UniqueRule(f"{own} unique", own))
+    for text in of_table.expressions:
+        add(text, parse_expression(text), f"the expression {text!r}")
+    return BoundChecks(tuple(rules), tuple(unique), tuple(used.values()), of_table)
+
+
+def _conditions(name: str, checks: ColumnChecks) -> Iterator[tuple[str, Node]]:
+    column = Column(name)
+    if checks.not_null:
+        yield "not_null", Negation(IsNull(column))
+    for key, operator in _BOUNDS.items():
+        bound = getattr(checks, key)
+        if bound is not None:
+            yield f"{key} {bound}", Comparison(operator, column, Constant(bound))  # type: ignore[arg-type]
+    if checks.isin is not None:
+        yield f"isin {_shortened(checks.isin)}", Member(column, tuple(checks.isin))
+    if checks.matches is not None:
+        yield f"matches {checks.matches}", Matches(column, checks.matches)
+    if checks.min_length is not None:
+        yield f"min_length {checks.min_length}", HasLength(column, ">=", checks.min_length)
+    if checks.max_length is not None:
+        yield f"max_length {checks.max_length}", HasLength(column, "<=", checks.max_length)
+
+
+def _shortened(values: Sequence[object], most: int = 5) -> str:
+    more = f", .. ({len(values)})" if len(values) > most else ""
+    return "[" + ", ".join(str(value) for value in values[:most]) + more + "]"

@@ -1,0 +1,57 @@
+"""Which rows of a block break which check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rds_to_s3.checks.binding import BoundChecks
+from rds_to_s3.checks.evaluation import evaluate
+from rds_to_s3.checks.values import Values, null_mask
+from rds_to_s3.formats import Rows
+from rds_to_s3.rows.keys import KeySet, keys_of
+from rds_to_s3.schema import TableColumn
+
+
+class RowChecks:
+    """The checks of a table's rows, over one window.
+
+    Parameters
+    ----------
+    checks : BoundChecks
+    positions : mapping
+        Where each column that some check reads stands in a row, by name.
+
+    Attributes
+    ----------
+    seen : dict
+        The values met so far in each column that has to be unique: 16 bytes of memory a row.
+    """
+
+    def __init__(self, checks: BoundChecks, positions: Mapping[str, int]) -> None:
+        self._checks = checks
+        self._columns: dict[str, tuple[int, TableColumn]] = {
+            column.name: (positions[column.name], column) for column in checks.columns
+        }
+        self.seen = {rule.column: KeySet() for rule in checks.unique}
+
+    def broken(self, rows: Rows) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield each check that some row breaks, by its label, and which rows do.
+
+        Of the rows that share a value which should be unique, all but the first one do.
+        """
+        values = Values(rows, self._columns)
+        for rule in self._checks.rules:
+            kept = pc.fill_null(evaluate(rule.condition, values), True)
+            if kept.false_count:
+                yield rule.label, ~kept.to_numpy(zero_copy_only=False)
+        for unique in self._checks.unique:
+            position = self._columns[unique.column][0]
+            present = np.flatnonzero(~null_mask(rows, position))
+            repeated = np.zeros(rows.rows, np.bool_)
+            repeated[present] = self.seen[unique.column].add(keys_of(rows, [position])[present])
+            if repeated.any():
+                yield unique.label, repeated
