@@ -1,0 +1,142 @@
+"""The manifest: what it makes of records, of the Map's results, and of their absence."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema
+import pytest
+
+from rds_to_s3.manifest import build_manifest, is_newer, lags_of_failed, outcome_of
+from tests.support.schemas import manifest_schema
+from tests.unit.test_plan import plan
+
+EXECUTION = {
+    "Id": "arn:aws:states:eu-central-1:1:execution:m:run-1",
+    "Name": "run-1",
+    "StartTime": "2025-04-02T12:00:00.5Z",
+}
+
+
+def record(table: str, status: str = "SUCCEEDED", **changes: Any) -> dict[str, Any]:
+    error = {"type": "ReadInterruptedError", "message": "gone"} if status == "FAILED" else None
+    return {
+        "table": table,
+        "status": status,
+        "rows": 3,
+        "source_rows": 3,
+        "window": {"after": "2025-04-02 08:00:00.000000", "until": "2025-04-02 12:00:00.000000"},
+        "format": "csv",
+        "attempts": 1,
+        "seconds": 0.1,
+        "files": [{"key": f"{table}.csv", "rows": 3, "bytes": 30, "sha256": "0" * 64}] if status == "SUCCEEDED" else [],
+        "columns": [],
+        "warnings": [],
+        "error": error,
+    } | changes
+
+
+def build(
+    records: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    committed: dict[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"plan_error": None, "finished_at": datetime(2025, 4, 2, 12, 1, tzinfo=UTC)}
+    manifest = build_manifest(
+        EXECUTION | {"RedriveCount": 2},
+        plan(),
+        {entry["table"]: entry for entry in records},
+        results,
+        state_of=lambda _: (4, committed),
+        **(arguments | changes),
+    )
+    jsonschema.validate(manifest, manifest_schema())
+    return manifest
+
+
+def ended(table: str, status: str = "SUCCEEDED", error: str | None = None) -> dict[str, Any]:
+    return {"table": table, "status": status} | ({"error": error} if error else {})
+
+
+def test_records_become_the_manifest_and_its_totals() -> None:
+    manifest = build([record("orders"), record("menu", "UNCHANGED", rows=0)], [ended("orders"), ended("menu")])
+    assert manifest["status"] == "SUCCEEDED"
+    assert manifest["totals"] == {"tables": 2, "succeeded": 2, "failed": 0, "rows": 3, "files": 1, "bytes": 30}
+    assert (manifest["started_at"], manifest["finished_at"]) == ("2025-04-02T12:00:00.500Z", "2025-04-02T12:01:00.000Z")
+    assert (manifest["redrives"], manifest["window_end"]) == (2, "2025-04-02 12:00:00.000000")
+
+
+def test_a_function_that_died_without_a_word_is_in_the_manifest_with_its_attempts() -> None:
+    manifest = build([record("orders")], [ended("orders"), ended("menu", "FAILED", "Sandbox.Timedout")])
+    menu = manifest["tables"][1]
+    assert (menu["status"], menu["attempts"], menu["error"]["type"]) == ("FAILED", 4, "Sandbox.Timedout")
+    assert outcome_of(manifest, "key")["failed"] == ["menu"]
+
+
+def test_a_table_that_never_got_its_turn_is_failed_too() -> None:
+    assert build([record("orders")], [])["tables"][1]["error"]["type"] == "NoAnswer"
+
+
+def test_a_failures_own_words_count_unless_a_later_attempt_died() -> None:
+    failed = record("menu", "FAILED")
+    said = build([record("orders"), failed], [ended("menu", "FAILED", "ReadInterruptedError")])
+    assert said["tables"][1]["error"]["message"] == "gone"
+    died = build([record("orders"), failed], [ended("menu", "FAILED", "Runtime.ExitError")])
+    assert died["tables"][1]["error"]["type"] == "Runtime.ExitError"
+    assert "gone" in died["tables"][1]["error"]["message"]
+
+
+def test_a_commit_is_the_truth_whatever_the_map_says() -> None:
+    results = [ended("orders", "FAILED", "Lambda.Unknown"), ended("menu")]
+    assert build([record("orders"), record("menu")], results)["status"] == "SUCCEEDED"
+
+
+def test_a_stale_failure_gives_way_to_the_commit_in_the_tables_state() -> None:
+    results = [ended("orders"), ended("menu")]
+    manifest = build([record("orders"), record("menu", "FAILED")], results, committed=record("menu"))
+    assert manifest["tables"][1]["status"] == "SUCCEEDED"
+
+
+def test_a_redrive_keeps_the_records_of_the_tables_that_did_not_run_again() -> None:
+    manifest = build([record("orders"), record("menu")], [ended("menu")])
+    assert manifest["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            {
+                "Error": "TableListError",
+                "Cause": json.dumps({"errorMessage": "bad list", "errorType": "TableListError"}),
+            },
+            {"type": "TableListError", "message": "bad list"},
+        ),
+        ({"Error": "Sandbox.Timedout", "Cause": "timed out"}, {"type": "Sandbox.Timedout", "message": "timed out"}),
+        ({"Error": "States.Runtime"}, {"type": "States.Runtime", "message": ""}),
+    ],
+)
+def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expected: dict[str, str]) -> None:
+    finished = datetime(2025, 4, 2, tzinfo=UTC)
+    manifest = build_manifest(
+        EXECUTION, None, {}, [], state_of=lambda _: (0, None), plan_error=error, finished_at=finished
+    )
+    jsonschema.validate(manifest, manifest_schema())
+    assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])
+
+
+def test_the_newest_manifest_is_the_one_that_started_last() -> None:
+    earlier, later = {"started_at": "2025-04-02T12:00:00Z"}, {"started_at": "2025-04-02T12:00:01Z"}
+    assert is_newer(later, earlier)
+    assert is_newer(earlier, None)
+    assert not is_newer(earlier, later)
+
+
+def test_failed_tables_lag_by_their_watermark() -> None:
+    plan_bound = {"server_now": "2025-04-02 12:00:02.000000"}
+    manifest = {"bound": plan_bound, "tables": [record("menu", "FAILED"), record("orders")]}
+    assert lags_of_failed(manifest) == {"menu": 4 * 3600 + 2.0}
+    assert lags_of_failed({"bound": None, "tables": []}) == {}

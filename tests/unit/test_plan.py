@@ -1,0 +1,95 @@
+"""The plan: input, stored form, and what travels through the state machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from rds_to_s3.errors import InputError, UnknownRunError
+from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
+from rds_to_s3.table_list import parse_table_list
+
+LISTED = parse_table_list('{"tables": ["orders", {"name": "menu", "checks": {"price": {"ge": 0.5}}}]}')
+
+
+def plan(**changes: Any) -> PlannedRun:
+    values: dict[str, Any] = {
+        "run_id": "run-1",
+        "planned_at": 1.5,
+        "database": "shop",
+        "until": datetime(2025, 4, 2, 12),
+        "server_now": datetime(2025, 4, 2, 12, 0, 2, 5),
+        "server_utc": 1743595202.000005,
+        "bound": {"decided_by": "clock"},
+        "tables": LISTED.tables,
+        "warnings": ["a warning"],
+    }
+    return PlannedRun(**(values | changes))
+
+
+def test_a_plan_survives_being_stored() -> None:
+    assert PlannedRun.from_json(plan().to_json()) == plan()
+
+
+def test_only_names_travel_through_the_state_machine() -> None:
+    answer = plan().answer(max_concurrency=5, redrives=1, only=["menu"])
+    assert answer == {
+        "run_id": "run-1",
+        "until": "2025-04-02 12:00:00.000000",
+        "max_concurrency": 5,
+        "redrives": 1,
+        "tables": [{"table": "menu"}],
+    }
+
+
+def test_settings_mended_since_replace_those_of_the_plan_and_nothing_else() -> None:
+    fresh = parse_table_list('{"tables": [{"name": "orders", "format": "parquet"}, "customer"]}').tables
+    mended = plan().with_settings(fresh)
+    assert [(spec.name, spec.format) for spec in mended.tables] == [("orders", "parquet"), ("menu", "csv")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *([], "orders", None, {"table": "orders"}, {"tables": "orders"}, {"tables": []}, {"tables": [1]}),
+        *({"rerun_failed_of": 1}, {"rerun_failed_of": ""}, {"tables": ["orders"], "rerun_failed_of": "run-1"}),
+    ],
+)
+def test_input_that_is_not_the_contracts_is_refused(given: Any) -> None:
+    with pytest.raises(InputError):
+        RunInput.parse(given)
+
+
+def chosen(given: dict[str, Any], manifest: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
+    def no_database() -> list[str]:
+        raise AssertionError("a list without patterns needs no database")
+
+    specs, warnings = choose_tables(LISTED, RunInput.parse(given), no_database, lambda _: manifest)
+    return [spec.name for spec in specs], warnings
+
+
+def test_input_chooses_among_the_listed_tables() -> None:
+    assert chosen({}) == (["orders", "menu"], [])
+    assert chosen({"tables": ["menu"]}) == (["menu"], [])
+
+
+def test_a_rerun_takes_what_failed_and_says_what_is_no_longer_listed() -> None:
+    manifest = {
+        "tables": [
+            {"table": "orders", "status": "SUCCEEDED"},
+            {"table": "menu", "status": "FAILED"},
+            {"table": "old", "status": "FAILED"},
+        ]
+    }
+    names, warnings = chosen({"rerun_failed_of": "run-0"}, manifest)
+    assert names == ["menu"]
+    assert "'old'" in warnings[0]
+
+
+def test_a_rerun_of_a_run_that_is_unknown_or_was_never_planned_is_refused() -> None:
+    with pytest.raises(UnknownRunError, match="run-0"):
+        chosen({"rerun_failed_of": "run-0"})
+    with pytest.raises(UnknownRunError, match="no tables yet"):
+        chosen({"rerun_failed_of": "run-0"}, {"error": {"message": "no tables yet"}, "tables": []})

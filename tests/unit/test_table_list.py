@@ -1,0 +1,111 @@
+"""The table list: what is taken, and what is said of what is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.table_list import TableSpec, parse_table_list, select_tables
+
+
+def parse(tables: list[Any], **document: Any) -> list[TableSpec]:
+    return parse_table_list(json.dumps({"tables": tables, **document})).tables
+
+
+def test_a_name_alone_takes_every_default() -> None:
+    (orders,) = parse(["orders"])
+    assert (orders.name, orders.created_column, orders.modified_column) == ("orders", "createdDate", "modifiedDate")
+    assert (orders.mode, orders.format, orders.compression, orders.target_file_bytes) == (
+        "incremental",
+        "csv",
+        "none",
+        128 * 1024 * 1024,
+    )
+
+
+def test_an_object_overrides_the_documents_defaults() -> None:
+    orders, menu = parse(
+        [{"name": "orders", "format": "parquet", "modified_column": None}, "menu"],
+        defaults={"modified_column": "changed"},
+    )
+    assert (orders.format, orders.compression, orders.modified_column) == ("parquet", "snappy", None)
+    assert (menu.format, menu.modified_column) == ("csv", "changed")
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "must be a JSON object"),
+        ("{}", '"tables"'),
+        ('{"tables": "orders"}', '"tables" must be an array'),
+        ('{"tables": ["a"], "tables": ["b"]}', '"tables" stands twice'),
+        ('{"tables": [], "table": 1}', '"table" (did you mean "tables"?)'),
+        ('{"tables": ["orders", "menu", "orders"]}', 'tables[2] ("orders") is listed twice'),
+        ('{"tables": [7]}', "tables[0]"),
+        ('{"tables": [{"format": "csv"}]}', "name"),
+        ('{"tables": [{"name": "orders", "fromat": "csv"}]}', 'unknown key "fromat" (did you mean "format"?)'),
+        ('{"tables": [{"name": "orders", "own_keys": []}]}', 'unknown key "own_keys"'),
+        ('{"tables": [{"name": "orders", "format": "xml"}]}', "format"),
+        ('{"tables": [{"name": "orders", "target_file_bytes": "1"}]}', "target_file_bytes"),
+        ('{"tables": [{"name": "orders", "target_file_bytes": true}]}', "target_file_bytes"),
+        ('{"tables": [{"name": "orders", "lookback_seconds": -1}]}', "lookback_seconds"),
+        ('{"tables": [{"name": "orders", "compression": "snappy"}]}', "snappy"),
+        ('{"tables": [{"name": "orders", "columns": ["a"], "exclude_columns": ["b"]}]}', "exclude"),
+        ('{"tables": [{"name": "orders", "columns": []}]}', '"columns" is empty'),
+        ('{"tables": [{"name": "orders", "columns": ["a", "a"]}]}', '"a" twice'),
+        ('{"tables": [{"name": "orders", "created_column": null, "modified_column": null}]}', '"mode": "full"'),
+        ('{"tables": [{"name": "orders", "checks": {"total": {"gee": 0}}}]}', 'unknown check "gee"'),
+        ('{"tables": ["orders"], "defaults": {"nmae": "x"}}', 'defaults: unknown key "nmae"'),
+    ],
+)
+def test_what_is_wrong_is_named(document: str, named: str) -> None:
+    with pytest.raises(TableListError) as caught:
+        parse_table_list(document)
+    assert named in str(caught.value)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    with pytest.raises(TableListError) as caught:
+        parse(["a", "a", {"name": "b", "format": "xml"}, {"name": "c", "mod": 1}])
+    message = str(caught.value)
+    assert all(part in message for part in ('("a")', '("b")', '("c")'))
+
+
+def test_patterns_bring_in_what_is_not_listed_by_name_nor_excluded() -> None:
+    listed = parse_table_list(
+        json.dumps(
+            {"tables": ["orders", {"name": "order*", "format": "parquet"}, "*"], "exclude": ["*_tmp", "flyway*"]}
+        )
+    )
+    existing = ["orders", "order_item", "order_tmp", "menu", "flyway_history"]
+    assert [(spec.name, spec.format) for spec in listed.resolve(existing)] == [
+        ("orders", "csv"),
+        ("order_item", "parquet"),
+        ("menu", "csv"),
+    ]
+
+
+def test_a_table_whose_name_looks_like_a_pattern_is_taken_by_its_name() -> None:
+    listed = parse_table_list('{"tables": ["what?"]}')
+    assert [spec.name for spec in listed.resolve(["what?", "whatX"])] == ["what?"]
+
+
+def test_a_literal_name_is_kept_whether_it_exists_or_not() -> None:
+    assert [spec.name for spec in parse_table_list('{"tables": ["gone"]}').resolve([])] == ["gone"]
+
+
+def test_input_takes_a_name_once_and_refuses_what_is_not_listed() -> None:
+    listed = parse(["orders", "menu"])
+    assert [spec.name for spec in select_tables(listed, ["menu", "menu"])] == ["menu"]
+    with pytest.raises(InputError, match=r'"order".*did you mean "orders"'):
+        select_tables(listed, ["order"])
+
+
+def test_a_table_remembers_which_keys_are_its_own() -> None:
+    own, default = parse([{"name": "a", "created_column": "made"}, "b"], defaults={"created_column": "made"})
+    assert "created_column" in own.own_keys
+    assert "created_column" not in default.own_keys

@@ -1,0 +1,63 @@
+"""The watermark's text, and the keys it stands under."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rds_to_s3.errors import SettingsError
+from rds_to_s3.settings import PlanSettings
+from rds_to_s3.table_state import data_key, record_key, state_key, watermark_key
+from rds_to_s3.watermark import Watermark
+
+
+@pytest.mark.parametrize(
+    "body", [b"2025-04-02 12:00:00", b" 2025-04-02 12:00:00\r\n", b"\xef\xbb\xbf2025-04-02T12:00:00\n"]
+)
+def test_a_watermark_may_have_blanks_around_it(body: bytes) -> None:
+    assert Watermark.parse(body) == Watermark(body.decode("utf-8-sig").strip(), datetime(2025, 4, 2, 12))
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b"  "])
+def test_an_empty_one_is_none(body: bytes) -> None:
+    assert Watermark.parse(body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"now", b"2025-04-02", b"2025-04-31 00:00:00", b"0000-00-00 00:00:00", b"2025-04-02 12:00:00Z", b"\xff" * 300],
+)
+def test_anything_else_is_malformed(body: bytes) -> None:
+    with pytest.raises(ValueError, match="malformed"):
+        Watermark.parse(body)
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 1)))
+def test_what_is_written_is_read_back(moment: datetime) -> None:
+    written = Watermark.at(moment)
+    assert Watermark.parse(written.text.encode()) == written
+    assert ("." in written.text) == bool(moment.microsecond)
+
+
+def test_keys_follow_from_table_and_window() -> None:
+    assert data_key("orders", "csv", "20250402_120000", 1, "csv") == "orders/csv/orders_data_20250402_120000.csv"
+    assert data_key("a/b", "parquet", "x", 12, "parquet") == "a%2Fb/parquet/a%2Fb_data_x_part0012.parquet"
+    assert watermark_key("zwei Wörter", "csv") == "zwei Wörter/csv/last_extract.txt"
+
+
+@given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8))
+def test_two_tables_never_share_a_key(one: str, other: str) -> None:
+    for key in (lambda name: state_key(name, "csv"), lambda name: record_key("r", name)):
+        assert (key(one) == key(other)) == (one == other)
+
+
+def test_settings_are_checked_and_what_is_wrong_is_named() -> None:
+    environment = {"DATA_BUCKET": "bucket", "DATABASE_CREDENTIALS": "ssm:/x", "MAX_CONCURRENCY": "7"}
+    assert PlanSettings.from_environment(environment).max_concurrency == 7
+    with pytest.raises(SettingsError, match=r"MAX_CONCURRENCY.*DATABASE_TLS|DATABASE_TLS.*MAX_CONCURRENCY"):
+        PlanSettings.from_environment(environment | {"MAX_CONCURRENCY": "0", "DATABASE_TLS": "maybe"})
+    with pytest.raises(SettingsError, match="DATA_BUCKET"):
+        PlanSettings.from_environment({})
