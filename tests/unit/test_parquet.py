@@ -190,3 +190,18 @@ def test_columns_that_cannot_be_null_say_so() -> None:
     ]
     open_encoder("parquet", "snappy", columns, file.write).close()
     assert [field.nullable for field in pq.read_schema(file)] == [False, True, True], "a zero date becomes NULL"
+
+
+def test_long_values_have_no_statistics() -> None:
+    file = io.BytesIO()
+    types = ["int", "varchar(20)", "tinytext", "text", "longblob", "json", "multipolygon"]
+    columns = [column(f"c{index}", column_type) for index, column_type in enumerate(types)]
+    encoder = open_encoder("parquet", "snappy", columns, file.write)
+    answer = wire.result_set([[b"1"] * len(types)], [c.name for c in columns])
+    with query(wire.connection(answer), "SELECT 1") as result:
+        for part in result:
+            encoder.write(part)
+    encoder.close()
+    row_group = pq.ParquetFile(file).metadata.row_group(0)
+    kept = [row_group.column(index).is_stats_set for index in range(len(types))]
+    assert kept == [True, True, True, False, False, False, False]

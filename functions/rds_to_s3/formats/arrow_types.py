@@ -38,6 +38,7 @@ _PLAIN = {
     "datetime": pa.timestamp("us"),
     "timestamp": pa.timestamp("us"),
 }
+_LONG = re.compile(r"(medium|long)?(text|blob)|json|geom|(multi)?(point|linestring|polygon)|vector")
 _TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
 _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _DATE_BYTES = 10  # YYYY-MM-DD
@@ -63,6 +64,11 @@ def arrow_type(column: OutputColumn) -> pa.DataType:
         make = pa.decimal128 if precision <= _DECIMAL128_DIGITS else pa.decimal256
         return make(precision, int(scale or 0))
     return _PLAIN.get(name, pa.string())
+
+
+def has_statistics(column: OutputColumn) -> bool:
+    """Return whether the file keeps the column's least and greatest value: copies that a long value is too large for."""
+    return not _LONG.match(column.column_type.lower())
 
 
 def may_be_null(column: OutputColumn) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rds_to_s3.formats.arrow_types import arrow_type, may_be_null, parse
+from rds_to_s3.formats.arrow_types import arrow_type, has_statistics, may_be_null, parse
 from rds_to_s3.formats.columns import OutputColumn
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.rows import Block, SpooledRow
@@ -30,7 +30,7 @@ class ParquetEncoder:
     """One Parquet file.
 
     Memory is `ROW_GROUP_BYTES` of values and what Parquet's writer needs to encode them. A value has to be in memory in
-    one piece, so a row larger than a row group takes a few times its own size.
+    one piece, so a row larger than a row group takes about four times its own size.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ class ParquetEncoder:
         self._lost = [0] * len(columns)
         self._batches: list[pa.RecordBatch] = []
         self._bytes = self._rows = 0
+        self._statistics = [column.name for column in columns if has_statistics(column)]
         self._output = _Output(sink)
         self._compression = compression
         self._writer: pq.ParquetWriter | None = None
@@ -108,6 +109,7 @@ class ParquetEncoder:
             self._schema,
             compression=self._compression,
             compression_level=1 if self._compression == "gzip" else None,
+            write_statistics=self._statistics,
             # A dictionary of values that hardly repeat is built, found too large and thrown away: twice the time.
             use_dictionary=[
                 name for name in sample.column_names if 2 * pc.count_distinct(sample[name]).as_py() <= sample.num_rows
