@@ -67,7 +67,7 @@ def arrow_type(column: OutputColumn) -> pa.DataType:
 
 
 def has_statistics(column: OutputColumn) -> bool:
-    """Return whether the file keeps the column's least and greatest value: copies that a long value is too large for."""
+    """Return whether the file keeps the least and the greatest value: copies that a long value is too large for."""
     return not _LONG.match(column.column_type.lower())
 
 
