@@ -16,6 +16,20 @@ from typing import Any, Literal
 QUARTER = 900
 HORIZON = 16  # quarters of an hour looked at on both sides; no zone has ever turned its clock back by more
 DecidedBy = Literal["clock", "transaction", "statement", "replica", "clock change"]
+Unobserved = Literal["privilege", "stale"]
+
+_UNOBSERVED: dict[Unobserved, str] = {
+    "privilege": (
+        "the database user lacks the PROCESS privilege, so open transactions cannot be seen: the window ends "
+        "{settle:g} s before now, and a transaction that stays open longer may lose rows. GRANT PROCESS ON *.* "
+        "to the user, or raise UnobservedSettleSeconds above the longest transaction."
+    ),
+    "stale": (
+        "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
+        "a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
+        "transaction that stays open longer may lose rows. Poll innodb_trx less often than every second."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +40,12 @@ class ClockReading:
     ----------
     utc_now : float
         The server's clock, seconds since 1970 in UTC.
+    observer_utc : float or None
+        This machine's clock at that moment. Two readings tell by it whether the server's clock was turned back between.
     transaction_age, statement_age : float or None
         Seconds since the oldest open read-write transaction, or running statement, began; None where there is none.
-    observed : bool
-        Whether other users' transactions and statements can be seen (the PROCESS privilege).
+    unobserved : {"privilege", "stale"} or None
+        Why other users' transactions and statements cannot be seen; None where they can.
     is_replica : bool
     replica_age : float or None
         Seconds by which what the replica has applied is behind; None where that cannot be read.
@@ -38,9 +54,10 @@ class ClockReading:
     """
 
     utc_now: float
+    observer_utc: float | None = None
     transaction_age: float | None = None
     statement_age: float | None = None
-    observed: bool = True
+    unobserved: Unobserved | None = None
     is_replica: bool = False
     replica_age: float | None = None
     zone: str = "SYSTEM"
@@ -58,6 +75,8 @@ class Bound:
         The server's clock in the same zone, microseconds.
     server_utc : float
         The same instant, seconds since 1970.
+    clock_lead : float or None
+        Seconds by which the server's clock was ahead of the planner's.
     """
 
     until: datetime
@@ -66,6 +85,7 @@ class Bound:
     decided_by: DecidedBy
     settle_seconds: float
     zone: str
+    clock_lead: float | None = None
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +94,7 @@ class Bound:
             "decided_by": self.decided_by,
             "server_now": format_timestamp(self.server_now),
             "server_utc": self.server_utc,
+            "clock_lead": self.clock_lead,
             "settle_seconds": self.settle_seconds,
             "zone": self.zone,
         }
@@ -110,18 +131,14 @@ def decide_bound(
     warnings = []
     settle = settle_seconds
     ages: dict[DecidedBy, float] = {"clock": 0.0}
-    if reading.observed:
+    if reading.unobserved is None:
         if reading.transaction_age is not None:
             ages["transaction"] = reading.transaction_age
         if reading.statement_age is not None:
             ages["statement"] = reading.statement_age
     else:
         settle = max(settle, unobserved_settle_seconds)
-        warnings.append(
-            "the database user lacks the PROCESS privilege, so open transactions cannot be seen: the window ends "
-            f"{settle:g} s before now, and a transaction that stays open longer may lose rows. GRANT PROCESS ON *.* "
-            "to the user, or raise UnobservedSettleSeconds above the longest transaction."
-        )
+        warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle))
     if reading.is_replica:
         settle = max(settle, unobserved_settle_seconds)
         if reading.replica_age is None:
@@ -139,7 +156,7 @@ def decide_bound(
             )
 
     decided_by = max(ages, key=lambda name: ages[name])
-    until_utc = float(int(reading.utc_now - ages[decided_by] - settle))
+    until_utc = float(max(int(reading.utc_now - ages[decided_by] - settle), 0))
     unambiguous = _unambiguous(until_utc, to_local)
     if unambiguous != until_utc:
         decided_by = "clock change"
@@ -155,6 +172,7 @@ def decide_bound(
         decided_by=decided_by,
         settle_seconds=settle,
         zone=reading.zone,
+        clock_lead=None if reading.observer_utc is None else round(reading.utc_now - reading.observer_utc, 3),
         warnings=warnings,
     )
 

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rds_to_s3.errors import DatabaseAccessError, ReadInterruptedError, ReplicaStoppedError
+from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error, ReadInterruptedError, ReplicaStoppedError
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.window import Bound, ClockReading, decide_bound
+from rds_to_s3.window import Bound, ClockReading, Unobserved, decide_bound
 
 _EPOCH = datetime(1970, 1, 1)
-_HOUR = 3600.0
-_TRANSACTIONS_CACHED_SECONDS = 0.15  # innodb_trx is a cached view, made anew after 0.1 s without a reader
+_QUARTER, _QUARTERS = 900.0, 16
+_FRESH_WITHIN_SECONDS = 5.0
 
-# Our own read-only snapshots cannot write, so they hold nothing back; neither do replication's own threads.
-_OLDEST_TRANSACTION = """
-SELECT TIMESTAMPDIFF(MICROSECOND, MIN(trx_started), NOW(6)) AS age
-FROM information_schema.innodb_trx
-WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()"""
+# An event's statements run under the command Connect. Sleeping sessions have no statement, the scheduler, the purge and
+# the senders of the binary log write no rows, and what a replica's own threads apply is a matter of its lag.
+_STATEMENTS = """
+SELECT ID AS thread, TIME AS age FROM information_schema.processlist
+WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND INFO IS NOT NULL
+  AND ID <> CONNECTION_ID() AND USER <> 'system user'"""
 
-_OLDEST_STATEMENT = """
-SELECT MAX(p.TIME) AS age
-FROM information_schema.processlist p
-LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.ID AND t.trx_is_read_only = 1
-WHERE p.COMMAND IN ('Query', 'Execute') AND p.ID <> CONNECTION_ID() AND p.USER <> 'system user'
-  AND t.trx_mysql_thread_id IS NULL"""
+_TRANSACTIONS = """
+SELECT trx_mysql_thread_id AS thread, trx_is_read_only AS read_only, trx_started AS started,
+       trx_mysql_thread_id = CONNECTION_ID() AS ours
+FROM information_schema.innodb_trx"""
+
+# InnoDB lists a transaction from when it first touches a row. A first statement that waited for a metadata lock began,
+# and fixed its NOW(), before that: the performance schema remembers it.
+_BEGUN = """
+SELECT MAX(x.TIMER_WAIT + IF(s.TIMER_START < x.TIMER_START, x.TIMER_START - s.TIMER_START, 0)) / 1e12 AS age
+FROM performance_schema.events_transactions_current x
+LEFT JOIN performance_schema.events_statements_history s
+  ON s.THREAD_ID = x.THREAD_ID AND s.EVENT_ID = x.NESTING_EVENT_ID AND x.NESTING_EVENT_TYPE = 'STATEMENT'
+WHERE x.STATE = 'ACTIVE' AND x.ACCESS_MODE = 'READ WRITE'
+  AND x.THREAD_ID IN (SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IN ({threads}))"""
 
 _APPLIED = """
-SELECT MAX(LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) AS applied
-FROM performance_schema.replication_applier_status_by_worker"""
+SELECT CHANNEL_NAME AS channel, MAX(LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) AS applied
+FROM performance_schema.replication_applier_status_by_worker GROUP BY CHANNEL_NAME"""
 
 
 def read_bound(connection: Connection, *, settle_seconds: float, unobserved_settle_seconds: float) -> Bound:
@@ -61,18 +72,28 @@ def read_clock(connection: Connection) -> ClockReading:
     first = connection.row(
         "SELECT UTC_TIMESTAMP(6) AS utc, @@GLOBAL.time_zone AS zone, @@system_time_zone AS system_zone"
     )
+    observer_utc = time.time()
     utc_now = (first["utc"] - _EPOCH).total_seconds()
-    observed = _sees_everyone(connection)
+    # Statements first, transactions after: a statement that waits for a lock carries an old stamp and has no
+    # transaction yet. In this order it is seen as the one or as the other, whenever it wakes.
+    statements = connection.rows(_STATEMENTS)
+    open_now = _open_transactions(connection)
     transaction_age = statement_age = None
-    if observed:
-        transaction_age, statement_age = _oldest(connection)
+    if not isinstance(open_now, str):
+        transaction_age = _oldest_transaction(connection, open_now, utc_now)
+        # The list counts whole seconds, so a statement may be a second older than it says. One inside a transaction
+        # that cannot write holds nothing back, our own reads of other tables least of all.
+        readers = {item.thread for item in open_now if item.read_only}
+        ages = [max(int(row["age"] or 0), 0) + 1.0 for row in statements if int(row["thread"]) not in readers]
+        statement_age = max(ages, default=None)
     is_replica, replica_age = _replica(connection, utc_now)
     zone = first["zone"] if first["zone"] != "SYSTEM" else f"SYSTEM, {first['system_zone']}"
     return ClockReading(
         utc_now=utc_now,
+        observer_utc=observer_utc,
         transaction_age=transaction_age,
         statement_age=statement_age,
-        observed=observed,
+        unobserved=open_now if isinstance(open_now, str) else None,
         is_replica=is_replica,
         replica_age=replica_age,
         zone=zone,
@@ -80,92 +101,124 @@ def read_clock(connection: Connection) -> ClockReading:
 
 
 def local_times(connection: Connection, instants: Sequence[float]) -> list[datetime]:
-    """Turn UTC instants into the server's local time, by its own rules."""
+    """Turn UTC instants into the session's local time, by the server's own rules."""
     columns = ", ".join(f"FROM_UNIXTIME({instant:.6f}) AS t{index}" for index, instant in enumerate(instants))
     row = connection.row(f"SELECT {columns}")
     return [row[f"t{index}"] for index in range(len(instants))]
 
 
-def _sees_everyone(connection: Connection) -> bool:
-    # Without PROCESS the process list silently shows only one's own: the grants tell.
-    for grant in connection.rows("SHOW GRANTS"):
-        text = str(next(iter(grant.values()))).upper()
-        if " ON *.* " in text and ("ALL PRIVILEGES" in text or "PROCESS" in text.partition(" ON ")[0]):
-            return True
-    return bool(_active_role_has_process(connection))
+def earliest_instant(connection: Connection, local: datetime) -> float:
+    """Return the instant of a local time; of the two that an hour has when it stands twice, the earlier."""
+    text = local.strftime("%Y-%m-%d %H:%M:%S.%f")
+    instant = float(connection.row("SELECT UNIX_TIMESTAMP(%s) AS utc", (text,))["utc"])
+    earlier = [instant - quarter * _QUARTER for quarter in range(_QUARTERS, -1, -1)]
+    times = local_times(connection, earlier)
+    return next((moment for moment, shown in zip(earlier, times, strict=True) if shown == local), instant)
 
 
-def _active_role_has_process(connection: Connection) -> bool:
-    rows = connection.rows(
-        "SELECT 1 FROM information_schema.user_privileges WHERE privilege_type = 'PROCESS' "
-        "AND grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
-    )
-    return bool(rows)
+@dataclass(frozen=True)
+class _Transaction:
+    thread: int
+    read_only: bool
+    started: datetime
 
 
-def _oldest(connection: Connection) -> tuple[float | None, float | None]:
+def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserved:
+    """List the open transactions as they are now, or say why they cannot be seen.
+
+    ``innodb_trx`` shows a copy that InnoDB renews only when nobody has read it for 0.1 s, so a dashboard that polls it
+    can keep it stale for as long as it likes. A transaction of our own in the list proves that the copy is younger.
+    """
+    connection.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    try:
+        give_up = time.monotonic() + _FRESH_WITHIN_SECONDS
+        while time.monotonic() < give_up:
+            rows = connection.rows(_TRANSACTIONS)
+            if any(row["ours"] for row in rows):
+                return [
+                    _Transaction(int(row["thread"]), bool(row["read_only"]), row["started"])
+                    for row in rows
+                    if not row["ours"]
+                ]
+            # Uneven, so that two of us do not keep each other's copy stale.
+            time.sleep(random.uniform(0.105, 0.3))  # noqa: S311
+    except DatabaseAccessError:
+        return "privilege"
+    finally:
+        connection.run("COMMIT")
+    return "stale"
+
+
+def _oldest_transaction(connection: Connection, open_now: list[_Transaction], utc_now: float) -> float | None:
+    writers = [item for item in open_now if not item.read_only]
+    if not writers:
+        return None
     zone = connection.row("SELECT @@SESSION.time_zone AS zone")["zone"]
     # trx_started is in the operating system's zone, whatever the session's is.
     connection.run("SET SESSION time_zone = 'SYSTEM'")
     try:
-        # Statements first, transactions after: a statement that waited for a lock carries an old stamp and has no
-        # transaction yet. In this order it is seen as the one or as the other, whenever it wakes.
-        seconds = connection.row(_OLDEST_STATEMENT)["age"]
-        time.sleep(_TRANSACTIONS_CACHED_SECONDS)
-        age = connection.row(_OLDEST_TRANSACTION)["age"]
+        age = utc_now - earliest_instant(connection, min(item.started for item in writers))
     finally:
         connection.rows("SET SESSION time_zone = %s", (zone,))
-    transaction_age = None if age is None else _past_clock_change(float(age) / 1e6)
-    # The list counts whole seconds, so a statement may be a second older than it says.
-    statement_age = None if seconds is None else float(max(int(seconds), 0)) + 1.0
-    return transaction_age, statement_age
+    return max(age, _begun(connection, [item.thread for item in writers]), 0.0)
 
 
-def _past_clock_change(age: float) -> float:
-    """Undo an hour that a zone's falling back took from a local difference."""
-    while age < -1.0:
-        age += _HOUR
-    # trx_started has whole seconds, cut off: the transaction is not older than this.
-    return max(age, 0.0)
+def _begun(connection: Connection, threads: Sequence[int]) -> float:
+    if connection.is_mariadb:
+        return 0.0
+    try:
+        age = connection.row(_BEGUN.format(threads=", ".join(map(str, threads))))["age"]
+    except RdsToS3Error:
+        return 0.0  # not granted, or a server without it: `settle` has to cover the wait, as docs/exactly-once.md says
+    return float(age or 0.0)
 
 
 def _replica(connection: Connection, utc_now: float) -> tuple[bool, float | None]:
     try:
-        status = _replica_status(connection)
+        channels = _replica_status(connection)
     except DatabaseAccessError:
-        # A replica is read-only as a rule; a primary is not.
-        row = connection.row("SELECT @@GLOBAL.read_only AS read_only, @@GLOBAL.innodb_read_only AS innodb_read_only")
-        return bool(row["read_only"] or row["innodb_read_only"]), None
-    if status is None:
+        return _looks_like_a_replica(connection), None
+    if not channels:
         row = connection.row("SELECT @@GLOBAL.innodb_read_only AS innodb_read_only")
         return bool(row["innodb_read_only"]), None  # an Aurora reader replicates by its storage and has no status
-    behind = status.get("seconds_behind_source", status.get("seconds_behind_master"))
-    if behind is not None:
-        return True, float(behind) + (1.0 if behind else 0.0)
-    applied = _applied(connection)
-    if applied is None:
+    ages = []
+    for status in channels:
+        behind = status.get("seconds_behind_source", status.get("seconds_behind_master"))
+        if behind is None:
+            ages.append(max(utc_now - _applied(connection, str(status.get("channel_name", ""))), 0.0))
+        else:
+            ages.append(float(behind) + (1.0 if behind else 0.0))
+    return True, max(ages)
+
+
+def _replica_status(connection: Connection) -> list[dict[str, Any]]:
+    if connection.is_mariadb:
+        return connection.rows("SHOW ALL SLAVES STATUS")
+    try:
+        return connection.rows("SHOW REPLICA STATUS")
+    except ReadInterruptedError:  # a syntax error: MySQL before 8.0.22
+        return connection.rows("SHOW SLAVE STATUS")
+
+
+def _looks_like_a_replica(connection: Connection) -> bool:
+    # A replica is read-only as a rule, and a primary is not; to who may see them, its threads tell as well.
+    row = connection.row(
+        "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only OR EXISTS (SELECT 1 FROM "
+        "information_schema.processlist WHERE USER = 'system user' AND COMMAND <> 'Daemon') AS replica"
+    )
+    return bool(row["replica"])
+
+
+def _applied(connection: Connection, channel: str) -> float:
+    """Return the instant at which the source committed what a stopped channel applied last."""
+    try:
+        applied = {row["channel"]: row["applied"] for row in connection.rows(_APPLIED)}.get(channel)
+    except (DatabaseAccessError, ReadInterruptedError):
+        applied = None
+    if not isinstance(applied, datetime) or applied <= _EPOCH + timedelta(days=1):
         raise ReplicaStoppedError(
             "the server is a replica whose replication is stopped, and what it has applied cannot be read: start "
             "replication, or GRANT SELECT ON performance_schema.replication_applier_status_by_worker to the user"
         )
-    return True, max(utc_now - applied, 0.0)
-
-
-def _replica_status(connection: Connection) -> dict[str, Any] | None:
-    try:
-        rows = connection.rows("SHOW REPLICA STATUS")
-    except ReadInterruptedError:  # a syntax error: MySQL before 8.0.22, MariaDB before 10.5
-        rows = connection.rows("SHOW SLAVE STATUS")
-    return rows[0] if rows else None
-
-
-def _applied(connection: Connection) -> float | None:
-    try:
-        applied = connection.row(_APPLIED)["applied"]
-    except (DatabaseAccessError, ReadInterruptedError):
-        return None
-    if not isinstance(applied, datetime) or applied <= _EPOCH + timedelta(days=1):
-        return None
-    # The view shows it in the session's zone.
-    text = applied.strftime("%Y-%m-%d %H:%M:%S.%f")
-    return float(connection.row("SELECT UNIX_TIMESTAMP(%s) AS utc", (text,))["utc"])
+    return earliest_instant(connection, applied)  # the view shows it in the session's zone
