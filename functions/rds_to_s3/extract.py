@@ -6,13 +6,15 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.formats import OutputColumn
 from rds_to_s3.manifest import utc_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted, window_segments
@@ -23,8 +25,20 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.staged_upload import Uploader
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection, select_columns
+from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, data_key, segment, tail_key
+from rds_to_s3.table_state import (
+    Commit,
+    Staged,
+    StagedFile,
+    Tail,
+    data_key,
+    data_prefix,
+    segment,
+    side_key,
+    side_prefix,
+    tail_key,
+)
 from rds_to_s3.table_window import Window, derive_window
 from rds_to_s3.tail import TailFilter, pack, unpack
 from rds_to_s3.watermark import Watermark
@@ -115,8 +129,15 @@ class TableExtraction:
         self._time_left = time_left
         self._step = on_step
         self.commit = TableCommit(
-            store, spec.name, spec.format, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step
+            store,
+            spec.name,
+            spec.format,
+            run_id=run.run_id,
+            planned_at=run.planned_at,
+            on_step=on_step,
+            side_prefixes=[side_prefix(spec.name, "quarantine")] if spec.on_violation == "quarantine" else [],
         )
+        self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
@@ -151,7 +172,7 @@ class TableExtraction:
         watermark, etag = self.commit.read_watermark()
         self._watermark = watermark
         staged = self._staged(watermark)
-        self.commit.abort_strays(staged.files if staged else [])
+        self.commit.abort_strays(staged.every_file if staged else [])
         connection = self._connect(max(int(self._time_left()), 1))
         try:
             return self._read_and_commit(connection, watermark, etag, staged, recovered)
@@ -171,7 +192,8 @@ class TableExtraction:
         selection = select_columns(table, self.spec)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
         segments = read_segments(table, selection, window)
-        fingerprint = _fingerprint(selection, segments)
+        self._checks.begin(connection, table, selection, window)
+        fingerprint = _fingerprint(self.spec, selection, segments)
         warnings = [*window.warnings, *selection.warnings, *_unstamped(connection, table, selection, window)]
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.abort_strays([])
@@ -186,6 +208,7 @@ class TableExtraction:
         finished = self._read(connection, reading, tail, staged)
         if not finished:
             return self._hand_back(staged)
+        self._checks.conclude(selection, staged, finished=True)
         self._save_tail(tail, staged)
         commit = self._decision(reading, staged, etag, warnings, recovered)
         self.commit.decide(commit)
@@ -194,6 +217,7 @@ class TableExtraction:
             raise StorageUnavailableError(
                 f"uploads of table {self.spec.name!r} were aborted before they could be completed; nothing is visible"
             )
+        self._checks.forget_seen(staged)
         return self._done(applied.record)
 
     def _read(
@@ -207,6 +231,9 @@ class TableExtraction:
         page_seconds = min(15.0, budget / 10)
         with Uploader(self._store) as uploader:
             files = self._file_series(uploader, reading, staged)
+            self._checks.open(
+                reading.table, reading.selection, staged, partial(self._side_series, uploader, reading, staged)
+            )
             read = WindowRead(
                 connection=connection,
                 table=self.spec.name,
@@ -218,22 +245,23 @@ class TableExtraction:
                 position=staged.position,
                 stop_at=time.monotonic() + budget - min(30.0, budget / 5) - page_seconds,
                 on_page=lambda: self._checkpoint(files, read, tail, staged),
+                admission=self._checks.admission,
             )
             try:
                 finished = read.run()
             except BaseException:
-                files.abort()
+                read.abort()
                 raise
-            confirmed = finished or read.confirmed
-            if confirmed:
+            if self._checks.admission is not None and self._checks.admission.failed:
+                self._checks.conclude(reading.selection, staged, finished=finished)
+            if finished or read.confirmed:
                 self._take_over_finished(files, tail, staged)
             staged.page_rows = read.pace.rows
             return finished
 
     def _file_series(self, uploader: Uploader, reading: _Reading, staged: Staged) -> FileSeries:
         spec, window = self.spec, reading.window
-        name = segment(spec.name)
-        part = len(staged.files) + self.commit.next_part(window.stamp, name)
+        stem = f"{data_prefix(spec.name, spec.format)}{segment(spec.name)}_data_{window.stamp}"
         return FileSeries(
             uploader=uploader,
             key=lambda number, extension: data_key(spec.name, spec.format, window.stamp, number, extension),
@@ -241,15 +269,39 @@ class TableExtraction:
             file_format=spec.format,
             compression=spec.compression or "none",
             target_bytes=spec.target_file_bytes,
-            next_part=part,
+            next_part=len(staged.files) + self.commit.next_part(stem),
+            on_step=self._step,
+        )
+
+    def _side_series(
+        self, uploader: Uploader, reading: _Reading, staged: Staged, columns: Sequence[OutputColumn]
+    ) -> FileSeries:
+        """Return the files of quarantined rows."""
+        name, stamp = self.spec.name, reading.window.stamp
+        stem = f"{side_prefix(name, 'quarantine')}{segment(name)}_quarantine_{stamp}"
+        return FileSeries(
+            uploader=uploader,
+            key=lambda number, _: side_key(name, "quarantine", stamp, number),
+            columns=columns,
+            file_format="csv",
+            compression="none",
+            target_bytes=self.spec.target_file_bytes,
+            next_part=len(staged.quarantine) + self.commit.next_part(stem),
             on_step=self._step,
         )
 
     def _checkpoint(self, files: FileSeries, read: WindowRead, tail: TailFilter, staged: Staged) -> None:
         """After a page: make the files that it finished survive this invocation."""
+        admission = self._checks.admission
         if len(files.finished) == files.taken_over or not read.resumable:
             return
+        if admission is not None:
+            if admission.failed:
+                return
+            # What the checks have found belongs to all rows up to here: so do the files have to.
+            read.close()
         self._take_over_finished(files, tail, staged)
+        self._checks.keep_seen(staged)
         self._save_tail(tail, staged)
         self.commit.save_staged(staged)
 
@@ -260,6 +312,7 @@ class TableExtraction:
         files.taken_over = len(files.finished)
         if files.finished_at is not None:
             staged.position = files.finished_at
+        self._checks.checkpoint(staged)
         staged.left_out += tail.left_out
         tail.left_out = 0
         staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
@@ -273,6 +326,7 @@ class TableExtraction:
                 f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row did not finish a page. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
+        self._checks.keep_seen(staged)
         staged.seconds += time.monotonic() - self._began
         staged.handed_back = True
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
@@ -327,14 +381,18 @@ class TableExtraction:
             token=self.commit.token,
             planned_at=self.run.planned_at,
             server_utc=self.run.server_utc,
+            clock_lead=self.run.bound.get("clock_lead"),
             watermark=window.until.text,
             watermark_before=etag,
-            read_from=None if self.spec.mode == "full" else format_timestamp(window.remember_from),
+            read_from=format_timestamp(window.remember_from),
             files=staged.files,
+            quarantine=staged.quarantine,
             tail=tail,
             columns=columns,
             record=record,
-            previous=last.model_copy(update={"files": [], "previous": None}).model_dump() if last else None,
+            previous=last.model_copy(update={"files": [], "quarantine": [], "previous": None}).model_dump()
+            if last
+            else None,
         )
 
     def _staged(self, watermark: Watermark | None) -> Staged | None:
@@ -356,16 +414,22 @@ class TableExtraction:
         staged: Staged,
     ) -> dict[str, Any]:
         rows = sum(file.rows for file in files)
-        record = self._blank_record("SUCCEEDED" if files else "UNCHANGED")
+        quarantined = sum(file.rows for file in staged.quarantine)
+        record = self._blank_record("SUCCEEDED" if staged.every_file else "UNCHANGED")
         record |= {
             "rows": rows,
-            "source_rows": rows,
+            "source_rows": rows + quarantined,
             "window": window.as_dict(),
             "seconds": round(staged.seconds, 3),
             "files": [file.as_manifest() for file in files],
             "columns": columns,
-            "warnings": list(dict.fromkeys(warnings)),
+            "warnings": list(dict.fromkeys([*warnings, *self._checks.warnings(staged)])),
         }
+        if self.spec.on_violation == "quarantine" and self.spec.checks:
+            record |= {
+                "quarantined_rows": quarantined,
+                "quarantine": [file.as_manifest() for file in staged.quarantine],
+            }
         if staged.invocations > 1:
             record["invocations"] = staged.invocations
         return record
@@ -400,13 +464,13 @@ class TableExtraction:
 
     def _done(self, record: dict[str, Any]) -> Outcome:
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
-        status: Status = "SUCCEEDED" if record["files"] else "UNCHANGED"
-        return Outcome(status, record, record["rows"], len(record["files"]), lag)
+        return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)
 
 
-def _fingerprint(selection: Selection, segments: list[Segment]) -> str:
+def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment]) -> str:
     """Stand for what the progress of a read depends on."""
     parts = [
+        [spec.checks, spec.on_violation],
         [[column.name, column.column_type] for column in selection.columns],
         [column.name for column in selection.select],
         [[part.condition, [column.name for column in part.order], part.index] for part in segments],

@@ -60,6 +60,19 @@ class Lease(_Part):
     expires_at: float
 
 
+class Violation(_Part):
+    """Rows that broke one check.
+
+    Attributes
+    ----------
+    keys : list of str
+        Of the first few of them.
+    """
+
+    rows: int = 0
+    keys: list[str] = Field(default_factory=list)
+
+
 class Position(_Part):
     """The last row read: which segment, and the values of its order, hexadecimal."""
 
@@ -80,6 +93,12 @@ class Staged(_Part):
         Objects with the digests of the rows beyond the bound.
     left_out : int
         Rows that an earlier run had delivered.
+    quarantine : list of StagedFile
+        Files of rows that broke a check.
+    violations : dict
+        What the checks have found, by the check's label.
+    seen : dict
+        Objects with the values of columns that have to be unique, by column.
     """
 
     run_id: str
@@ -98,6 +117,14 @@ class Staged(_Part):
     handed_back: bool = False
     page_rows: int | None = None
     warnings: list[str] = Field(default_factory=list)
+    quarantine: list[StagedFile] = Field(default_factory=list)
+    violations: dict[str, Violation] = Field(default_factory=dict)
+    seen: dict[str, list[str]] = Field(default_factory=dict)
+
+    @property
+    def every_file(self) -> list[StagedFile]:
+        """All files, whatever they hold."""
+        return [*self.files, *self.quarantine]
 
 
 class Tail(_Part):
@@ -125,6 +152,8 @@ class Commit(_Part):
         When the run was planned, seconds since 1970; an older plan has nothing to add to a newer commit.
     server_utc : float
         The server's clock then: one that reads less later was turned back.
+    clock_lead : float or None
+        Seconds by which that clock was ahead of the planner's: where the lead shrinks, it was turned back.
     watermark : str
         The text of ``last_extract.txt`` after it.
     watermark_before : str or None
@@ -148,11 +177,18 @@ class Commit(_Part):
     watermark_before: str | None
     read_from: str | None
     files: list[StagedFile]
+    clock_lead: float | None = None
     applied: bool = False
     tail: Tail | None = None
     columns: list[dict[str, Any]] = Field(default_factory=list)
     record: dict[str, Any] = Field(default_factory=dict)
     previous: dict[str, Any] | None = None
+    quarantine: list[StagedFile] = Field(default_factory=list)
+
+    @property
+    def every_file(self) -> list[StagedFile]:
+        """All files that become visible together."""
+        return [*self.files, *self.quarantine]
 
 
 class TableState(_Part):
@@ -214,6 +250,23 @@ def data_key(table: str, file_format: str, stamp: str, part: int, extension: str
     return f"{data_prefix(table, file_format)}{segment(table)}_data_{stamp}{suffix}.{extension}"
 
 
+def side_prefix(table: str, kind: str) -> str:
+    """Return what the keys of a table's files of another kind begin with: ``quarantine`` or ``deletes``."""
+    return f"{segment(table)}/{kind}/"
+
+
+def side_key(table: str, kind: str, stamp: str, part: int) -> str:
+    """Return the key of a file of that kind.
+
+    Examples
+    --------
+    >>> side_key("orders", "quarantine", "20250402_120000", 1)
+    'orders/quarantine/orders_quarantine_20250402_120000.csv'
+    """
+    suffix = "" if part == 1 else f"_part{part:04d}"
+    return f"{side_prefix(table, kind)}{segment(table)}_{kind}_{stamp}{suffix}.csv"
+
+
 def watermark_key(table: str, file_format: str) -> str:
     """Return the key of ``last_extract.txt``."""
     return f"{data_prefix(table, file_format)}last_extract.txt"
@@ -227,6 +280,16 @@ def state_key(table: str, file_format: str) -> str:
 def tail_key(table: str, file_format: str, token: str) -> str:
     """Return the key of a list of digests."""
     return f"_state/tails/{segment(table)}/{file_format}/{token}.bin"
+
+
+def seen_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of the values of unique columns begin with, kept while a long read goes on."""
+    return f"_state/seen/{segment(table)}/{file_format}/"
+
+
+def seen_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of some of them."""
+    return f"{seen_prefix(table, file_format)}{token}_{number:04d}.bin"
 
 
 def plan_key(run_id: str) -> str:

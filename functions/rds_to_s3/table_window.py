@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,16 +62,20 @@ def derive_window(
 
     def lowered(moment: datetime, seconds: int = 0) -> datetime:
         moment -= timedelta(seconds=seconds)
-        return moment.replace(hour=0, minute=0, second=0) - timedelta(microseconds=1) if whole_days else moment
+        return (
+            moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+            if whole_days
+            else moment
+        )
 
     bound = run.until
     warnings: list[str] = []
     ours = last is not None and watermark is not None and watermark.text == last.watermark
     if spec.mode == "full":
-        end = bound
+        end, remember_from = bound, lowered(bound, spec.lookback_seconds)
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
             end = before.replace(microsecond=0) + timedelta(seconds=1)
-        return Window(watermark, None, end, Watermark.at(end), False, warnings)
+        return Window(watermark, None, remember_from, Watermark.at(end), False, warnings)
     remember_from = lowered(bound, spec.lookback_seconds)
     if watermark is None:
         return Window(None, None, remember_from, Watermark.at(bound), False, warnings)
@@ -80,14 +85,15 @@ def derive_window(
     if ours and last is not None and last.read_from is not None:
         read_from = datetime.fromisoformat(last.read_from)
         remember_from = max(remember_from, read_from)
-        if run.server_utc < last.server_utc - CLOCK_TOLERANCE_SECONDS:
+        if (stepped := stepped_back(run, last)) > CLOCK_TOLERANCE_SECONDS:
+            # Rows written since the step may carry stamps that lie so far below everything read until then. The
+            # watermark and the keys never step back: a reader takes files in the order of their keys.
+            read_from = lowered(read_from - timedelta(seconds=math.ceil(stepped)))
+            remember_from = max(lowered(bound, spec.lookback_seconds), read_from)
             warnings.append(
-                f"the server's clock is {last.server_utc - run.server_utc:.0f} s behind where it was at the last run: "
-                f"the window begins at {format_timestamp(min(read_from, lowered(bound)))}, so rows stamped "
-                "since then may be delivered again"
+                f"the server's clock was turned back by {stepped:.0f} s since the last run: rows stamped after "
+                f"{format_timestamp(read_from)} are extracted again"
             )
-            remember_from = read_from = min(read_from, lowered(bound, spec.lookback_seconds))
-            until = Watermark.at(bound)
     elif watermark.moment > run.server_now:
         warnings.append(
             f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): rows "
@@ -96,3 +102,15 @@ def derive_window(
     else:
         remember_from = max(remember_from, read_from)
     return Window(watermark, read_from, remember_from, until, ours, warnings)
+
+
+def stepped_back(run: PlannedRun, last: Commit) -> float:
+    """Return by how many seconds the server's clock was turned back between two plans, as far as they can tell.
+
+    It may read less than it did; or its lead over the planners' clocks has shrunk, although hours have passed.
+    """
+    steps = [last.server_utc - run.server_utc]
+    lead = run.bound.get("clock_lead")
+    if lead is not None and last.clock_lead is not None:
+        steps.append(last.clock_lead - lead)
+    return max(*steps, 0.0)
