@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from rds_to_s3_ops import views
+from rds_to_s3_ops import inspection_views, views
 from rds_to_s3_ops.aws import Aws
 from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.database import connected
 from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import EXIT_CODES, CommandError, InvalidInputError, NotFoundError
+from rds_to_s3_ops.preview import preview_run
 from rds_to_s3_ops.progress import RunProgress
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack, find_stack
@@ -249,6 +251,36 @@ def history(
         _print_json([entry.as_json() for entry in entries])
     else:
         _console().print(views.history_view(entries))
+
+
+# --- what would happen ---------------------------------------------------------------------------------------------
+
+
+@app.command()
+@guarded
+def plan(
+    *,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", "-t", metavar="TABLE", help="Only this table; can be repeated.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List every table, and the columns.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run would read if it were started now: windows, indexes, estimates. Reads no rows.
+
+    Connects to the database from here, with the stack's credentials. Numbers of rows are the server's own estimates.
+    """
+    session = Session.open(stack)
+    listed = session.table_list().read().checked
+    with connected(session.stack) as connection:
+        preview = preview_run(connection, session.bucket(), session.stack, listed, table)
+    if as_json:
+        _print_json(preview.as_json())
+    else:
+        _console().print(inspection_views.preview_view(preview, everything=everything))
+    if preview.failed:
+        raise typer.Exit(1)
 
 
 # --- watermarks ---------------------------------------------------------------------------------------------------

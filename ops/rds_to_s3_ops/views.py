@@ -93,7 +93,7 @@ def _state(word: str) -> Text:
     return Text(word, style=_COLOURS.get(word, ""))
 
 
-def _grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
+def new_grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     right, wrap = set(right), set(wrap)
     for column in columns:
@@ -118,7 +118,7 @@ def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> Render
     height : int
         The most tables to list; the busy and the failed ones come first when there are more.
     """
-    grid = _grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
+    grid = new_grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
     shown = _most_telling(progress.tables, height)
     for table in shown:
         note = table.note or (f"attempt {table.attempts}" if table.attempts > 1 else "")
@@ -167,7 +167,7 @@ def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
         was = known.get(table.table)
         if table.state is TableState.WAITING or (was is not None and was.state is table.state):
             continue
-        figures = [_counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
+        figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
         figures += [size(table.bytes)] if table.bytes else []
         figures += [duration(table.seconds)] if table.state.is_final else []
         told = f"{table.table}: {table.state.value}"
@@ -238,11 +238,11 @@ def _manifest_head(manifest: Manifest) -> Text:
     head = Text.assemble((manifest["run_id"], "bold"), "  ", _state(manifest["status"]))
     failed = f", {totals['failed']} failed" if totals["failed"] else ""
     head.append(
-        f"\n{_counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
-        f"  {_counted(totals['rows'], 'row')}  {_counted(totals['files'], 'file')}  {size(totals['bytes'])}"
+        f"\n{counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
+        f"  {counted(totals['rows'], 'row')}  {counted(totals['files'], 'file')}  {size(totals['bytes'])}"
     )
     if manifest["window_end"]:
-        head.append(f"\nwindow up to {_short(manifest['window_end'])} on the database's clock")
+        head.append(f"\nwindow up to {short(manifest['window_end'])} on the database's clock")
     head.append(f"\nfrom {manifest['started_at']} to {manifest['finished_at']}")
     if manifest.get("redrives"):
         head.append(f", redriven {manifest['redrives']}x")
@@ -250,7 +250,9 @@ def _manifest_head(manifest: Manifest) -> Text:
 
 
 def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
-    grid = _grid("table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time"))
+    grid = new_grid(
+        "table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time")
+    )
     for table in tables:
         files = table.get("files", [])
         window = table.get("window")
@@ -261,7 +263,7 @@ def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
             count(len(files)),
             size(sum(file["bytes"] for file in files)),
             duration(table.get("seconds")),
-            Text(_short(window["after"] or "the beginning") if window and table["status"] in _READ else ""),
+            Text(short(window["after"] or "the beginning") if window and table["status"] in _READ else ""),
         )
     return grid
 
@@ -271,7 +273,7 @@ def _is_telling(table: TableRecord) -> bool:
 
 
 def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
-    grid = _grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
+    grid = new_grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
     for table in tables:
         for file in table.get("files", []):
             grid.add_row(Text(f"s3://{bucket}/{file['key']}"), count(file["rows"]), size(file["bytes"]))
@@ -309,7 +311,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
     """List runs, newest first."""
     if not entries:
         return Text("no run yet: start one with `rds-to-s3 run`")
-    grid = _grid(
+    grid = new_grid(
         "run", "status", "started (UTC)", "window up to", "tables", "failed", "rows", "bytes", "time", "redrives",
         right=("tables", "failed", "rows", "bytes", "time", "redrives"),
     )  # fmt: skip
@@ -317,7 +319,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
         told = entry.as_json()
         grid.add_row(
             Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
-            Text(_short(told["window_end"] or "")),
+            Text(short(told["window_end"] or "")),
             count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
             duration(entry.seconds), count(told["redrives"] or None),
         )  # fmt: skip
@@ -329,7 +331,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
 
 def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
     """Show the table list with every default filled in."""
-    grid = _grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
+    grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
     for spec in table_list.tables:
         incremental = spec.mode == "incremental"
         grid.add_row(
@@ -347,11 +349,11 @@ def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
     return Group(*parts)
 
 
-def _short(moment: str) -> str:
+def short(moment: str) -> str:
     return moment.removesuffix(".000000")
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 

@@ -1,0 +1,81 @@
+"""What `plan` and `doctor` show: pure functions from findings to rich's renderables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from rds_to_s3.figures import count
+from rds_to_s3.window import format_timestamp
+from rds_to_s3_ops.views import MOST_TABLES, counted, new_grid, short
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.preview import RunPreview, TablePreview
+
+_BOUND_BY = {
+    "clock": "the server's clock",
+    "transaction": "the oldest open transaction",
+    "statement": "the oldest running statement",
+    "replica": "what the replica has applied",
+    "clock change": "the hour that stands twice",
+}
+
+
+def preview_view(preview: RunPreview, *, everything: bool = False) -> RenderableType:
+    """Show what a run would read.
+
+    Parameters
+    ----------
+    preview : RunPreview
+    everything : bool
+        Whether to list every table, and its columns.
+    """
+    tables = preview.tables
+    telling = tables if everything or len(tables) <= MOST_TABLES else [table for table in tables if _is_telling(table)]
+    shown = telling if everything else telling[:MOST_TABLES]
+    parts: list[RenderableType] = [_preview_head(preview), Text()]
+    if shown:
+        parts.append(_preview_tables(shown))
+    if len(shown) < len(tables):
+        parts.append(Text(f"and {len(tables) - len(shown)} more tables: add --all to list them", style="dim"))
+    for table in shown:
+        if table.error:
+            parts += [
+                Text(),
+                Text.assemble(
+                    (table.table, "bold red"), f" would fail: {table.error['type']}\n  {table.error['message']}"
+                ),
+            ]
+        parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
+    if everything:
+        parts.append(Text())
+        parts += [Text.assemble((table.table, "bold"), f": {', '.join(table.columns)}") for table in shown]
+    parts += [Text(told, style="yellow") for told in preview.bound.warnings]
+    return Group(*parts)
+
+
+def _preview_head(preview: RunPreview) -> Text:
+    bound = preview.bound
+    rows = sum(table.rows or 0 for table in preview.tables)
+    failing = f", {len(preview.failed)} would fail" if preview.failed else ""
+    return Text(
+        f"database {preview.database}: {counted(len(preview.tables), 'table')}{failing}, about "
+        f"{counted(rows, 'row')} to read\n"
+        f"window up to {short(format_timestamp(bound.until))} (zone {bound.zone}), decided by "
+        f"{_BOUND_BY[bound.decided_by]}, {bound.settle_seconds:g} s to settle"
+    )
+
+
+def _preview_tables(tables: list[TablePreview]) -> RenderableType:
+    grid = new_grid("table", "mode", "format", "after", "rows, about", "found by", right=("rows, about",))
+    for table in tables:
+        after = "" if table.error else short(table.after or "the beginning")
+        found_by = ", ".join(dict.fromkeys(estimate.way for estimate in table.estimates))
+        grid.add_row(Text(table.table), table.mode, table.format, Text(after), count(table.rows), Text(found_by))
+    return grid
+
+
+def _is_telling(table: TablePreview) -> bool:
+    return bool(table.error or table.warnings or table.rows)

@@ -1,0 +1,91 @@
+"""What `plan` foretells of a real server's tables, and that it is what the run then does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rds_to_s3.table_list import parse_table_list
+from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.errors import NotFoundError
+from rds_to_s3_ops.preview import RunPreview, TablePreview, preview_run
+from rds_to_s3_ops.stack import Stack
+from tests.integration.pipeline import Pipeline
+
+STACK = Stack("food", "arn", "unused", "/unused", {"SettleSeconds": "2"})
+DISHES = """CREATE TABLE dish (id INT PRIMARY KEY, createdDate DATETIME, modifiedDate DATETIME,
+  KEY by_created (createdDate), KEY by_modified (modifiedDate))"""
+NOTES = "CREATE TABLE note (createdDate DATETIME, modifiedDate DATETIME, text VARCHAR(9))"
+
+
+def preview(pipeline: Pipeline, document: str, *names: str) -> RunPreview:
+    connection = pipeline.connect(60)
+    bucket = Bucket(pipeline.s3_client, pipeline.bucket)
+    try:
+        return preview_run(connection, bucket, STACK, parse_table_list(document), names or None)
+    finally:
+        connection.close()
+
+
+def by_name(previewed: RunPreview) -> dict[str, TablePreview]:
+    return {table.table: table for table in previewed.tables}
+
+
+def ways(table: TablePreview) -> list[str]:
+    return [estimate.way for estimate in table.estimates]
+
+
+@pytest.fixture
+def food(any_pipeline: Pipeline) -> Pipeline:
+    stamps = ", ".join(f"({n}, '2025-04-0{1 + n % 5} 12:00:00', NULL)" for n in range(1, 101))
+    any_pipeline.database.execute(DISHES, NOTES, f"INSERT INTO dish VALUES {stamps}", "ANALYZE TABLE dish")
+    any_pipeline.tables = ["dish", "note"]
+    return any_pipeline
+
+
+def test_the_plan_shows_window_indexes_columns_and_estimates(food: Pipeline) -> None:
+    tables = by_name(preview(food, '{"tables": ["dish", "note"]}'))
+    dish = tables["dish"]
+    assert (dish.after, ways(dish), dish.rows) == (None, ["PRIMARY, whole table"], 100)
+    assert dish.columns == ["id", "createdDate", "modifiedDate"]
+
+    food.set_watermark("dish", "2025-04-04 00:00:00")
+    dish = by_name(preview(food, '{"tables": ["dish"]}'))["dish"]
+    assert (dish.after, ways(dish)) == ("2025-04-04 00:00:00.000000", ["by_modified", "by_created"])
+    assert 40 <= (dish.rows or 0) <= 42  # 40, and one for a part that the server takes for at least one row
+    assert food.keys() == ["dish/csv/last_extract.txt"]
+
+
+def test_a_table_without_indexes_is_told_to_be_scanned(food: Pipeline) -> None:
+    food.set_watermark("note", "2025-04-04 00:00:00")
+    note = by_name(preview(food, '{"tables": ["note"]}'))["note"]
+    assert ways(note) == ["no index, whole table"]
+    assert any("CREATE INDEX note_modifiedDate" in told for told in note.warnings)
+    assert any("no primary key" in told for told in note.warnings)
+
+
+def test_the_window_is_the_one_that_the_run_then_has(food: Pipeline) -> None:
+    food.run()
+    foretold = by_name(preview(food, '{"tables": ["dish"]}'))["dish"]
+    manifest: dict[str, Any] = food.run()
+    window = next(table for table in manifest["tables"] if table["table"] == "dish")["window"]
+    assert window["after"] == foretold.after
+    assert window["until"] >= (foretold.until or "")
+
+
+def test_what_would_fail_is_told_table_by_table(food: Pipeline) -> None:
+    food.set_watermark("dish", "yesterday")
+    document = '{"tables": ["dish", "ghost", {"name": "note", "created_column": "born"}]}'
+    errors = {name: (table.error or {}).get("type") for name, table in by_name(preview(food, document)).items()}
+    assert errors == {
+        "dish": "WatermarkMalformedError",
+        "ghost": "TableNotFoundError",
+        "note": "ColumnNotFoundError",
+    }
+
+
+def test_only_listed_tables_can_be_planned(food: Pipeline) -> None:
+    assert [table.table for table in preview(food, '{"tables": ["d*", "note"]}', "dish").tables] == ["dish"]
+    with pytest.raises(NotFoundError, match="ghost"):
+        preview(food, '{"tables": ["dish"]}', "ghost")

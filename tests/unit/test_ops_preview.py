@@ -1,0 +1,76 @@
+"""What `plan` makes of EXPLAIN, and what it shows."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rds_to_s3.window import Bound
+from rds_to_s3_ops.inspection_views import preview_view
+from rds_to_s3_ops.preview import Estimate, RunPreview, TablePreview
+
+BOUND = Bound(datetime(2025, 4, 2, 12), datetime(2025, 4, 2, 12, 0, 2), 0.0, "transaction", 2.0, "UTC")
+
+
+def shown(tables: list[TablePreview], **options: Any) -> str:
+    output = io.StringIO()
+    Console(file=output, width=160).print(preview_view(RunPreview("food", BOUND, tables), **options))
+    return output.getvalue()
+
+
+def explained(**told: Any) -> dict[str, Any]:
+    return {"key": None, "type": "ALL", "rows": 900, "filtered": 100.0, "extra": None} | told
+
+
+@pytest.mark.parametrize(
+    ("as_read", "unforced", "expected", "way"),
+    [
+        (explained(key="m", type="range", rows=1), explained(filtered=33.33), Estimate("m", 300), "m"),
+        (explained(key="PRIMARY", type="index"), explained(), Estimate("PRIMARY", 900, True), "PRIMARY, whole table"),
+        (explained(extra="Using filesort"), explained(), Estimate(None, 900, True, True), "no index, whole table"),
+        # MariaDB sends its figures as text.
+        (explained(key="m", type="range"), explained(rows="40", filtered="50.00"), Estimate("m", 20), "m"),
+        (explained(type=None, rows=None), explained(rows=None, filtered=None), Estimate(None, 0), "no row can match"),
+    ],
+)
+def test_an_estimate_is_what_explain_says(
+    as_read: dict[str, Any], unforced: dict[str, Any], expected: Estimate, way: str
+) -> None:
+    estimate = Estimate.of(as_read, unforced)
+    assert (estimate, estimate.way) == (expected, way)
+
+
+def test_the_parts_of_a_window_add_up() -> None:
+    table = TablePreview("menu", "incremental", "csv", estimates=[Estimate("m", 10), Estimate("c", 300)])
+    assert table.rows == 310
+    assert "m, c" in shown([table])
+
+
+def test_a_table_that_would_fail_has_no_estimate_and_its_reason() -> None:
+    error = {"type": "TableNotFoundError", "message": "there is no table"}
+    table = TablePreview("ghost", "incremental", "csv", error=error)
+    assert (table.rows, table.as_json()["window"]) == (None, None)
+    text = shown([table])
+    assert "1 would fail" in text
+    assert "ghost would fail: TableNotFoundError\n  there is no table" in text
+
+
+def test_the_head_says_up_to_when_and_what_decided_it() -> None:
+    text = shown([TablePreview("menu", "full", "csv", until="2025-04-02 12:00:00.000000")])
+    assert "window up to 2025-04-02 12:00:00 (zone UTC), decided by the oldest open transaction" in text
+
+
+def test_a_long_list_shows_what_is_telling_and_counts_the_rest() -> None:
+    quiet = [
+        TablePreview(f"quiet_{number}", "incremental", "csv", estimates=[Estimate("i", 0)]) for number in range(60)
+    ]
+    busy = TablePreview("busy", "incremental", "csv", estimates=[Estimate("i", 5)], warnings=["mind this"])
+    text = shown([*quiet, busy])
+    assert "busy: mind this" in text
+    assert "quiet_7" not in text
+    assert "and 60 more tables: add --all" in text
+    assert "quiet_7" in shown([*quiet, busy], everything=True)
