@@ -104,6 +104,17 @@ class CannotResumeError(PermanentError):
     """The table has no usable key and does not fit into one invocation."""
 
 
+# --- the data ---------------------------------------------------------------------------------------------------
+
+
+class ChecksFailedError(PermanentError):
+    """Rows break a check whose table says ``fail``; the message has the check, how many rows, and a few keys."""
+
+
+class DriftError(PermanentError):
+    """The table's columns have changed since its last commit, and it says ``on_drift: fail``."""
+
+
 # --- the bucket -------------------------------------------------------------------------------------------------
 
 

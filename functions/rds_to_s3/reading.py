@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from rds_to_s3.errors import CannotResumeError, RowCountError
 from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
@@ -43,6 +44,8 @@ class FileSeries:
     finished : list of StagedFile
     finished_at : Position or None
         Where the last of them ends.
+    finished_rows : int
+        How many rows stand up to there.
     taken_over : int
         How many of them the caller has recorded.
     """
@@ -57,6 +60,7 @@ class FileSeries:
     on_step: Callable[[str], None]
     finished: list[StagedFile] = field(default_factory=list)
     finished_at: Position | None = None
+    finished_rows: int = 0
     rows: int = 0
     warnings: list[str] = field(default_factory=list)
     taken_over: int = 0
@@ -101,7 +105,7 @@ class FileSeries:
             self.finished.append(self._file.close(self._file_rows))
             self.on_step("after last part")
         self._file = self._encoder = None
-        self.finished_at = position
+        self.finished_at, self.finished_rows = position, self.rows
 
     def abort(self) -> None:
         """Throw away the file that is open."""
@@ -149,6 +153,24 @@ class Pace:
             self.rows = min(max(int(rows / max(seconds, 0.01) * self.seconds), FEWEST_ROWS), MOST_ROWS, 16 * rows)
 
 
+class Admission(Protocol):
+    """Decides which rows the files may hold: `rds_to_s3.checks.admission`, which a table without checks never loads."""
+
+    held_back: int
+
+    def admit(self, rows: Rows) -> Rows:
+        """Return the rows that the files may hold."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is open."""
+        ...
+
+    def abort(self) -> None:
+        """Throw away what is open."""
+        ...
+
+
 @dataclass
 class WindowRead:
     """One invocation's read of a window.
@@ -166,6 +188,8 @@ class WindowRead:
         `time.monotonic` value at which this invocation hands back.
     on_page : callable
         Called after each page that the server's count has confirmed.
+    admission : Admission, optional
+        The checks of rows.
     """
 
     connection: Connection
@@ -178,6 +202,7 @@ class WindowRead:
     position: Position
     stop_at: float
     on_page: Callable[[], None]
+    admission: Admission | None = None
     source_rows: int = 0
     confirmed: bool = True
 
@@ -207,14 +232,26 @@ class WindowRead:
                 self._page(self.segments[self.position.segment])
                 self.on_page()
                 if self.position.segment < len(self.segments) and time.monotonic() >= self.stop_at:
-                    self.files.close(self.position)
+                    self.close()
                     return False
         except OutOfTimeError:
-            self.files.abort()
+            self.abort()
             self.confirmed = False
             return False
-        self.files.close(self.position)
+        self.close()
         return True
+
+    def close(self) -> None:
+        """Finish the open files: they end where the read stands."""
+        self.files.close(self.position)
+        if self.admission is not None:
+            self.admission.close()
+
+    def abort(self) -> None:
+        """Throw the open files away."""
+        self.files.abort()
+        if self.admission is not None:
+            self.admission.abort()
 
     def _page(self, segment: Segment) -> None:
         page_rows = self.pace.rows if segment.order else None
@@ -232,10 +269,11 @@ class WindowRead:
                 f"the server sent {sent} rows of table {self.table!r}, and {read} were read; nothing became visible"
             )
         self.source_rows += read
-        if self.files.rows + self.tail.left_out_in_all != self.source_rows:
+        held_back = self.admission.held_back if self.admission is not None else 0
+        if self.files.rows + self.tail.left_out_in_all + held_back != self.source_rows:
             raise RowCountError(
-                f"{self.source_rows} rows of table {self.table!r} were read, {self.files.rows} written and "
-                f"{self.tail.left_out_in_all} left out; nothing became visible"
+                f"{self.source_rows} rows of table {self.table!r} were read, {self.files.rows} written, "
+                f"{self.tail.left_out_in_all} left out and {held_back} held back; nothing became visible"
             )
         self.pace.learn(read, time.monotonic() - began)
         if page_rows is None or read < page_rows:
@@ -249,6 +287,8 @@ class WindowRead:
             for block in result:
                 mask = self.tail.new_rows(block, sorted_by=sorted_by)
                 kept = block if mask is None else block.keep(mask)
+                if self.admission is not None:
+                    kept = self.admission.admit(kept)
                 self.files.write(kept, partial(self._position, kept, order))
                 in_page += block.rows
                 if order:
@@ -256,7 +296,7 @@ class WindowRead:
                 if time.monotonic() >= self.stop_at + self.pace.seconds:
                     # The page took much longer than the pace promised.
                     result.abandon()
-                    self.pace.rows = max(min(in_page, self.pace.rows // 2), FEWEST_ROWS)
+                    self.pace.rows = max(in_page // 4, FEWEST_ROWS)
                     if not order:
                         raise CannotResumeError(
                             f"table {self.table!r} has no key to take the read up again by, and does not fit into one "

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rds_to_s3.checks.binding import BoundChecks, bind_checks
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.mysql.select import SelectColumn
@@ -23,10 +24,13 @@ class Selection:
         What the files hold, in their order.
     select : list of SelectColumn
         The same, and then what only the read needs: cursor and key columns that the files leave out. They are always
-        there, whatever index the read uses, so that a row version's digest stays the same.
+        there, whatever index the read uses, so that a row version's digest stays the same. Checked columns, too.
     output : list of OutputColumn
         `columns`, as the formats want them.
     created, modified : SelectColumn, optional
+    stamp_columns : list of TableColumn
+        Those that tell how fresh the table is: the cursor columns, also where the mode makes no use of them.
+    checks : BoundChecks
     warnings : list of str
     """
 
@@ -36,6 +40,8 @@ class Selection:
     created: SelectColumn | None
     modified: SelectColumn | None
     cursor_columns: list[TableColumn]
+    stamp_columns: list[TableColumn] = field(default_factory=list)
+    checks: BoundChecks = field(default_factory=BoundChecks)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -68,7 +74,7 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
     ColumnTypeError
         A cursor column holds no date.
     NoCursorColumnError
-        The table has neither of the two columns, and is to be extracted incrementally.
+        The table has neither of the two columns, and is to be extracted incrementally, or checked for its age.
     """
     columns = _written(table, spec)
     cursors = {
@@ -83,11 +89,16 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
         )
     if created is not None and modified is not None and created.name == modified.name:
         created = None
+    checks = bind_checks(table, *spec.parsed_checks)
+    stamps = [column for name in (spec.modified_column, spec.created_column) if name and (column := table.column(name))]
+    if checks.table.max_age_seconds is not None and not any(column.is_cursor_type for column in stamps):
+        raise NoCursorColumnError(f"max_age_seconds of table {table.name!r} needs a created_column or modified_column")
     needed = [column for column in (modified, created) if column is not None]
     for name in table.key:
         column = table.column(name)
         if column is not None:
             needed.append(column)
+    needed += checks.columns
     written = {column.name for column in columns}
     hidden = [column for column in dict.fromkeys(needed) if column.name not in written]
     select = [SelectColumn(column.name, column.data_type, column.kind) for column in [*columns, *hidden]]
@@ -99,14 +110,16 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
         created=by_name[created.name] if created else None,
         modified=by_name[modified.name] if modified else None,
         cursor_columns=[column for column in (modified, created) if column is not None],
+        stamp_columns=[column for column in stamps if column.is_cursor_type],
+        checks=checks,
         warnings=_warnings(table, [column for column in (modified, created) if column is not None]),
     )
 
 
 def _written(table: Table, spec: TableSpec) -> list[TableColumn]:
-    for key, names in (("columns", spec.columns), ("exclude_columns", spec.exclude_columns), ("checks", spec.checks)):
+    for key, names in (("columns", spec.columns), ("exclude_columns", spec.exclude_columns)):
         for name in names or ():
-            if table.column(name) is None and not (key == "checks" and name == "*"):
+            if table.column(name) is None:
                 raise ColumnNotFoundError(_not_found(table, name, f'named in "{key}"'))
     if spec.columns is not None:
         return [column for name in spec.columns if (column := table.column(name)) is not None]

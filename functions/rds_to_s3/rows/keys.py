@@ -133,15 +133,17 @@ class KeySet:
         """Add keys, and return which of them were there before: in the set, or earlier among them."""
         ordered, order = sorted_keys(keys)
         known = np.zeros(len(keys), np.bool_)
-        repeats = (ordered[1:] == ordered[:-1]).all(axis=1)
-        known[order[1:][repeats]] = True
+        known[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
+        # In order, so that the searches go through memory from one end to the other.
         for run in self._runs:
-            known |= contained(keys, run)
-        new = ordered[~known[order]]
+            known |= contained(ordered, run)
+        new = ordered[~known]
         if len(new):
             self._new.append(new)
             self._insert(new)
-        return known
+        answer = np.empty(len(keys), np.bool_)
+        answer[order] = known
+        return answer
 
     def take_new(self) -> bytes:
         """Return what was added since the last call, to be kept elsewhere."""
