@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,19 @@ from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavail
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, Part, UploadGoneError
 from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
-from rds_to_s3.table_state import Commit, Lease, StagedFile, TableState, data_prefix, watermark_key
+from rds_to_s3.table_state import (
+    Commit,
+    Lease,
+    Staged,
+    StagedFile,
+    TableState,
+    data_prefix,
+    manifest_key,
+    plan_key,
+    record_key,
+    tail_key,
+    watermark_key,
+)
 from rds_to_s3.watermark import Watermark
 
 Step = Callable[[str], None]
@@ -45,6 +58,8 @@ class TableCommit:
         Seconds since 1970, by this machine.
     on_step : callable
         Told the name of each effect before and after it; tests kill the process there.
+    side_prefixes : sequence of str
+        Where the table's files stand that are not in its format's own place.
     """
 
     def __init__(
@@ -57,12 +72,13 @@ class TableCommit:
         planned_at: float,
         clock: Callable[[], float] = time.time,
         on_step: Step = lambda _: None,
+        side_prefixes: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._states = StateStore(store, table, file_format)
         self._clock = clock
         self._step = on_step
-        self._prefix = data_prefix(table, file_format)
+        self._prefixes = [data_prefix(table, file_format), *side_prefixes]
         self._watermark_key = watermark_key(table, file_format)
         self.run_id = run_id
         self.planned_at = planned_at
@@ -95,11 +111,13 @@ class TableCommit:
                 return Refused(
                     f"run {lease.run_id} is extracting this table (its lease ends in {lease.expires_at - now:.0f} s)"
                 )
-            if (newer := state.covered_by_newer(self.run_id, self.planned_at)) is not None and newer.applied:
-                return Refused(f"run {newer.run_id}, planned later, has already covered this window")
+            if (newer := self.covered()) is not None and state.commit is not None and state.commit.applied:
+                return newer
             staged = state.staged
+            if staged is not None and staged.run_id != self.run_id:
+                staged = None  # its uploads are about to be aborted
             # Going on where the last invocation handed back is no new attempt.
-            continues = staged is not None and staged.run_id == self.run_id and staged.handed_back
+            continues = staged is not None and staged.handed_back
             if staged is not None:
                 staged = staged.model_copy(update={"handed_back": False})
             wanted = state.model_copy(
@@ -118,6 +136,13 @@ class TableCommit:
             return None
         return Refused("other runs kept changing this table's state")
 
+    def covered(self) -> Refused | None:
+        """Say so if a run that was planned later has committed: it has read all that this one would."""
+        newer = self.state.covered_by_newer(self.run_id, self.planned_at)
+        if newer is None:
+            return None
+        return Refused(f"run {newer.run_id}, planned later, has already covered this window")
+
     def guard(self) -> None:
         """Make sure the lease has not expired: a process that was frozen must not act on what it knew.
 
@@ -134,15 +159,17 @@ class TableCommit:
         lease = self.state.lease
         if lease is None or lease.token != self.token:
             return True
+        self._step("before release")
         try:
             self._states.save(self.state.model_copy(update={"lease": None}))
         except LeaseLostError:
             return False
         except (StorageUnavailableError, StorageRefusedError):
             return True
+        self._step("after release")
         return True
 
-    def save_staged(self, staged: Any, *, lasts_seconds: float | None = None) -> None:
+    def save_staged(self, staged: Staged, *, lasts_seconds: float | None = None) -> None:
         """Record progress; with `lasts_seconds`, keep the table for the run's next invocation."""
         lease = self.state.lease
         if lease and lasts_seconds is not None:
@@ -160,21 +187,53 @@ class TableCommit:
             return None
         return self.apply(commit, release=False)
 
-    def abort_strays(self, keep: Iterable[StagedFile]) -> None:
-        """Abort uploads of this table that no progress record names: their invocation is dead."""
-        kept = {file.upload_id for file in keep}
-        for key, upload_id in self._store.uploads(self._prefix):
-            if upload_id not in kept:
-                self._step("before abort stray")
-                self._store.abort_upload(key, upload_id)
+    def untold(self) -> Commit | None:
+        """Return the last commit if another run made it and died before its files were in any manifest.
 
-    def next_part(self, stamp: str, name: str) -> int:
-        """Return the first part number that no file of this stamp has.
+        Whoever decides next tells of them. Nobody knows for whom the run would have told if it is forgotten by now.
+        """
+        commit = self.state.commit
+        if commit is None or commit.run_id == self.run_id or not commit.every_file:
+            return None
+        stored = self._store.get(record_key(commit.run_id, self.state.table))
+        told = [json.loads(stored.body)] if stored else []
+        if (stored := self._store.get(manifest_key(commit.run_id))) is not None:
+            told += json.loads(stored.body)["tables"]
+        keys = [file.key for file in commit.files]
+        if any(
+            entry["table"] == self.state.table and keys == [f["key"] for f in entry["files"]][-len(keys) :]
+            for entry in told
+        ):
+            return None
+        return commit if self._store.get(plan_key(commit.run_id)) is not None else None
+
+    def remove_strays(self, staged: Staged | None) -> None:
+        """Remove what dead invocations left: uploads and digests of this table that nothing names.
+
+        Listed first, guarded then: what a later holder of the lease has made cannot be in the list of an invocation
+        whose lease still stands afterwards.
+        """
+        kept = {file.upload_id for file in staged.every_file} if staged else set()
+        for prefix in self._prefixes:
+            for key, upload_id in self._store.uploads(prefix):
+                if upload_id not in kept:
+                    self._step("before abort stray")
+                    self.guard()
+                    self._store.abort_upload(key, upload_id)
+                    self._step("after abort stray")
+        named = {*(staged.tail_keys if staged else []), *self._tail_keys(self.state.commit)}
+        for key in self._store.keys(tail_key(self.state.table, self.state.format, "").removesuffix(".bin")):
+            if key not in named:
+                self.guard()
+                self._delete_tail(key)
+
+    def next_part(self, stem: str) -> int:
+        """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.
 
         Windows that end at the same second (a transaction that stays open holds the end back) share a stamp, and a
         rewound table may meet its own old stamp again.
         """
-        taken = self._store.keys(f"{self._prefix}{name}_data_{stamp}")
+        taken = self._store.keys(stem)
         numbers = [int(match[1]) if (match := _PART.search(key)) else 1 for key in taken]
         return max(numbers, default=0) + 1
 
@@ -228,44 +287,44 @@ class TableCommit:
             None if its uploads were lost before they were completed (a lifecycle rule aborts abandoned ones): the
             decision is undone, and its rows are extracted again.
         """
-        for number, file in enumerate(commit.files, 1):
+        for number, file in enumerate(commit.every_file, 1):
             self._step(f"before complete {number}")
             if not self._complete(file):
                 self._undo(commit)
                 return None
             self._step(f"after complete {number}")
         self._step("before watermark")
+        self.guard()
         edited = self._move_watermark(commit)
         self._step("after watermark")
         applied = commit.model_copy(update={"applied": True, "previous": None, "record": dict(commit.record)})
         if edited:
             applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
-        self._save_applied(applied, release)
+        self._step("before applied")
+        update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
+        self._states.save(self.state.model_copy(update=update))
         self._step("after applied")
-        old = (commit.previous or {}).get("tail") or {}
-        kept = set(commit.tail.keys) if commit.tail else set()
-        for key in set(old.get("keys", [])) - kept:
-            self._store.delete(key)
+        previous = Commit.model_validate(commit.previous) if commit.previous else None
+        for key in sorted(self._tail_keys(previous) - self._tail_keys(commit)):
+            self._delete_tail(key)
         return applied
 
-    def _save_applied(self, applied: Commit, release: bool) -> None:
-        update: dict[str, Any] = {"commit": applied}
-        if release:
-            update["lease"] = None
-        try:
-            self._states.save(self.state.model_copy(update=update))
-        except LeaseLostError:
-            # Whoever took over has carried the same decision out.
-            current = self._states.load().commit
-            if current is None or (current.token == applied.token and not current.applied):
-                raise
+    @staticmethod
+    def _tail_keys(commit: Commit | None) -> set[str]:
+        return set(commit.tail.keys) if commit and commit.tail else set()
+
+    def _delete_tail(self, key: str) -> None:
+        self._step("before delete tail")
+        self._store.delete(key)
+        self._step("after delete tail")
 
     def _complete(self, file: StagedFile) -> bool:
         parts = [Part(**part) for part in file.parts]
         try:
             self._store.complete_upload(file.key, file.upload_id, parts, file.bytes)
         except UploadGoneError:
-            return (self._store.metadata(file.key) or {}).get(TOKEN) == file.token
+            stored = self._store.head(file.key)
+            return stored is not None and stored.metadata.get(TOKEN) == file.token
         return True
 
     def _move_watermark(self, commit: Commit) -> str | None:
@@ -286,9 +345,14 @@ class TableCommit:
         return None
 
     def _undo(self, commit: Commit) -> None:
-        for file in commit.files:
-            if (self._store.metadata(file.key) or {}).get(TOKEN) == file.token:
-                self._store.delete(file.key)
+        self._step("before undo")
+        # The fence: from here on no other invocation has carried the decision out, and none will.
+        self._states.save(self.state)
+        for file in commit.every_file:
+            stored = self._store.head(file.key)
+            if stored is not None and stored.metadata.get(TOKEN) == file.token:
+                self._store.delete(file.key, if_match=stored.etag)
             self._store.abort_upload(file.key, file.upload_id)
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         self._states.save(self.state.model_copy(update={"commit": previous}))
+        self._step("after undo")

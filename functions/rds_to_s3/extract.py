@@ -48,6 +48,8 @@ Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
 LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
+_COUNTS = ("rows", "source_rows", "quarantined_rows")  # of a manifest's entry
+_FILES = ("files", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -163,19 +165,23 @@ class TableExtraction:
     # --- steps ---
 
     def _extract_holding_lease(self) -> Outcome:
-        recovered = self.commit.recover()
+        self.commit.recover()
         last = self.commit.state.commit
-        if last is not None and (last.run_id == self.run.run_id or last.planned_at > self.run.planned_at):
-            # Decided by an earlier attempt of this run; or by a later run that died before it could say so.
+        if last is not None and last.run_id == self.run.run_id:
+            # Decided by an earlier attempt.
             self.commit.release()
             return self._done(last.record | {"attempts": self.commit.attempts})
+        if (newer := self.commit.covered()) is not None:
+            # It was decided and no more; this invocation has just finished it.
+            self.commit.release()
+            return self._skipped(newer)
         watermark, etag = self.commit.read_watermark()
         self._watermark = watermark
         staged = self._staged(watermark)
-        self.commit.abort_strays(staged.every_file if staged else [])
+        self.commit.remove_strays(staged)
         connection = self._connect(max(int(self._time_left()), 1))
         try:
-            return self._read_and_commit(connection, watermark, etag, staged, recovered)
+            return self._read_and_commit(connection, watermark, etag, staged)
         finally:
             connection.close()
 
@@ -185,7 +191,6 @@ class TableExtraction:
         watermark: Watermark | None,
         etag: str | None,
         staged: Staged | None,
-        recovered: Commit | None,
     ) -> Outcome:
         last = self.commit.state.commit
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._time_left())
@@ -194,23 +199,24 @@ class TableExtraction:
         segments = read_segments(table, selection, window)
         self._checks.begin(connection, table, selection, window)
         fingerprint = _fingerprint(self.spec, selection, segments)
-        warnings = [*window.warnings, *selection.warnings, *_unstamped(connection, table, selection, window)]
+        warnings = [*window.warnings, *selection.warnings]
+        warnings += _unstamped(connection, table, selection, window)
         if staged is not None and staged.fingerprint != fingerprint:
-            self.commit.abort_strays([])
+            self.commit.remove_strays(None)
             staged = None
         if staged is None:
             staged = Staged(
                 run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
             )
         staged.invocations += 1
-        tail = self._tail_filter(selection, window, last)
+        tail = self._tail_filter(selection, window, last, warnings)
         reading = _Reading(table, selection, window, segments)
-        finished = self._read(connection, reading, tail, staged)
+        finished, confirmed = self._read(connection, reading, tail, staged)
         if not finished:
-            return self._hand_back(staged)
+            return self._hand_back(staged, tail if confirmed else None)
         self._checks.conclude(selection, staged, finished=True)
         self._save_tail(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings, recovered)
+        commit = self._decision(reading, staged, etag, warnings)
         self.commit.decide(commit)
         applied = self.commit.apply(commit, release=True)
         if applied is None:
@@ -226,7 +232,8 @@ class TableExtraction:
         reading: _Reading,
         tail: TailFilter,
         staged: Staged,
-    ) -> bool:
+    ) -> tuple[bool, bool]:
+        """Return whether the read reached the window's end, and whether it stopped where a file ends."""
         budget = self._time_left()
         page_seconds = min(15.0, budget / 10)
         with Uploader(self._store) as uploader:
@@ -257,7 +264,7 @@ class TableExtraction:
             if finished or read.confirmed:
                 self._take_over_finished(files, tail, staged)
             staged.page_rows = read.pace.rows
-            return finished
+            return finished, read.confirmed
 
     def _file_series(self, uploader: Uploader, reading: _Reading, staged: Staged) -> FileSeries:
         spec, window = self.spec, reading.window
@@ -302,7 +309,8 @@ class TableExtraction:
             read.close()
         self._take_over_finished(files, tail, staged)
         self._checks.keep_seen(staged)
-        self._save_tail(tail, staged)
+        # A file that is still open will be read again, perhaps in another version, should this invocation end here.
+        self._save_tail(tail, staged, rows=files.finished_rows if admission is None else None)
         self.commit.save_staged(staged)
 
     def _take_over_finished(self, files: FileSeries, tail: TailFilter, staged: Staged) -> None:
@@ -317,7 +325,9 @@ class TableExtraction:
         tail.left_out = 0
         staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
 
-    def _hand_back(self, staged: Staged) -> Outcome:
+    def _hand_back(self, staged: Staged, tail: TailFilter | None) -> Outcome:
+        if tail is not None:
+            self._save_tail(tail, staged)
         before = self.commit.state.staged
         stands = before is not None and before.position == staged.position
         staged.stalled = staged.stalled + 1 if stands and before is not None else 0
@@ -332,7 +342,9 @@ class TableExtraction:
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
 
-    def _tail_filter(self, selection: Selection, window: Window, last: Commit | None) -> TailFilter:
+    def _tail_filter(
+        self, selection: Selection, window: Window, last: Commit | None, warnings: list[str]
+    ) -> TailFilter:
         if self.spec.mode == "full":
             return TailFilter((), "")
         delivered: Counter[bytes] = Counter()
@@ -340,21 +352,25 @@ class TableExtraction:
         if window.uses_tail and last is not None and last.tail is not None:
             latest = last.tail.latest
             for key in last.tail.keys:
-                stored = self._store.get(key)
-                delivered += unpack(stored.body) if stored else Counter()
+                if (stored := self._store.get(key)) is None:
+                    warnings.append(f"{key} is gone: rows that the last run delivered ahead may be delivered again")
+                else:
+                    delivered += unpack(stored.body)
         return TailFilter(selection.cursor_positions, format_timestamp(window.remember_from), delivered, latest)
 
-    def _save_tail(self, tail: TailFilter, staged: Staged) -> None:
-        if not tail.digests:
+    def _save_tail(self, tail: TailFilter, staged: Staged, *, rows: int | None = None) -> None:
+        """Record the digests of what was delivered ahead; with `rows`, among the first so many rows written."""
+        digests = tail.digests_of(rows)
+        if not digests:
             return
         key = tail_key(self.spec.name, self.spec.format, self.commit.token)
         self._step("before tail")
-        self._store.put(key, pack(tail.digests))
+        self._store.put(key, pack(digests))
         self._step("after tail")
         if key not in staged.tail_keys:
             staged.tail_keys = [*staged.tail_keys, key]
-        staged.tail_count = max(staged.tail_count, 0) + len(tail.digests) - tail.saved
-        tail.saved = len(tail.digests)
+        staged.tail_count += len(digests) - tail.saved
+        tail.saved = len(digests)
         latest = tail.latest.decode("ascii")
         staged.tail_latest = max(staged.tail_latest or "", latest)
 
@@ -364,15 +380,14 @@ class TableExtraction:
         staged: Staged,
         etag: str | None,
         warnings: list[str],
-        recovered: Commit | None,
     ) -> Commit:
         window = reading.window
         last = self.commit.state.commit
         columns = [column.as_dict() for column in reading.selection.columns]
         staged.seconds += time.monotonic() - self._began
         record = self._record(window, staged.files, columns, [*warnings, *staged.warnings], staged)
-        if recovered is not None:
-            record = _with_recovered(record, recovered)
+        if (untold := self.commit.untold()) is not None:
+            record = _with_untold(record, untold)
         tail = None
         if staged.tail_keys:
             tail = Tail(keys=staged.tail_keys, count=staged.tail_count, latest=staged.tail_latest or "")
@@ -490,20 +505,21 @@ def _unstamped(connection: Connection, table: Table, selection: Selection, windo
     return [f"{count} rows have no timestamp ({names} NULL): an incremental run cannot see them after the first"]
 
 
-def _with_recovered(record: dict[str, Any], recovered: Commit) -> dict[str, Any]:
-    """Add the files of a commit that an earlier run had decided and this one carried out."""
-    theirs = recovered.record
-    files = [*theirs.get("files", []), *record["files"]]
-    if not theirs.get("files"):
-        return record
-    return record | {
-        "status": "SUCCEEDED",
-        "rows": theirs["rows"] + record["rows"],
-        "source_rows": theirs["source_rows"] + record["source_rows"],
-        "window": {"after": theirs["window"]["after"], "until": record["window"]["until"]},
-        "files": files,
-        "warnings": [
-            *record["warnings"],
-            f"run {recovered.run_id} ended between deciding and finishing its commit: its files are counted here",
-        ],
-    }
+def _with_untold(record: dict[str, Any], commit: Commit) -> dict[str, Any]:
+    """Add the files of a commit that an earlier run had decided and never told of."""
+    theirs = commit.record
+    sums = {key: theirs.get(key, 0) + record.get(key, 0) for key in _COUNTS if key in theirs or key in record}
+    lists = {key: [*theirs.get(key, []), *record.get(key, [])] for key in _FILES if key in theirs or key in record}
+    return (
+        record
+        | sums
+        | lists
+        | {
+            "status": "SUCCEEDED",
+            "window": {"after": theirs["window"]["after"], "until": record["window"]["until"]},
+            "warnings": [
+                *record["warnings"],
+                f"run {commit.run_id} ended before it could tell of its commit: its files are counted here",
+            ],
+        }
+    )

@@ -7,6 +7,7 @@ leaves out what it remembers.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -48,6 +49,8 @@ class TailFilter:
         self._delivered = delivered if delivered is not None else Counter()
         self._delivered_latest = (delivered_latest or "").encode()
         self.digests: list[bytes] = []
+        self._ordinals: list[int] = []  # of the first row written with or after each digest's, from 1
+        self._written = 0
         self.latest = b""
         self.left_out = 0
         self.left_out_in_all = 0
@@ -62,8 +65,15 @@ class TailFilter:
         sorted_by : int, optional
             The cursor column that the block is sorted by: its ends then tell whether a closer look is needed.
         """
-        if not self._cursor or not block.rows:
-            return None
+        mask = self._new_rows(block, sorted_by) if self._cursor and block.rows else None
+        self._written += block.rows if mask is None else int(mask.sum())
+        return mask
+
+    def digests_of(self, rows: int | None) -> list[bytes]:
+        """Return the digests found within the first `rows` rows written, None for all of them."""
+        return self.digests if rows is None else self.digests[: bisect_right(self._ordinals, rows)]
+
+    def _new_rows(self, block: Block | SpooledRow, sorted_by: int | None) -> npt.NDArray[np.bool_] | None:
         if sorted_by is not None and self._ends_are_plain(block, sorted_by):
             return None
         stamps = block.fixed(self._cursor[0], STAMP_WIDTH)
@@ -75,8 +85,10 @@ class TailFilter:
         if not suspects.size:
             return None
         keep = np.ones(block.rows, dtype=np.bool_)
+        first, left_out = self._written + 1, self.left_out_in_all
         for row in suspects.tolist():
             digest = block.digest(row)
+            ordinal = first + row - (self.left_out_in_all - left_out)
             if known[row] and self._delivered.get(digest, 0):
                 self._delivered[digest] -= 1
                 self.left_out += 1
@@ -84,6 +96,7 @@ class TailFilter:
                 keep[row] = False
             if beyond[row]:
                 self.digests.append(digest)
+                self._ordinals.append(ordinal)
                 self.latest = max(self.latest, bytes(stamps[row]))
         return None if keep.all() else keep
 

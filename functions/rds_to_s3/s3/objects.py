@@ -39,6 +39,14 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class ObjectHead:
+    """What an object is, without its content."""
+
+    etag: str
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Part:
     """An uploaded part. `crc32` is what S3 verified the part against, base64 as S3 writes it."""
 
@@ -111,10 +119,11 @@ class ObjectStore:
             )
         return response["ETag"]
 
-    def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is fine."""
-        with _translated("delete", key):
-            self._client.delete_object(Bucket=self.bucket, Key=key)
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Delete an object, with `if_match` only if it still has this ETag; one that is not there is fine."""
+        condition: dict[str, Any] = {"IfMatch": if_match} if if_match else {}
+        with contextlib.suppress(ConditionFailedError), _translated("delete", key):
+            self._client.delete_object(Bucket=self.bucket, Key=key, **condition)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that start with `prefix`, in order."""
@@ -122,11 +131,12 @@ class ObjectStore:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def metadata(self, key: str) -> dict[str, str] | None:
-        """Return an object's user metadata, None where there is no object."""
+    def head(self, key: str) -> ObjectHead | None:
+        """Return an object's ETag and user metadata, None where there is no object."""
         with _translated("read", key):
             try:
-                return dict(self._client.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+                response = self._client.head_object(Bucket=self.bucket, Key=key)
+                return ObjectHead(response["ETag"], dict(response["Metadata"]))
             except ClientError as error:
                 if _code(error) in {"NoSuchKey", "404", "NotFound"}:
                     return None
