@@ -386,6 +386,7 @@ class TableExtraction:
         columns = [column.as_dict() for column in reading.selection.columns]
         staged.seconds += time.monotonic() - self._began
         record = self._record(window, staged.files, columns, [*warnings, *staged.warnings], staged)
+        record["key"] = reading.selection.key_of(reading.table)
         if (untold := self.commit.untold()) is not None:
             record = _with_untold(record, untold)
         tail = None

@@ -58,6 +58,12 @@ class Selection:
         """Return a column of the select list."""
         return next(column for column in self.select if column.name == name)
 
+    def key_of(self, table: Table) -> list[str]:
+        """Return the columns by which a reader of the files can tell rows apart; none where a part is not written."""
+        by_name = {column.name.lower(): column.name for column in self.columns}
+        names = [by_name.get(name.lower()) for name in table.key]
+        return [name for name in names if name] if all(names) else []
+
     def index_name(self, table: Table, column: SelectColumn | None) -> str | None:
         """Return the index that has `column` in order."""
         index = table.index_on(column.name) if column else None

@@ -337,3 +337,18 @@ def test_a_commit_whose_function_died_before_its_record_is_in_the_manifest_all_t
     manifest = orders.report(execution, results=[{"table": "orders", "status": "FAILED", "error": "Sandbox.Timedout"}])
     assert entry(manifest, "orders")["status"] == "SUCCEEDED"
     assert files(entry(manifest, "orders")) == orders.data_keys("orders")
+
+
+def test_the_manifest_names_the_key_by_which_a_reader_merges(any_pipeline: Pipeline) -> None:
+    any_pipeline.database.execute(
+        "CREATE TABLE pair (b INT, `a a` INT, n INT NOT NULL, PRIMARY KEY (`a a`, b), UNIQUE (n))",
+        "CREATE TABLE single (n INT NOT NULL, m INT, UNIQUE (m), UNIQUE (n))",
+        "CREATE TABLE bare (n INT, UNIQUE (n))",
+        "CREATE TABLE partial LIKE pair",
+    )
+    partly = {"name": "partial", "exclude_columns": ["B"]}
+    any_pipeline.tables, any_pipeline.defaults = ["pair", "single", "bare", partly], {"mode": "full"}
+    manifest = any_pipeline.run()
+    jsonschema.validate(manifest, manifest_schema())
+    keys = {table["table"]: table["key"] for table in manifest["tables"]}
+    assert keys == {"pair": ["a a", "b"], "single": ["n"], "bare": [], "partial": []}
