@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -50,6 +50,10 @@ class Aws:
     def ssm(self) -> SSMClient:
         """Return a client of Parameter Store."""
         return self._session.client("ssm", config=_CONFIG)
+
+    def client(self, service: str) -> Any:
+        """Return a client of any other service, by boto3's name of it."""
+        return self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
 
     def stepfunctions(self) -> SFNClient:
         """Return a client of Step Functions."""

@@ -20,6 +20,7 @@ from rds_to_s3_ops import inspection_views, views
 from rds_to_s3_ops.aws import Aws
 from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.database import connected
+from rds_to_s3_ops.doctor import examine
 from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import EXIT_CODES, CommandError, InvalidInputError, NotFoundError
 from rds_to_s3_ops.preview import preview_run
@@ -280,6 +281,30 @@ def plan(
     else:
         _console().print(inspection_views.preview_view(preview, everything=everything))
     if preview.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
+    """Check everything that a run depends on, and say how to mend what is wrong.
+
+    From the AWS credentials to the listed tables' indexes. Changes nothing. What only the functions can tell, inside
+    their VPC, is skipped with that reason.
+    """
+    if not stack:
+        raise InvalidInputError("which stack? name it with --stack, or set STACK_NAME")
+    console = _console()
+    findings = []
+    for finding in examine(Aws(), stack):
+        findings.append(finding)
+        if not as_json:
+            console.print(inspection_views.finding_view(finding))
+    if as_json:
+        _print_json([finding.as_json() for finding in findings])
+    else:
+        console.print(inspection_views.verdicts_view(findings))
+    if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 
 

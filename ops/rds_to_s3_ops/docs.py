@@ -28,6 +28,7 @@ $ rds-to-s3 run                                   # everything that is listed, a
 $ rds-to-s3 run --table orders --table menu       # two tables
 $ rds-to-s3 run --no-watch                        # start it, print its id
 $ rds-to-s3 plan                                  # what a run would read now; reads no rows
+$ rds-to-s3 doctor                                # what is wrong, and how to mend it
 $ rds-to-s3 show                                  # what the last finished run did
 $ rds-to-s3 rerun run-20250402-120000-k3x9        # what failed in that run
 $ rds-to-s3 redrive run-20250402-120000-k3x9      # the same run goes on, in its own window

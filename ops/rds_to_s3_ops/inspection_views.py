@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -12,6 +14,7 @@ from rds_to_s3.window import format_timestamp
 from rds_to_s3_ops.views import MOST_TABLES, counted, new_grid, short
 
 if TYPE_CHECKING:
+    from rds_to_s3_ops.findings import Finding
     from rds_to_s3_ops.preview import RunPreview, TablePreview
 
 _BOUND_BY = {
@@ -79,3 +82,22 @@ def _preview_tables(tables: list[TablePreview]) -> RenderableType:
 
 def _is_telling(table: TablePreview) -> bool:
     return bool(table.error or table.warnings or table.rows)
+
+
+_VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+
+
+def finding_view(finding: Finding) -> RenderableType:
+    """Show one finding, and under it what to do."""
+    text = Text.assemble((finding.verdict.value, _VERDICTS[finding.verdict]), f"  {finding.check}: {finding.told}")
+    if finding.remedy:
+        text.append(f"\n      -> {finding.remedy}")
+    return text
+
+
+def verdicts_view(findings: Sequence[Finding]) -> RenderableType:
+    """Sum the findings up."""
+    counted_verdicts = Counter(finding.verdict.value for finding in findings)
+    return Text(
+        ", ".join(f"{counted_verdicts[verdict]} {verdict}" for verdict in _VERDICTS if counted_verdicts[verdict])
+    )

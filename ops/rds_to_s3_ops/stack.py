@@ -29,6 +29,8 @@ class Stack:
         The name of the SSM parameter that holds the table list.
     parameters : mapping
         What the stack was deployed with, by parameter name.
+    outputs : mapping
+        Everything it tells of itself, by output name.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Stack:
     bucket: str
     table_list_parameter: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def execution_arn(self, run_id: str) -> str:
         """Return the ARN of a run: a run's id is its execution's name."""
@@ -73,6 +76,7 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
             bucket=outputs["DataBucketName"],
             table_list_parameter=outputs["TableListParameterName"],
             parameters=_parameters(described[0]),
+            outputs=outputs,
         )
     except KeyError as missing:
         status = described[0]["StackStatus"]

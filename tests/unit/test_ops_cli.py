@@ -431,7 +431,7 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(deployed: Deployed, mo
         assert output.tell() > 0
 
 
-@pytest.mark.parametrize("command", ["run", "rerun", "redrive", "watch", "show", "history", "plan", "rewind", "tables"])
+@pytest.mark.parametrize("command", ["run", "rerun", "redrive", "watch", "show", "history", "plan", "doctor", "rewind", "tables"])
 def test_every_command_has_help(command: str) -> None:
     assert CliRunner().invoke(cli.app, [command, "--help"]).exit_code == 0
 

@@ -1,0 +1,205 @@
+"""What the database says about itself, its user and the listed tables. Pure: facts in, findings out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rds_to_s3.figures import duration
+from rds_to_s3.mysql.select import quoted
+from rds_to_s3_ops.findings import Finding, failed, passed, warned
+
+if TYPE_CHECKING:
+    from rds_to_s3.errors import RdsToS3Error
+    from rds_to_s3.schema import Table
+    from rds_to_s3.selection import Selection
+    from rds_to_s3.window import ClockReading
+
+_ENOUGH = {
+    "USAGE", "SELECT", "PROCESS", "REPLICATION CLIENT", "BINLOG MONITOR", "REPLICA MONITOR", "SLAVE MONITOR",
+    "SHOW VIEW", "SHOW DATABASES",
+}  # fmt: skip
+_GRANT = re.compile(r"GRANT (.+?) ON .+? TO ", re.IGNORECASE)
+
+
+def check_tls(mode: str, version: str) -> Finding:
+    """How the connection is protected.
+
+    Parameters
+    ----------
+    mode : str
+        The stack's DatabaseTls.
+    version : str
+        The protocol in use; empty for plain text.
+    """
+    if not version:
+        return warned("TLS", "off: rows and login travel in plain text", "deploy with DatabaseTls=verify")
+    if mode != "verify":
+        return warned("TLS", f"{version}, the server's certificate is not checked", "deploy with DatabaseTls=verify")
+    return passed("TLS", f"{version}, the server's certificate and name are verified")
+
+
+def check_transactions(reading: ClockReading, user: str, settle_seconds: str) -> Finding:
+    """Whether open transactions can be seen.
+
+    Parameters
+    ----------
+    reading : ClockReading
+    user : str
+        As ``CURRENT_USER()`` has it.
+    settle_seconds : str
+        The stack's UnobservedSettleSeconds.
+    """
+    check = "open transactions"
+    if reading.unobserved is None:
+        return passed(check, f"{user} sees them (PROCESS)")
+    loss = f"windows end {settle_seconds} s before now, and a transaction that stays open longer may lose rows"
+    if reading.unobserved == "stale":
+        return warned(
+            check, f"the server does not list them anew: {loss}", "poll innodb_trx less often than every second"
+        )
+    return warned(
+        check, f"cannot be seen without the PROCESS privilege: {loss}", f"GRANT PROCESS ON *.* TO {account(user)}"
+    )
+
+
+def check_replica(reading: ClockReading) -> Finding:
+    """Whether the server is a replica, and how far behind."""
+    if not reading.is_replica:
+        return passed("primary or replica", "a primary")
+    told = (
+        "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds stands for the longest"
+    )
+    if reading.replica_age is None:
+        return warned("primary or replica", f"{told}; its lag cannot be read", "GRANT REPLICATION CLIENT ON *.*")
+    return warned(
+        "primary or replica",
+        f"{told}; it is {duration(reading.replica_age)} behind",
+        "read from the primary, or make sure that no transaction stays open so long",
+    )
+
+
+def check_zone(zone: str, instants: Sequence[float], local: Sequence[datetime]) -> Finding:
+    """Whether the server's zone changes its clock.
+
+    Parameters
+    ----------
+    zone : str
+    instants : sequence of float
+        Seconds since 1970, spread over the coming year.
+    local : sequence of datetime
+        The same in the server's zone.
+    """
+    shifts = [
+        moment - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)
+        for instant, moment in zip(instants, local, strict=True)
+    ]
+    if len(set(shifts)) == 1:
+        return passed("time zone", f"{zone}, {_offset(shifts[0])} all year")
+    back = next((index for index in range(1, len(shifts)) if shifts[index] < shifts[index - 1]), None)
+    when = f" about {local[back]:%Y-%m-%d}" if back is not None else ""
+    return passed(
+        "time zone",
+        f"{zone}, turns its clock back{when}: windows then end before the hour that stands twice until it has passed",
+    )
+
+
+def _offset(shift: timedelta) -> str:
+    minutes = round(shift.total_seconds() / 60)
+    return f"UTC{'+' if minutes >= 0 else '-'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def check_privileges(grants: Iterable[str], user: str) -> Finding:
+    """Whether the user may do more than read; `grants` is what SHOW GRANTS says."""
+    held = {
+        re.sub(r"\s*\(.*?\)", "", privilege).strip().upper()
+        for grant in grants
+        if (match := _GRANT.match(grant))
+        for privilege in re.sub(r"\(.*?\)", "", match[1]).split(",")
+    }
+    more = sorted(held - _ENOUGH)
+    if more:
+        return warned(
+            "least privilege",
+            f"{user} may do more than read: {', '.join(more[:5])}{', ...' if len(more) > 5 else ''}",
+            "give the stack a user of its own with SELECT and PROCESS only (docs/deploy.md)",
+        )
+    return passed("least privilege", f"{user} may read and nothing else")
+
+
+# --- the listed tables --------------------------------------------------------------------------------------------
+
+
+def check_readable(total: int, errors: Sequence[tuple[str, RdsToS3Error]]) -> list[Finding]:
+    """Whether every listed table can be read with its settings; one finding for each that cannot."""
+    found = [
+        failed(f"table {name}", f"{type(error).__name__}: {error}", f"see docs/errors.md, {type(error).__name__}")
+        for name, error in errors
+    ]
+    readable = total - len(errors)
+    if readable:
+        found.insert(0, passed("tables are readable", f"{readable} of {total}"))
+    return found
+
+
+def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
+    """Whether each cursor column has an index that begins with it; one finding for each that has none."""
+    check = "indexes on the cursor columns"
+    without = [
+        (table, column.name)
+        for table, selection in tables
+        for column in selection.cursor_columns
+        if table.index_on(column.name) is None
+    ]
+    if not without:
+        return [passed(check, f"every one of {len(tables)} tables has them")] if tables else []
+    return [
+        warned(
+            check,
+            f"{table.name}.{column} has none: every run scans the whole table (about {table.estimated_rows:,} rows)",
+            f"CREATE INDEX {quoted(f'{table.name}_{column}'[:64])} ON {quoted(table.name)} ({quoted(column)})",
+        )
+        for table, column in without
+    ]
+
+
+def check_keys(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
+    """Whether a read of each table can be taken up again; one finding for each where it cannot."""
+    without = [table for table, _ in tables if not table.ordered_key]
+    if not without:
+        return [passed("keys", f"every one of {len(tables)} tables has one")] if tables else []
+    return [
+        warned(
+            "keys",
+            f"{table.name} has none that gives an order: it must be read in one invocation",
+            f"give {table.name} a primary key",
+        )
+        for table in without
+    ]
+
+
+def check_engines(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
+    """Name the tables whose engine has no snapshots."""
+    return [
+        warned(
+            "engine",
+            f"{table.name} is {table.engine}: rows written during a read may show in part",
+            f"ALTER TABLE {quoted(table.name)} ENGINE = InnoDB",
+        )
+        for table, _ in tables
+        if table.engine.lower() != "innodb"
+    ]
+
+
+def account(user: str) -> str:
+    """Write ``CURRENT_USER()`` as an account in SQL.
+
+    Examples
+    --------
+    >>> account("reader@%")
+    "'reader'@'%'"
+    """
+    name, _, host = user.rpartition("@")
+    return "'" + name.replace("'", "''") + "'@'" + host.replace("'", "''") + "'"

@@ -1,0 +1,131 @@
+"""The doctor's way through a stack: what it does with refusals, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+from typer.testing import CliRunner
+
+from rds_to_s3.aws.credentials import CredentialsSource
+from rds_to_s3.errors import CredentialsNotFoundError
+from rds_to_s3_ops import cli, doctor
+from rds_to_s3_ops.aws import Aws
+from rds_to_s3_ops.findings import Finding, failed, passed, warned
+
+OUTPUTS = {
+    "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:extract",
+    "DataBucketName": "data",
+    "TableListParameterName": "/food/table-list",
+    "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+}
+
+
+class Service:
+    """A boto3 client that answers what it was given, and refuses everything else."""
+
+    class Meta:
+        region_name = "eu-west-1"
+
+    meta = Meta()
+
+    def __init__(self, code: str, **answers: Any) -> None:
+        self._code, self._answers = code, answers
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(*_: Any, **__: Any) -> Any:
+            answer = self._answers.get(operation)
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is None:
+                raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, operation)
+            return answer
+
+        return call
+
+
+class RefusingAws(Aws):
+    """AWS that shows who one is and the stack, and refuses everything else with one code."""
+
+    region = "eu-west-1"
+
+    def __init__(self, code: str, **parameters: str) -> None:
+        described = {
+            "StackName": "food",
+            "StackStatus": "CREATE_COMPLETE",
+            "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()],
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        }
+        answers = {
+            "get_caller_identity": {"Arn": "arn:aws:iam::123456789012:user/me"},
+            "describe_stacks": {"Stacks": [described]},
+        }
+        self.service: Any = Service(code, **answers)
+
+    def client(self, service: str) -> Any:
+        return self.service
+
+    def cloudformation(self) -> Any:
+        return self.service
+
+    s3 = ssm = stepfunctions = cloudformation
+
+
+def refuse_credentials(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise CredentialsNotFoundError("cannot read them") from ClientError({"Error": {"Code": code}}, "GetSecretValue")
+
+    monkeypatch.setattr(CredentialsSource, "get", refuse)
+
+
+def test_what_one_s_own_permissions_hide_is_skipped_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_credentials(monkeypatch, "AccessDeniedException")
+    findings = list(doctor.examine(RefusingAws("AccessDenied", DatabaseCredentials="ssm:/food/db"), "food"))
+    assert {finding.verdict for finding in findings[:2]} == {"pass"}
+    assert {finding.verdict for finding in findings[2:]} == {"skip"}
+    assert len(findings) > 12
+
+
+def test_what_is_not_there_fails_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_credentials(monkeypatch, "ResourceNotFoundException")
+    aws = RefusingAws("ResourceNotFoundException", DatabaseCredentials="ssm:/food/db", UseLayers="false")
+    by_check = {finding.check: finding for finding in doctor.examine(aws, "food")}
+    for check in ("database credentials", "bucket is writable", "function PlanRun", "schedule", "state machine"):
+        assert by_check[check].verdict == "fail"
+        assert by_check[check].remedy
+
+
+def test_without_aws_nothing_else_is_looked_at() -> None:
+    aws = RefusingAws("x")
+    aws.service = Service("x", get_caller_identity=NoCredentialsError())
+    (finding,) = doctor.examine(aws, "food")
+    assert finding.verdict == "fail"
+    assert "no AWS credentials" in finding.told
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+FOUND = [passed("a", "well"), warned("b", "so so", "mend b"), failed("c", "bad", "mend c")]
+
+
+@pytest.mark.parametrize(("found", "code"), [(FOUND, 1), (FOUND[:2], 0)])
+def test_only_a_failure_makes_the_command_fail(
+    found: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "examine", lambda *_: iter(found))
+    assert CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).exit_code == code
+
+
+def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "examine", lambda *_: iter(FOUND))
+    result = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"])
+    shown = "pass  a: well\nwarn  b: so so\n      -> mend b\nfail  c: bad\n      -> mend c\n1 pass, 1 warn, 1 fail\n"
+    assert result.stdout == shown
+
+
+def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "examine", lambda *_: iter(FOUND))
+    told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--stack", "food", "--json"]).stdout)
+    assert told[1] == {"check": "b", "result": "warn", "told": "so so", "remedy": "mend b"}
