@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
-from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.drift import Change, concerning, find_drift
+from rds_to_s3.errors import CannotResumeError, DriftError, StorageUnavailableError
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.manifest import utc_text
 from rds_to_s3.mysql.connection import Connection
@@ -49,7 +50,7 @@ LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
 _COUNTS = ("rows", "source_rows", "quarantined_rows")  # of a manifest's entry
-_FILES = ("files", "quarantine")
+_LISTS = ("files", "quarantine", "drift")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ class TableExtraction:
         self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
+        self._drift: list[Change] = []
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
     def extract(self) -> Outcome:
@@ -197,9 +199,13 @@ class TableExtraction:
         selection = select_columns(table, self.spec)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
         segments = read_segments(table, selection, window)
+        self._drift = drift_of(table, selection, last)
+        if self._drift and self.spec.on_drift == "fail":
+            raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
         fingerprint = _fingerprint(self.spec, selection, segments)
         warnings = [*window.warnings, *selection.warnings]
+        warnings += [f"drift: {change.sentence()}" for change in self._drift]
         warnings += _unstamped(connection, table, selection, window)
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.remove_strays(None)
@@ -328,6 +334,7 @@ class TableExtraction:
     def _hand_back(self, staged: Staged, tail: TailFilter | None) -> Outcome:
         if tail is not None:
             self._save_tail(tail, staged)
+            self._checks.keep_seen(staged)
         before = self.commit.state.staged
         stands = before is not None and before.position == staged.position
         staged.stalled = staged.stalled + 1 if stands and before is not None else 0
@@ -336,7 +343,6 @@ class TableExtraction:
                 f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row did not finish a page. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
-        self._checks.keep_seen(staged)
         staged.seconds += time.monotonic() - self._began
         staged.handed_back = True
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
@@ -405,6 +411,7 @@ class TableExtraction:
             quarantine=staged.quarantine,
             tail=tail,
             columns=columns,
+            table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
             previous=last.model_copy(update={"files": [], "quarantine": [], "previous": None}).model_dump()
             if last
@@ -451,7 +458,8 @@ class TableExtraction:
         return record
 
     def _blank_record(self, status: str) -> dict[str, Any]:
-        return {
+        drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
+        return drift | {
             "table": self.spec.name,
             "status": status,
             "rows": 0,
@@ -494,6 +502,26 @@ def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Change]:
+    """Return how the columns of the files have changed in the database since the last commit."""
+    if last is None:
+        return []
+    before = last.table_columns or last.columns
+    changes = find_drift(before, [column.as_dict() for column in table.columns])
+    written_before = {column["name"] for column in last.columns}
+    return concerning(changes, written_before, {column.name for column in selection.columns})
+
+
+def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:
+    """Return the error of a table that may not drift; it says how to accept what has happened."""
+    told = "; ".join(change.sentence() for change in drift)
+    return DriftError(
+        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
+        'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
+        f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
+    )
+
+
 def _unstamped(connection: Connection, table: Table, selection: Selection, window: Window) -> list[str]:
     """Count the rows that no timestamp can bring into a window."""
     if window.read_from is None or any(not column.nullable for column in selection.cursor_columns):
@@ -510,7 +538,7 @@ def _with_untold(record: dict[str, Any], commit: Commit) -> dict[str, Any]:
     """Add the files of a commit that an earlier run had decided and never told of."""
     theirs = commit.record
     sums = {key: theirs.get(key, 0) + record.get(key, 0) for key in _COUNTS if key in theirs or key in record}
-    lists = {key: [*theirs.get(key, []), *record.get(key, [])] for key in _FILES if key in theirs or key in record}
+    lists = {key: [*theirs.get(key, []), *record.get(key, [])] for key in _LISTS if key in theirs or key in record}
     return (
         record
         | sums

@@ -163,6 +163,10 @@ class Commit(_Part):
         stamp is in `tail`.
     applied : bool
         Whether the files are visible and the watermark is moved.
+    columns : list of dict
+        What the files hold.
+    table_columns : list of dict
+        What the table had: the next commit tells its drift from there.
     record : dict
         The table's entry in the manifest.
     previous : dict or None
@@ -181,6 +185,7 @@ class Commit(_Part):
     applied: bool = False
     tail: Tail | None = None
     columns: list[dict[str, Any]] = Field(default_factory=list)
+    table_columns: list[dict[str, Any]] = Field(default_factory=list)
     record: dict[str, Any] = Field(default_factory=dict)
     previous: dict[str, Any] | None = None
     quarantine: list[StagedFile] = Field(default_factory=list)

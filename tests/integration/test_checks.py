@@ -150,15 +150,15 @@ def test_checks_hold_over_every_invocation_of_a_long_read(orders: Pipeline, monk
     statuses: list[str] = []
 
     def impatient(run_id: str, table: str) -> str:
-        orders.seconds = 1.0 if len(statuses) < 8 else 60.0
-        on_step = lambda name: time.sleep(0.3 if name == "after last part" and orders.seconds == 1.0 else 0)  # noqa: E731
+        orders.seconds = 2.5 if len(statuses) < 4 else 60.0
+        on_step = lambda name: time.sleep(0.15 if name == "after last part" and orders.seconds == 2.5 else 0)  # noqa: E731
         statuses.append(orders.extract(run_id, table, on_step))
         return statuses[-1]
 
     manifest = orders.run(extract=impatient)
     table = entry(manifest, "orders")
     jsonschema.validate(manifest, manifest_schema())
-    assert table["status"] == "SUCCEEDED", table
+    assert table["status"] == "SUCCEEDED", (table["error"], statuses)
     good = list(orders.delivered("orders"))
     bad = [row for file in table["quarantine"] for row in read_csv(orders.body(file["key"]))]
     assert len(good) + len(bad) == table["source_rows"] == 900

@@ -16,6 +16,8 @@ import rds_to_s3
 SCHEMA = json.loads((Path(rds_to_s3.__file__).parent / "schemas" / "manifest-v1.schema.json").read_text())
 Manifest = dict[str, Any]
 
+FILE = {"key": "t/quarantine/t_quarantine_20250402_120000.csv", "rows": 1, "bytes": 9, "sha256": "0" * 64}
+DRIFT = {"change": "widened", "column": "id", "from": "int", "to": "bigint"}
 FAILED_RUN: Manifest = {
     "version": 1,
     "run_id": "run-1",
@@ -87,7 +89,7 @@ def test_the_optional_members_are_known() -> None:
             "zone": "UTC",
         }
         manifest["error"] = None
-        manifest["tables"][0] |= {"quarantined_rows": 1, "drift": {"added": ["note"]}, "invocations": 3}
+        manifest["tables"][0] |= {"quarantined_rows": 1, "drift": [DRIFT], "quarantine": [FILE], "invocations": 3}
 
     assert errors(add) == []
 
