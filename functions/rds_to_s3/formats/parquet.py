@@ -76,7 +76,7 @@ class ParquetEncoder:
             return
         arrays = []
         for column, field in enumerate(self._schema):
-            texts = _column(rows, column)
+            texts = column_texts(rows, column)
             values, lost = parse(texts, field.type)
             self._lost[column] += lost
             arrays.append(values)
@@ -132,7 +132,8 @@ class _Output(io.RawIOBase):
         return len(copy)
 
 
-def _column(rows: Rows, column: int) -> pa.Array:
+def column_texts(rows: Rows, column: int) -> pa.Array:
+    """Return a column's values as the server sent them, as an array of binary."""
     return _spooled_column(rows, column) if isinstance(rows, SpooledRow) else _block_column(rows, column)
 
 
