@@ -27,6 +27,7 @@ from rds_to_s3_ops.preview import preview_run
 from rds_to_s3_ops.progress import RunProgress
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack, find_stack
+from rds_to_s3_ops.story import tell
 from rds_to_s3_ops.table_list_parameter import TableListParameter
 from rds_to_s3_ops.watching import follow, wait
 from rds_to_s3_ops.watermarks import parse_target, prepare_rewind
@@ -237,14 +238,18 @@ def show(
 @guarded
 def history(
     *,
+    run_id: OptionalRunArgument = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many runs at most.")
     ] = 20,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, newest first."""
+    """List the runs, newest first; or tell what happened in one, state by state, its redrives included."""
     session = Session.open(stack)
+    if run_id is not None:
+        _tell(session, run_id_of(run_id), as_json=as_json)
+        return
     found = session.runs().recent(limit)
     manifests = session.bucket().manifests(run.run_id for run in found if not run.is_running)
     entries = [views.HistoryEntry(run, manifests.get(run.run_id)) for run in found]
@@ -514,6 +519,16 @@ def _finish(
 def _leave(run_id: str) -> NoReturn:
     typer.echo(f"\nstopped watching; the run goes on. Come back with: rds-to-s3 watch {run_id}", err=True)
     raise typer.Exit(INTERRUPTED)
+
+
+def _tell(session: Session, run_id: str, *, as_json: bool) -> None:
+    runs = session.runs()
+    runs.describe(run_id)
+    lines = tell(runs.events(run_id, 0))
+    if as_json:
+        _print_json([line.as_json() for line in lines])
+    else:
+        _console().print(inspection_views.story_view(lines))
 
 
 def _show_manifest(session: Session, manifest: Manifest, *, everything: bool, as_json: bool) -> None:

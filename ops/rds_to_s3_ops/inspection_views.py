@@ -1,4 +1,4 @@
-"""What `plan` and `doctor` show: pure functions from findings to rich's renderables."""
+"""What `plan`, `doctor` and `history RUN` show: pure functions from findings to rich's renderables."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rds_to_s3_ops.views import MOST_TABLES, counted, new_grid, short
 if TYPE_CHECKING:
     from rds_to_s3_ops.findings import Finding
     from rds_to_s3_ops.preview import RunPreview, TablePreview
+    from rds_to_s3_ops.story import StoryLine
 
 _BOUND_BY = {
     "clock": "the server's clock",
@@ -82,6 +83,16 @@ def _preview_tables(tables: list[TablePreview]) -> RenderableType:
 
 def _is_telling(table: TablePreview) -> bool:
     return bool(table.error or table.warnings or table.rows)
+
+
+def story_view(lines: Sequence[StoryLine]) -> RenderableType:
+    """Tell what happened in a run, each line with the seconds since its start."""
+    return Group(
+        *(
+            Text.assemble((f"{line.seconds:9.1f} s  ", "dim"), (line.text, "red" if line.is_bad else ""))
+            for line in lines
+        )
+    )
 
 
 _VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}

@@ -1,0 +1,101 @@
+"""How a history is told: by one line for each thing that happened."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rds_to_s3_ops.story import tell
+
+START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
+
+
+class History:
+    """Events as Step Functions numbers and links them: each branch points to its own last event."""
+
+    def __init__(self, linked: bool = True) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.linked = linked
+
+    def add(self, kind: str, before: int | None = None, **details: Any) -> int:
+        number = len(self.events) + 1
+        event: dict[str, Any] = {"id": number, "type": kind, "timestamp": START + timedelta(seconds=number)}
+        if self.linked:
+            event["previousEventId"] = number - 1 if before is None else before
+        if details:
+            name = "stateEntered" if kind.endswith("StateEntered") else kind[0].lower() + kind[1:]
+            event[f"{name}EventDetails"] = details
+        self.events.append(event)
+        return number
+
+    def enter(self, kind: str, name: str, before: int | None = None, **data: Any) -> int:
+        return self.add(f"{kind}StateEntered", before, name=name, input=json.dumps(data))
+
+    def succeed(self, before: int | None = None, **payload: Any) -> int:
+        return self.add("TaskSucceeded", before, output=json.dumps({"Payload": payload}))
+
+    def fail(self, error: str, message: str, before: int | None = None) -> int:
+        return self.add("TaskFailed", before, error=error, cause=json.dumps({"errorMessage": message}))
+
+    def lines(self) -> list[str]:
+        return [line.text for line in tell(self.events)]
+
+
+def test_tables_that_are_read_side_by_side_keep_their_own_lines() -> None:
+    history = History()
+    start = history.enter("Map", "ExtractTables")
+    menu = history.enter("Task", "ExtractTable", start, table="menu")
+    orders = history.enter("Task", "ExtractTable", start, table="orders")
+    menu = history.fail("ReadInterruptedError", "the connection\nbroke", menu)
+    history.succeed(orders, table="orders", status="SUCCEEDED", rows=1, files=1)
+    menu = history.fail("TableNotFoundError", "create it", menu)
+    history.enter("Pass", "TableFailed", menu, table="menu")
+    assert history.lines() == [
+        "ExtractTables",
+        "  menu: ExtractTable: ReadInterruptedError: the connection broke",
+        "  orders: ExtractTable: SUCCEEDED, 1 row, 1 file",
+        "  menu: ExtractTable: TableNotFoundError: create it",
+        "  menu: TableFailed: given up, the others go on",
+    ]
+
+
+def test_a_history_without_the_iterations_states_still_tells_the_tables() -> None:
+    history = History(linked=False)
+    history.enter("Map", "ExtractTables")
+    history.fail("TableNotFoundError", "no table 'ghost'")
+    history.succeed(table="menu", status="UNCHANGED", rows=0, files=0)
+    assert history.lines() == [
+        "ExtractTables",
+        "  ExtractTable: TableNotFoundError: no table 'ghost'",
+        "  menu: ExtractTable: UNCHANGED, 0 rows, 0 files",
+    ]
+
+
+def test_start_redrive_and_end_are_told() -> None:
+    history = History()
+    history.add("ExecutionStarted", input="{}")
+    history.add("ExecutionFailed", error="TablesFailed")
+    history.add("ExecutionRedriven", redriveCount=1)
+    history.enter("Task", "CheckRun")
+    history.succeed(decision="RETRY_FAILED", tables=["menu"])
+    history.add("ExecutionSucceeded")
+    assert history.lines() == [
+        "run started with {}",
+        "run failed: TablesFailed",
+        "run redriven (1)",
+        "CheckRun: RETRY_FAILED: menu",
+        "run succeeded",
+    ]
+    assert [line.is_bad for line in tell(history.events)] == [False, True, False, False, False]
+
+
+def test_a_plan_of_many_tables_is_shortened_and_a_long_reason_is_cut() -> None:
+    history = History()
+    history.enter("Task", "PlanRun")
+    tables = [{"table": f"t{number}"} for number in range(500)]
+    history.succeed(tables=tables, until="2025-04-02 12:00:00", max_concurrency=5)
+    history.fail("TablesFailed", "x" * 30_000)
+    planned, cut = history.lines()
+    assert planned == "PlanRun: t0, t1, t2, t3, t4, t5 and 494 more up to 2025-04-02 12:00:00, at most 5 at once"
+    assert len(cut) < 320
