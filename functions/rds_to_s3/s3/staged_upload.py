@@ -73,7 +73,7 @@ class Uploader:
         return OpenFile(self, key, upload_id, token, part_bytes)
 
     def submit_part(
-        self, file: OpenFile, number: int, body: bytes, update: Callable[[bytes], None]
+        self, file: OpenFile, number: int, body: bytearray, update: Callable[[bytearray], None]
     ) -> tuple[Future[Part], Future[None]]:
         """Hash and upload a part in the background; waits while too many are under way."""
         self._free.acquire()
@@ -86,7 +86,7 @@ class Uploader:
         uploaded.add_done_callback(lambda _: self._free.release())
         return uploaded, hashed
 
-    def _upload(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+    def _upload(self, key: str, upload_id: str, number: int, body: bytearray) -> Part:
         return self.store.upload_part(key, upload_id, number, body, zlib.crc32(body))
 
 
@@ -159,8 +159,8 @@ class OpenFile:
         for part in self._parts:
             if part.done() and (error := part.exception()):
                 raise _taken_over(self.key) if isinstance(error, UploadGoneError) else error
-        body = bytes(self._buffer)
-        self._buffer.clear()
+        # Handed over, not copied: the next part gets a buffer of its own.
+        body, self._buffer = self._buffer, bytearray()
         uploaded, self._hashed = self._uploader.submit_part(self, len(self._parts) + 1, body, self._sha256.update)
         self._parts.append(uploaded)
 
