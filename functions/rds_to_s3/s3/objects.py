@@ -165,7 +165,7 @@ class ObjectStore:
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=body,
+                Body=body,  # type: ignore[arg-type] # the stubs know of no bytearray
                 ChecksumCRC32=checksum,
             )
         return Part(number, response["ETag"], checksum)
