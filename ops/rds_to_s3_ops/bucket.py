@@ -98,6 +98,23 @@ class Bucket:
         }
         return {**known, **fresh}
 
+    def manifest_keys(self) -> list[str]:
+        """Return the keys of all manifests; run ids that the command made sort by time."""
+        with aws_errors():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
+            listed = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return sorted(key for key in listed if key.endswith("/manifest.json"))
+
+    def every_manifest(self) -> list[Manifest]:
+        """Return all manifests, oldest first."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            found = list(readers.map(self._json, self.manifest_keys()))
+        return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
+
+    def document(self, key: str) -> dict[str, Any] | None:
+        """Return a JSON object; None where there is none."""
+        return cast("dict[str, Any] | None", self._json(key))
+
     def read(self, key: str) -> StoredText | None:
         """Return an object; None where there is none."""
         with aws_errors():

@@ -25,10 +25,13 @@ from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import EXIT_CODES, CommandError, InvalidInputError, NotFoundError
 from rds_to_s3_ops.preview import preview_run
 from rds_to_s3_ops.progress import RunProgress
+from rds_to_s3_ops.reconciliation import Reconciler
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack, find_stack
 from rds_to_s3_ops.story import tell
 from rds_to_s3_ops.table_list_parameter import TableListParameter
+from rds_to_s3_ops.verification import listed_tables, manifests_for, verify_files
+from rds_to_s3_ops.verification_views import verification_lines
 from rds_to_s3_ops.watching import follow, wait
 from rds_to_s3_ops.watermarks import parse_target, prepare_rewind
 
@@ -310,6 +313,55 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
     else:
         console.print(inspection_views.verdicts_view(findings))
     if any(finding.verdict == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+# --- what is there ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+@guarded
+def verify(
+    *,
+    run_id: OptionalRunArgument = None,
+    table: Annotated[
+        str | None, typer.Option("--table", "-t", metavar="TABLE", help="Every file of this table, whatever the run.")
+    ] = None,
+    source: Annotated[
+        bool, typer.Option("--source", help="Compare the newest version of each row with the table in the database.")
+    ] = False,
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="With --source: rows that only the files have are no fault.")
+    ] = False,
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="SIZE", help="With --source: how much memory DuckDB may take.")
+    ] = "1GB",
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read files again, and compare them with the manifest: rows, bytes, hash. By default those of the newest run.
+
+    With --source, also compare all files of each table with the database, row by row. TMPDIR needs room for the digests
+    of all rows and for one file. A row that changed after the last window is pending, and no fault.
+    """
+    if run_id is not None and table is not None:
+        raise InvalidInputError("RUN and --table exclude each other: give one of them")
+    session = Session.open(stack)
+    bucket, s3 = session.bucket(), session.aws.s3()
+    manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, table)
+    names = [table] if table else [entry["table"] for entry in manifests[0]["tables"]]
+    specs = listed_tables(session.table_list().read(), names) if source else []
+    result = verify_files(bucket, s3, manifests, table)
+    result.extra_is_fine = ignore_extra
+    if specs:
+        with connected(session.stack) as connection:
+            reconciler = Reconciler(connection, bucket, s3, memory=memory)
+            result.tables = [reconciler.reconcile(spec) for spec in specs]
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        typer.echo("\n".join(verification_lines(result)))
+    if not result.is_fine:
         raise typer.Exit(1)
 
 

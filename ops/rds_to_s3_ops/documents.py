@@ -44,6 +44,8 @@ class TableRecord(TypedDict, total=False):
     warnings: list[str]
     error: Failure | None
     quarantined_rows: int
+    quarantine: list[File]
+    key: list[str]
 
 
 class Totals(TypedDict):

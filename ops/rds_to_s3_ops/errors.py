@@ -9,7 +9,8 @@ from typing import ClassVar
 
 EXIT_CODES = {
     0: "Fine. For run, rerun, redrive and watch: every table was extracted.",
-    1: "The run ended, and not well: tables failed, it was aborted or timed out. For plan and doctor: it would fail.",
+    1: "The run ended, and not well: tables failed, it was aborted or timed out. For plan and doctor: it would fail. "
+    "For verify: something differs.",
     2: "The command cannot be understood, or what it was given is not valid.",
     3: "Not found: the stack, the run, or the table.",
     4: "AWS cannot be reached, or refuses: network, region, credentials, permissions.",
@@ -54,3 +55,9 @@ class DatabaseError(CommandError):
     """The database did not answer, or refused."""
 
     exit_code = 6
+
+
+class VerificationError(CommandError):
+    """The files cannot be compared with the table."""
+
+    exit_code = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -431,7 +432,9 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(deployed: Deployed, mo
         assert output.tell() > 0
 
 
-@pytest.mark.parametrize("command", ["run", "rerun", "redrive", "watch", "show", "history", "plan", "doctor", "rewind", "tables"])
+@pytest.mark.parametrize(
+    "command", ["run", "rerun", "redrive", "watch", "show", "history", "plan", "doctor", "rewind", "tables"]
+)
 def test_every_command_has_help(command: str) -> None:
     assert CliRunner().invoke(cli.app, [command, "--help"]).exit_code == 0
 
@@ -439,3 +442,42 @@ def test_every_command_has_help(command: str) -> None:
 def test_help_lists_the_exit_codes() -> None:
     text = CliRunner().invoke(cli.app, ["--help"]).stdout
     assert "Not found: the stack, the run, or the table." in text
+
+
+# --- verify -------------------------------------------------------------------------------------------------------
+
+
+def with_file(deployed: Deployed, run_id: str, body: bytes, key: str = "orders/csv/orders_data_x.csv") -> None:
+    document = manifest(run_id)
+    file = {"key": key, "rows": 2, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    document["tables"][1]["files"] = [file]
+    deployed.put(f"runs/{run_id}/manifest.json", document)
+    deployed.put("runs/latest.json", document)
+    deployed.put(key, body)
+
+
+def test_verify_reads_the_newest_runs_files_and_says_that_nothing_differs(deployed: Deployed) -> None:
+    with_file(deployed, "run-1", b'a,b\n1,"x\ny"\n,\n')
+    result = deployed.run("verify")
+    assert result.exit_code == 0, result.output
+    assert "1 files, 2 rows" in result.output
+    assert "nothing differs" in result.output
+
+
+@pytest.mark.parametrize("arguments", [("run-1",), ("--table", "orders"), ()])
+def test_verify_names_the_file_that_differs_and_exits_with_1(deployed: Deployed, arguments: tuple[str, ...]) -> None:
+    with_file(deployed, "run-1", b"a\n1\n2\n")
+    deployed.put("orders/csv/orders_data_x.csv", b"a\n1\n2\n3\n")
+    result = deployed.run("verify", *arguments, "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert not found["ok"]
+    assert [problem.split(":")[0] for problem in found["files"]["broken"][0]["problems"]] == ["bytes", "sha256", "rows"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"), [(("run-9",), 3), (("--table", "nothing"), 3), (("run-1", "--table", "orders"), 2)]
+)
+def test_verify_of_what_is_not_there_is_told(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
+    with_file(deployed, "run-1", b"a\n1\n2\n")
+    assert deployed.run("verify", *arguments).exit_code == exit_code

@@ -1,0 +1,55 @@
+"""What ``rds-to-s3 verify`` shows a person. Data in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rds_to_s3_ops.reconciliation import KINDS, Reconciliation
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.verification import Verification
+
+_MEANS = {
+    "missing": "in the table, in no file",
+    "different": "in the newest file otherwise than in the table",
+    "extra": "only in the files: deleted since, or never there",
+    "deleted": "deleted, as a deletes file says",
+    "quarantined": "set aside by a check",
+    "pending": "changed after the last window; the next run covers them",
+}
+_SHOWN = 3
+
+
+def verification_lines(result: Verification) -> Iterator[str]:
+    """Yield the lines to print."""
+    state = f"{len(result.broken)} of them not as the manifest says" if result.broken else "as the manifest says"
+    yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
+    for check in result.broken:
+        yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
+    for table in result.tables:
+        yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine))
+    yield "nothing differs" if result.is_fine else "something differs"
+
+
+def _table_lines(table: Reconciliation, *, fine: bool) -> Iterator[str]:
+    if table.error:
+        yield f"{table.table}: not compared: {table.error}"
+        return
+    yield (
+        f"{table.table}: {'fine' if fine else 'DIFFERS'}: {table.source_rows:,} rows in the table, "
+        f"{table.delivered_rows:,} in {table.files} files, {table.equal:,} equal"
+    )
+    for kind in KINDS:
+        if table.counts[kind]:
+            yield f"  {table.counts[kind]:,} {kind}: {_MEANS[kind]}{_keys(table, kind)}"
+    for note in table.notes:
+        yield f"  note: {note}"
+
+
+def _keys(table: Reconciliation, kind: str) -> str:
+    samples = table.samples.get(kind, [])[:_SHOWN]
+    if not samples:
+        return ""
+    shown = ", ".join("(" + ", ".join(f"{name}={value}" for name, value in key.items()) + ")" for key in samples)
+    return f", such as {shown}"
