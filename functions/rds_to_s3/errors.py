@@ -111,6 +111,14 @@ class ChecksFailedError(PermanentError):
     """Rows break a check whose table says ``fail``; the message has the check, how many rows, and a few keys."""
 
 
+class NoKeyError(PermanentError):
+    """Deletes of the table are to be tracked, and it has no key to tell its rows apart by."""
+
+
+class RowTooLargeError(PermanentError):
+    """A row is larger than the table's format can take in bounded memory."""
+
+
 class DriftError(PermanentError):
     """The table's columns have changed since its last commit, and it says ``on_drift: fail``."""
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
+from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, concerning, find_drift
 from rds_to_s3.errors import CannotResumeError, DriftError, StorageUnavailableError
 from rds_to_s3.formats import OutputColumn
@@ -30,6 +31,7 @@ from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import (
     Commit,
+    KeyRun,
     Staged,
     StagedFile,
     Tail,
@@ -49,8 +51,9 @@ Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
 LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
-_COUNTS = ("rows", "source_rows", "quarantined_rows")  # of a manifest's entry
-_LISTS = ("files", "quarantine", "drift")
+MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
+_COUNTS = ("rows", "source_rows", "quarantined_rows", "deleted_rows")  # of a manifest's entry
+_LISTS = ("files", "quarantine", "deletes", "drift")
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,17 @@ class TableExtraction:
             run_id=run.run_id,
             planned_at=run.planned_at,
             on_step=on_step,
-            side_prefixes=[side_prefix(spec.name, "quarantine")] if spec.on_violation == "quarantine" else [],
+            side_prefixes=_side_prefixes(spec),
         )
+        self._deletes: DeleteTracking | None = None
+        if spec.deletes == "track":
+            self._deletes = DeleteTracking(spec, store, self.commit.token, self.commit.guard, on_step)
         self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
         self._drift: list[Change] = []
+        self._deleted: list[StagedFile] = []
+        self._key_runs: list[KeyRun] = []
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
     def extract(self) -> Outcome:
@@ -166,6 +174,11 @@ class TableExtraction:
 
     # --- steps ---
 
+    def _reading_seconds(self) -> float:
+        """Return how long the database may be read, or waited for, so that there is time left to say how it went."""
+        left = self._time_left()
+        return left - min(MOST_ENDING_SECONDS, left / 5)
+
     def _extract_holding_lease(self) -> Outcome:
         self.commit.recover()
         last = self.commit.state.commit
@@ -181,7 +194,7 @@ class TableExtraction:
         self._watermark = watermark
         staged = self._staged(watermark)
         self.commit.remove_strays(staged)
-        connection = self._connect(max(int(self._time_left()), 1))
+        connection = self._connect(max(int(self._reading_seconds()), 1))
         try:
             return self._read_and_commit(connection, watermark, etag, staged)
         finally:
@@ -195,7 +208,7 @@ class TableExtraction:
         staged: Staged | None,
     ) -> Outcome:
         last = self.commit.state.commit
-        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._time_left())
+        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._reading_seconds())
         selection = select_columns(table, self.spec)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
         segments = read_segments(table, selection, window)
@@ -217,9 +230,16 @@ class TableExtraction:
         staged.invocations += 1
         tail = self._tail_filter(selection, window, last, warnings)
         reading = _Reading(table, selection, window, segments)
+        if self._deletes is not None:
+            self._deletes.open(table, selection, last, staged)
+        fresh = staged.position.segment == len(segments)
         finished, confirmed = self._read(connection, reading, tail, staged)
         if not finished:
             return self._hand_back(staged, tail if confirmed else None)
+        if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
+            # The whole read is behind us: an invocation of its own compares the keys.
+            return self._hand_back(staged, tail)
+        self._find_deleted(connection, reading, staged)
         self._checks.conclude(selection, staged, finished=True)
         self._save_tail(tail, staged)
         commit = self._decision(reading, staged, etag, warnings)
@@ -232,6 +252,18 @@ class TableExtraction:
         self._checks.forget_seen(staged)
         return self._done(applied.record)
 
+    def _find_deleted(self, connection: Connection, reading: _Reading, staged: Staged) -> None:
+        if self._deletes is None:
+            return
+        with Uploader(self._store) as uploader:
+            self._deleted, self._key_runs = self._deletes.finish(
+                connection,
+                reading.table,
+                staged,
+                partial(self._side_series, uploader, reading, "deletes", 0),
+                whole=reading.window.read_from is None,
+            )
+
     def _read(
         self,
         connection: Connection,
@@ -240,12 +272,15 @@ class TableExtraction:
         staged: Staged,
     ) -> tuple[bool, bool]:
         """Return whether the read reached the window's end, and whether it stopped where a file ends."""
-        budget = self._time_left()
+        budget = self._reading_seconds()
         page_seconds = min(15.0, budget / 10)
         with Uploader(self._store) as uploader:
             files = self._file_series(uploader, reading, staged)
             self._checks.open(
-                reading.table, reading.selection, staged, partial(self._side_series, uploader, reading, staged)
+                reading.table,
+                reading.selection,
+                staged,
+                partial(self._side_series, uploader, reading, "quarantine", len(staged.quarantine)),
             )
             read = WindowRead(
                 connection=connection,
@@ -256,9 +291,10 @@ class TableExtraction:
                 files=files,
                 pace=Pace.start(reading.table.average_row_bytes, page_seconds, staged.page_rows),
                 position=staged.position,
-                stop_at=time.monotonic() + budget - min(30.0, budget / 5) - page_seconds,
+                stop_at=time.monotonic() + budget - page_seconds,
                 on_page=lambda: self._checkpoint(files, read, tail, staged),
                 admission=self._checks.admission,
+                on_rows=self._deletes.record if self._deletes is not None else None,
             )
             try:
                 finished = read.run()
@@ -287,19 +323,19 @@ class TableExtraction:
         )
 
     def _side_series(
-        self, uploader: Uploader, reading: _Reading, staged: Staged, columns: Sequence[OutputColumn]
+        self, uploader: Uploader, reading: _Reading, kind: str, before: int, columns: Sequence[OutputColumn]
     ) -> FileSeries:
-        """Return the files of quarantined rows."""
+        """Return the files of quarantined or of deleted rows."""
         name, stamp = self.spec.name, reading.window.stamp
-        stem = f"{side_prefix(name, 'quarantine')}{segment(name)}_quarantine_{stamp}"
+        stem = f"{side_prefix(name, kind)}{segment(name)}_{kind}_{stamp}"
         return FileSeries(
             uploader=uploader,
-            key=lambda number, _: side_key(name, "quarantine", stamp, number),
+            key=lambda number, _: side_key(name, kind, stamp, number),
             columns=columns,
             file_format="csv",
             compression="none",
             target_bytes=self.spec.target_file_bytes,
-            next_part=len(staged.quarantine) + self.commit.next_part(stem),
+            next_part=before + self.commit.next_part(stem),
             on_step=self._step,
         )
 
@@ -308,15 +344,16 @@ class TableExtraction:
         admission = self._checks.admission
         if len(files.finished) == files.taken_over or not read.resumable:
             return
-        if admission is not None:
-            if admission.failed:
-                return
-            # What the checks have found belongs to all rows up to here: so do the files have to.
+        if admission is not None and getattr(admission, "failed", False):
+            return
+        exact = admission is not None or self._deletes is not None
+        if exact:
+            # What the checks have found, and the keys, belong to all rows up to here: so do the files have to.
             read.close()
         self._take_over_finished(files, tail, staged)
         self._checks.keep_seen(staged)
         # A file that is still open will be read again, perhaps in another version, should this invocation end here.
-        self._save_tail(tail, staged, rows=files.finished_rows if admission is None else None)
+        self._save_tail(tail, staged, rows=None if exact else files.finished_rows)
         self.commit.save_staged(staged)
 
     def _take_over_finished(self, files: FileSeries, tail: TailFilter, staged: Staged) -> None:
@@ -327,6 +364,8 @@ class TableExtraction:
         if files.finished_at is not None:
             staged.position = files.finished_at
         self._checks.checkpoint(staged)
+        if self._deletes is not None:
+            self._deletes.checkpoint(staged)
         staged.left_out += tail.left_out
         tail.left_out = 0
         staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
@@ -409,11 +448,16 @@ class TableExtraction:
             read_from=format_timestamp(window.remember_from),
             files=staged.files,
             quarantine=staged.quarantine,
+            deletes=self._deleted,
+            key_runs=self._key_runs,
+            key_columns=self._deletes.key_columns if self._deletes is not None else None,
             tail=tail,
             columns=columns,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
-            previous=last.model_copy(update={"files": [], "quarantine": [], "previous": None}).model_dump()
+            previous=last.model_copy(
+                update={"files": [], "quarantine": [], "deletes": [], "previous": None}
+            ).model_dump()
             if last
             else None,
         )
@@ -438,7 +482,7 @@ class TableExtraction:
     ) -> dict[str, Any]:
         rows = sum(file.rows for file in files)
         quarantined = sum(file.rows for file in staged.quarantine)
-        record = self._blank_record("SUCCEEDED" if staged.every_file else "UNCHANGED")
+        record = self._blank_record("SUCCEEDED" if staged.every_file or self._deleted else "UNCHANGED")
         record |= {
             "rows": rows,
             "source_rows": rows + quarantined,
@@ -453,6 +497,12 @@ class TableExtraction:
                 "quarantined_rows": quarantined,
                 "quarantine": [file.as_manifest() for file in staged.quarantine],
             }
+        if self._deletes is not None:
+            record |= {
+                "deleted_rows": sum(file.rows for file in self._deleted),
+                "deletes": [file.as_manifest() for file in self._deleted],
+            }
+            record["warnings"] += self._deletes.warnings
         if staged.invocations > 1:
             record["invocations"] = staged.invocations
         return record
@@ -491,10 +541,15 @@ class TableExtraction:
         return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)
 
 
+def _side_prefixes(spec: TableSpec) -> list[str]:
+    kinds = ["quarantine"] * (spec.on_violation == "quarantine") + ["deletes"] * (spec.deletes == "track")
+    return [side_prefix(spec.name, kind) for kind in kinds]
+
+
 def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment]) -> str:
     """Stand for what the progress of a read depends on."""
     parts = [
-        [spec.checks, spec.on_violation],
+        [spec.checks, spec.on_violation, spec.deletes],
         [[column.name, column.column_type] for column in selection.columns],
         [column.name for column in selection.select],
         [[part.condition, [column.name for column in part.order], part.index] for part in segments],

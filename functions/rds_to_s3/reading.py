@@ -190,6 +190,8 @@ class WindowRead:
         Called after each page that the server's count has confirmed.
     admission : Admission, optional
         The checks of rows.
+    on_rows : callable, optional
+        Told the rows that the files are about to hold.
     """
 
     connection: Connection
@@ -203,6 +205,7 @@ class WindowRead:
     stop_at: float
     on_page: Callable[[], None]
     admission: Admission | None = None
+    on_rows: Callable[[Rows], None] | None = None
     source_rows: int = 0
     confirmed: bool = True
 
@@ -289,6 +292,8 @@ class WindowRead:
                 kept = block if mask is None else block.keep(mask)
                 if self.admission is not None:
                     kept = self.admission.admit(kept)
+                if self.on_rows is not None:
+                    self.on_rows(kept)
                 self.files.write(kept, partial(self._position, kept, order))
                 in_page += block.rows
                 if order:

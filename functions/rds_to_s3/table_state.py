@@ -73,6 +73,27 @@ class Violation(_Part):
     keys: list[str] = Field(default_factory=list)
 
 
+class KeyRun(_Part):
+    """An object with sorted keys of delivered rows, or of deleted ones.
+
+    Attributes
+    ----------
+    gone : bool
+        Whether its keys were deleted.
+    base : bool
+        Whether it is part of the large runs that a merge has left.
+    first, last : int
+        The first half of its first and its last key.
+    """
+
+    key: str
+    rows: int
+    gone: bool = False
+    base: bool = False
+    first: int
+    last: int
+
+
 class Position(_Part):
     """The last row read: which segment, and the values of its order, hexadecimal."""
 
@@ -99,6 +120,8 @@ class Staged(_Part):
         What the checks have found, by the check's label.
     seen : dict
         Objects with the values of columns that have to be unique, by column.
+    key_runs : list of KeyRun
+        The keys delivered so far, where deletes are tracked.
     """
 
     run_id: str
@@ -120,6 +143,7 @@ class Staged(_Part):
     quarantine: list[StagedFile] = Field(default_factory=list)
     violations: dict[str, Violation] = Field(default_factory=dict)
     seen: dict[str, list[str]] = Field(default_factory=dict)
+    key_runs: list[KeyRun] = Field(default_factory=list)
 
     @property
     def every_file(self) -> list[StagedFile]:
@@ -171,6 +195,10 @@ class Commit(_Part):
         The table's entry in the manifest.
     previous : dict or None
         The commit before, should the uploads of this one be lost before they are completed.
+    key_runs : list of KeyRun
+        The keys delivered and not deleted, the oldest run first.
+    key_columns : list of str or None
+        Names and types of the key's columns; None where deletes are not tracked.
     """
 
     run_id: str
@@ -189,11 +217,14 @@ class Commit(_Part):
     record: dict[str, Any] = Field(default_factory=dict)
     previous: dict[str, Any] | None = None
     quarantine: list[StagedFile] = Field(default_factory=list)
+    deletes: list[StagedFile] = Field(default_factory=list)
+    key_runs: list[KeyRun] = Field(default_factory=list)
+    key_columns: list[str] | None = None
 
     @property
     def every_file(self) -> list[StagedFile]:
         """All files that become visible together."""
-        return [*self.files, *self.quarantine]
+        return [*self.files, *self.quarantine, *self.deletes]
 
 
 class TableState(_Part):
@@ -295,6 +326,16 @@ def seen_prefix(table: str, file_format: str) -> str:
 def seen_key(table: str, file_format: str, token: str, number: int) -> str:
     """Return the key of some of them."""
     return f"{seen_prefix(table, file_format)}{token}_{number:04d}.bin"
+
+
+def key_runs_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of a table's runs of delivered keys begin with."""
+    return f"_state/keys/{segment(table)}/{file_format}/"
+
+
+def key_run_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of one of them."""
+    return f"{key_runs_prefix(table, file_format)}{token}_{number:04d}.arrow"
 
 
 def plan_key(run_id: str) -> str:

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rds_to_s3.checks.classes import MIDNIGHT, MOMENT_BYTES, time_of, value_class
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.formats.arrow_types import arrow_type, parse
+from rds_to_s3.formats.parquet import column_texts
 from rds_to_s3.rows import Block
 from rds_to_s3.schema import TableColumn
 
@@ -62,7 +62,7 @@ def _typed(rows: Rows, position: int, column: TableColumn) -> pa.Array:
     kind = value_class(column)
     if kind == "moment":
         return _moments(rows, position, column)
-    texts = _texts(rows, position)
+    texts = column_texts(rows, position)
     if kind == "binary":
         return texts
     if kind == "time":
@@ -71,20 +71,6 @@ def _typed(rows: Rows, position: int, column: TableColumn) -> pa.Array:
     if pa.types.is_integer(data_type) and data_type != pa.uint64():
         data_type = pa.int64()
     return parse(texts, data_type)[0]
-
-
-def _texts(rows: Rows, position: int) -> pa.Array:
-    if not isinstance(rows, Block):
-        return pa.array([rows.value(0, position)], pa.binary())
-    # To Arrow, value, gap, value, gap .. are the elements of one array; every second one is taken.
-    offsets = np.empty(2 * rows.rows, np.int32)
-    offsets[::2] = rows.starts(position)
-    offsets[1::2] = rows.bounds[position + 1]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(rows.data)]
-    every = pa.Array.from_buffers(pa.binary(), 2 * rows.rows - 1, buffers)
-    values = every.take(pa.array(np.arange(0, 2 * rows.rows, 2)))
-    nulls = rows.nulls(position)
-    return values if nulls is None else pc.if_else(pa.array(nulls), pa.scalar(None, pa.binary()), values)
 
 
 def _moments(rows: Rows, position: int, column: TableColumn) -> pa.Array:
