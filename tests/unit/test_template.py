@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from rds_to_s3.table_state import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
 from tests.statemachine import definition
 from tests.template import PATH, Stack, load
 
@@ -256,6 +258,12 @@ def test_each_function_has_a_role_of_its_own() -> None:
     stack = Stack()
     roles = [stack.resource(f"{name}Function")["Role"] for name in FUNCTIONS]
     assert roles == [f"<{name}Role.Arn>" for name in FUNCTIONS]
+
+
+@pytest.mark.parametrize("key", [manifest_key("r"), report_key("r"), LATEST_MANIFEST_KEY, HISTORY_KEY])
+def test_the_manifests_function_may_write_everything_that_it_writes(key: str) -> None:
+    allowed = granted(Stack(), "WriteManifestRole", "s3:PutObject")
+    assert any(fnmatchcase(f"<DataBucket.Arn>/{key}", pattern) for pattern in allowed), allowed
 
 
 def test_a_permissions_boundary_is_put_on_every_role() -> None:
