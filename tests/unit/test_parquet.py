@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rds_to_s3.errors import RowTooLargeError
 from rds_to_s3.formats import OutputColumn, open_encoder
 from rds_to_s3.mysql.result_set import query
 from tests.unit import wire
@@ -153,6 +154,13 @@ def test_row_groups_are_bounded(compression: str, monkeypatch: pytest.MonkeyPatc
     assert metadata.num_rows == 5_000
     assert metadata.num_row_groups >= 5
     assert metadata.row_group(0).column(1).compression == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
+
+
+def test_a_row_that_would_not_fit_into_memory_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rds_to_s3.formats.parquet.LARGEST_ROW_BYTES", 1_000)
+    assert encode([[b"x" * 900]], ["longtext"], spool_bytes=500)[0].num_rows == 1
+    with pytest.raises(RowTooLargeError, match=r"format csv.*exclude_columns"):
+        encode([[b"x" * 1_000]], ["longtext"], spool_bytes=500)
 
 
 def test_pandas_is_not_even_looked_for() -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rds_to_s3.errors import RowTooLargeError
 from rds_to_s3.formats.arrow_types import arrow_type, has_statistics, may_be_null, parse
 from rds_to_s3.formats.columns import OutputColumn
 from rds_to_s3.formats.encoder import Rows, Sink
@@ -24,13 +25,15 @@ from rds_to_s3.rows import Block, SpooledRow
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 1 << 20
 SAMPLE_ROWS = 1 << 14
+LARGEST_ROW_BYTES = 128 << 20
+_PIECE_BYTES = 1 << 20
 
 
 class ParquetEncoder:
     """One Parquet file.
 
     Memory is `ROW_GROUP_BYTES` of values and what Parquet's writer needs to encode them. A value has to be in memory in
-    one piece, so a row larger than a row group takes about four times its own size.
+    one piece, so a row larger than a row group takes up to five times its own size, up to a limit.
 
     Parameters
     ----------
@@ -71,9 +74,16 @@ class ParquetEncoder:
         Parameters
         ----------
         rows : Block or SpooledRow
+
+        Raises
+        ------
+        RowTooLargeError
+            A row has more than `LARGEST_ROW_BYTES`.
         """
         if not rows.rows:
             return
+        if isinstance(rows, SpooledRow):
+            self._make_room(rows)
         arrays = []
         for column, field in enumerate(self._schema):
             texts = column_texts(rows, column)
@@ -92,6 +102,16 @@ class ParquetEncoder:
         self._write_row_group()
         writer = self._writer or self._open(self._schema.empty_table())
         writer.close()
+
+    def _make_room(self, row: SpooledRow) -> None:
+        if row.bytes > LARGEST_ROW_BYTES:
+            raise RowTooLargeError(
+                f"a row of {row.bytes / 1e6:.0f} MB does not fit into Parquet, which takes up to "
+                f"{LARGEST_ROW_BYTES >> 20} MiB: extract the table with format csv, which has no limit, or leave its "
+                "long column out with exclude_columns"
+            )
+        if self._bytes + row.bytes > ROW_GROUP_BYTES:
+            self._write_row_group()
 
     def _write_row_group(self) -> None:
         if self._batches:
@@ -127,9 +147,11 @@ class _Output(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        copy = bytes(data)
-        self._sink(copy)
-        return len(copy)
+        # The writer uses its buffer again, and a page may be as large as a value.
+        pages = memoryview(data).cast("B")
+        for start in range(0, len(pages), _PIECE_BYTES):
+            self._sink(bytes(pages[start : start + _PIECE_BYTES]))
+        return len(pages)
 
 
 def column_texts(rows: Rows, column: int) -> pa.Array:
@@ -138,7 +160,7 @@ def column_texts(rows: Rows, column: int) -> pa.Array:
 
 
 def _spooled_column(row: SpooledRow, column: int) -> pa.Array:
-    value = row.value(0, column)
+    value = row.buffer(0, column)
     valid = None if value is not None else pa.py_buffer(b"\0")
     offsets = pa.py_buffer(np.array([0, len(value or b"")], np.int32))
     return pa.Array.from_buffers(pa.binary(), 1, [valid, offsets, pa.py_buffer(value or b"")])

@@ -90,11 +90,21 @@ class SpooledRow:
 
     def value(self, row: int, column: int) -> bytes | None:
         """Return one value, all of it in memory; `row` is 0."""
+        value = self.buffer(row, column)
+        return None if value is None else bytes(value)
+
+    def buffer(self, row: int, column: int) -> bytearray | None:
+        """Return one value as `value` does, without having it in memory twice on the way."""
         if row != 0:
             raise IndexError(row)
         if self._values[column] is None:
             return None
-        return b"".join(self.pieces(column))
+        value = bytearray(self.length(column) or 0)
+        filled = 0
+        for piece in self.pieces(column):
+            value[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return value
 
     def pieces(self, column: int) -> Iterator[bytes]:
         """Yield a value `PIECE_BYTES` at a time, nothing where it is NULL or empty."""
