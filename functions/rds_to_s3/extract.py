@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
-from rds_to_s3.drift import Change, concerning, find_drift
-from rds_to_s3.errors import CannotResumeError, DriftError, StorageUnavailableError
+from rds_to_s3.drift import Change, drift_of, refused_drift
+from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.manifest import utc_text
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment, quoted, window_segments
+from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.reading import FileSeries, Pace, WindowRead
@@ -29,6 +29,7 @@ from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
+from rds_to_s3.table_record import committed_record, with_untold
 from rds_to_s3.table_state import (
     Commit,
     KeyRun,
@@ -42,7 +43,7 @@ from rds_to_s3.table_state import (
     side_prefix,
     tail_key,
 )
-from rds_to_s3.table_window import Window, derive_window
+from rds_to_s3.table_window import Window, derive_window, read_segments, unstamped_rows
 from rds_to_s3.tail import TailFilter, pack, unpack
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
@@ -52,8 +53,6 @@ LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
-_COUNTS = ("rows", "source_rows", "quarantined_rows", "deleted_rows")  # of a manifest's entry
-_LISTS = ("files", "quarantine", "deletes", "drift")
 
 
 @dataclass(frozen=True)
@@ -73,23 +72,6 @@ class Outcome:
     rows: int = 0
     files: int = 0
     lag_seconds: float = 0.0
-
-
-def read_segments(table: Table, selection: Selection, window: Window) -> list[Segment]:
-    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
-    key = [selection.column(name) for name in table.ordered_key]
-    if window.read_from is None:
-        return window_segments(
-            created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
-        )
-    return window_segments(
-        created=selection.created,
-        modified=selection.modified,
-        after=format_timestamp(window.read_from),
-        key=key,
-        created_index=selection.index_name(table, selection.created),
-        modified_index=selection.index_name(table, selection.modified),
-    )
 
 
 @dataclass(frozen=True)
@@ -219,7 +201,7 @@ class TableExtraction:
         fingerprint = _fingerprint(self.spec, selection, segments)
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
-        warnings += _unstamped(connection, table, selection, window)
+        warnings += unstamped_rows(connection, table, selection, window)
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.remove_strays(None)
             staged = None
@@ -233,9 +215,8 @@ class TableExtraction:
         if self._deletes is not None:
             self._deletes.open(table, selection, last, staged)
         fresh = staged.position.segment == len(segments)
-        finished, confirmed = self._read(connection, reading, tail, staged)
-        if not finished:
-            return self._hand_back(staged, tail if confirmed else None)
+        if not self._read(connection, reading, tail, staged):
+            return self._hand_back(staged, tail)
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
@@ -270,8 +251,8 @@ class TableExtraction:
         reading: _Reading,
         tail: TailFilter,
         staged: Staged,
-    ) -> tuple[bool, bool]:
-        """Return whether the read reached the window's end, and whether it stopped where a file ends."""
+    ) -> bool:
+        """Return whether the read reached the window's end."""
         budget = self._reading_seconds()
         page_seconds = min(15.0, budget / 10)
         with Uploader(self._store) as uploader:
@@ -303,10 +284,9 @@ class TableExtraction:
                 raise
             if self._checks.admission is not None and self._checks.admission.failed:
                 self._checks.conclude(reading.selection, staged, finished=finished)
-            if finished or read.confirmed:
-                self._take_over_finished(files, tail, staged)
+            self._take_over_finished(files, tail, staged)
             staged.page_rows = read.pace.rows
-            return finished, read.confirmed
+            return finished
 
     def _file_series(self, uploader: Uploader, reading: _Reading, staged: Staged) -> FileSeries:
         spec, window = self.spec, reading.window
@@ -370,10 +350,9 @@ class TableExtraction:
         tail.left_out = 0
         staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
 
-    def _hand_back(self, staged: Staged, tail: TailFilter | None) -> Outcome:
-        if tail is not None:
-            self._save_tail(tail, staged)
-            self._checks.keep_seen(staged)
+    def _hand_back(self, staged: Staged, tail: TailFilter) -> Outcome:
+        self._save_tail(tail, staged)
+        self._checks.keep_seen(staged)
         before = self.commit.state.staged
         stands = before is not None and before.position == staged.position
         staged.stalled = staged.stalled + 1 if stands and before is not None else 0
@@ -430,10 +409,21 @@ class TableExtraction:
         last = self.commit.state.commit
         columns = [column.as_dict() for column in reading.selection.columns]
         staged.seconds += time.monotonic() - self._began
-        record = self._record(window, staged.files, columns, [*warnings, *staged.warnings], staged)
+        told = [*warnings, *staged.warnings, *self._checks.warnings(staged)]
+        if self._deletes is not None:
+            told += self._deletes.warnings
+        record = committed_record(
+            self._blank_record("UNCHANGED"),
+            self.spec,
+            window,
+            staged,
+            deleted=self._deleted if self._deletes is not None else None,
+            columns=columns,
+            warnings=told,
+        )
         record["key"] = reading.selection.key_of(reading.table)
         if (untold := self.commit.untold()) is not None:
-            record = _with_untold(record, untold)
+            record = with_untold(record, untold)
         tail = None
         if staged.tail_keys:
             tail = Tail(keys=staged.tail_keys, count=staged.tail_count, latest=staged.tail_latest or "")
@@ -471,41 +461,6 @@ class TableExtraction:
         return staged.model_copy(deep=True)
 
     # --- what is told ---
-
-    def _record(
-        self,
-        window: Window,
-        files: list[StagedFile],
-        columns: list[dict[str, Any]],
-        warnings: list[str],
-        staged: Staged,
-    ) -> dict[str, Any]:
-        rows = sum(file.rows for file in files)
-        quarantined = sum(file.rows for file in staged.quarantine)
-        record = self._blank_record("SUCCEEDED" if staged.every_file or self._deleted else "UNCHANGED")
-        record |= {
-            "rows": rows,
-            "source_rows": rows + quarantined,
-            "window": window.as_dict(),
-            "seconds": round(staged.seconds, 3),
-            "files": [file.as_manifest() for file in files],
-            "columns": columns,
-            "warnings": list(dict.fromkeys([*warnings, *self._checks.warnings(staged)])),
-        }
-        if self.spec.on_violation == "quarantine" and self.spec.checks:
-            record |= {
-                "quarantined_rows": quarantined,
-                "quarantine": [file.as_manifest() for file in staged.quarantine],
-            }
-        if self._deletes is not None:
-            record |= {
-                "deleted_rows": sum(file.rows for file in self._deleted),
-                "deletes": [file.as_manifest() for file in self._deleted],
-            }
-            record["warnings"] += self._deletes.warnings
-        if staged.invocations > 1:
-            record["invocations"] = staged.invocations
-        return record
 
     def _blank_record(self, status: str) -> dict[str, Any]:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
@@ -555,55 +510,3 @@ def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment])
         [[part.condition, [column.name for column in part.order], part.index] for part in segments],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Change]:
-    """Return how the columns of the files have changed in the database since the last commit."""
-    if last is None:
-        return []
-    before = last.table_columns or last.columns
-    changes = find_drift(before, [column.as_dict() for column in table.columns])
-    written_before = {column["name"] for column in last.columns}
-    return concerning(changes, written_before, {column.name for column in selection.columns})
-
-
-def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:
-    """Return the error of a table that may not drift; it says how to accept what has happened."""
-    told = "; ".join(change.sentence() for change in drift)
-    return DriftError(
-        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
-        'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
-        f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
-    )
-
-
-def _unstamped(connection: Connection, table: Table, selection: Selection, window: Window) -> list[str]:
-    """Count the rows that no timestamp can bring into a window."""
-    if window.read_from is None or any(not column.nullable for column in selection.cursor_columns):
-        return []
-    condition = " AND ".join(f"{quoted(column.name)} IS NULL" for column in selection.cursor_columns)
-    count = int(connection.row(f"SELECT COUNT(*) AS n FROM {quoted(table.name)} WHERE {condition}")["n"])  # noqa: S608
-    if not count:
-        return []
-    names = " and ".join(column.name for column in selection.cursor_columns)
-    return [f"{count} rows have no timestamp ({names} NULL): an incremental run cannot see them after the first"]
-
-
-def _with_untold(record: dict[str, Any], commit: Commit) -> dict[str, Any]:
-    """Add the files of a commit that an earlier run had decided and never told of."""
-    theirs = commit.record
-    sums = {key: theirs.get(key, 0) + record.get(key, 0) for key in _COUNTS if key in theirs or key in record}
-    lists = {key: [*theirs.get(key, []), *record.get(key, [])] for key in _LISTS if key in theirs or key in record}
-    return (
-        record
-        | sums
-        | lists
-        | {
-            "status": "SUCCEEDED",
-            "window": {"after": theirs["window"]["after"], "until": record["window"]["until"]},
-            "warnings": [
-                *record["warnings"],
-                f"run {commit.run_id} ended before it could tell of its commit: its files are counted here",
-            ],
-        }
-    )

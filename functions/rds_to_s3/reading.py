@@ -22,10 +22,6 @@ FEWEST_ROWS, MOST_ROWS = 1, 5_000_000
 PAGE_SECONDS = 15.0
 
 
-class OutOfTimeError(Exception):
-    """The invocation must stop in the middle of a page."""
-
-
 @dataclass
 class FileSeries:
     """The files of one window: splits at row boundaries, numbers them, and knows where the last finished one ended.
@@ -207,7 +203,7 @@ class WindowRead:
     admission: Admission | None = None
     on_rows: Callable[[Rows], None] | None = None
     source_rows: int = 0
-    confirmed: bool = True
+    out_of_time: bool = False
 
     @property
     def resumable(self) -> bool:
@@ -220,7 +216,7 @@ class WindowRead:
         Returns
         -------
         bool
-            Whether the end was reached. If not, every finished file is confirmed and `position` says where it ends.
+            Whether the end was reached. If not, `position` says where the last file ends.
 
         Raises
         ------
@@ -230,17 +226,12 @@ class WindowRead:
         CannotResumeError
             Time is up, and the table has no order that the read could be taken up again in.
         """
-        try:
-            while self.position.segment < len(self.segments):
-                self._page(self.segments[self.position.segment])
-                self.on_page()
-                if self.position.segment < len(self.segments) and time.monotonic() >= self.stop_at:
-                    self.close()
-                    return False
-        except OutOfTimeError:
-            self.abort()
-            self.confirmed = False
-            return False
+        while self.position.segment < len(self.segments):
+            self._page(self.segments[self.position.segment])
+            self.on_page()
+            if self.position.segment < len(self.segments) and time.monotonic() >= self.stop_at:
+                self.close()
+                return False
         self.close()
         return True
 
@@ -266,7 +257,8 @@ class WindowRead:
         with translated_errors(self.table):
             for block in self._blocks(sql, segment):
                 read += block
-            sent = int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+            # The server has no count of a page that was broken off; its packets' sequence numbers vouch for that one.
+            sent = read if self.out_of_time else int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != read:
             raise RowCountError(
                 f"the server sent {sent} rows of table {self.table!r}, and {read} were read; nothing became visible"
@@ -279,13 +271,12 @@ class WindowRead:
                 f"{self.tail.left_out_in_all} left out and {held_back} held back; nothing became visible"
             )
         self.pace.learn(read, time.monotonic() - began)
-        if page_rows is None or read < page_rows:
+        if not self.out_of_time and (page_rows is None or read < page_rows):
             self.position = Position(segment=self.position.segment + 1)
 
     def _blocks(self, sql: str, segment: Segment) -> Iterator[int]:
         order = [self._column(column.name) for column in segment.order]
         sorted_by = order[0] if order and segment.index else None
-        in_page = 0
         with query(self.connection, sql) as result:
             for block in result:
                 mask = self.tail.new_rows(block, sorted_by=sorted_by)
@@ -295,20 +286,20 @@ class WindowRead:
                 if self.on_rows is not None:
                     self.on_rows(kept)
                 self.files.write(kept, partial(self._position, kept, order))
-                in_page += block.rows
                 if order:
                     self.position = self._position(block, order, block.rows - 1)
                 if time.monotonic() >= self.stop_at + self.pace.seconds:
                     # The page took much longer than the pace promised.
                     result.abandon()
-                    self.pace.rows = max(in_page // 4, FEWEST_ROWS)
                     if not order:
                         raise CannotResumeError(
                             f"table {self.table!r} has no key to take the read up again by, and does not fit into one "
                             "invocation: add a primary key, or raise ExtractTimeout"
                         )
-                    raise OutOfTimeError
+                    self.out_of_time = True
                 yield block.rows
+                if self.out_of_time:
+                    return
 
     def _position(self, block: Rows, order: Sequence[int], row: int) -> Position:
         values = [block.value(row, column) for column in order]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -21,6 +22,8 @@ _EOF, _ERROR = 0xFE, 0xFF
 _PIECE_BYTES = 256 * 1024
 # Less room than this is not worth another read.
 _SLACK = 16 * 1024
+# Rows do not wait longer than this for others to fill their block: whoever takes them looks at the clock.
+_LATE_SECONDS = 0.5
 _header = struct.Struct("<I").unpack_from
 
 
@@ -95,7 +98,8 @@ class PacketReader:
             large = self._next_size()
             full = len(self._data) - self._filled < _SLACK or (large and self._walked + large > len(self._data))
             spool = large >= self._spool_bytes
-            if self._packets and (ended or full or spool):
+            late = bool(self._packets) and time.monotonic() - self._since > _LATE_SECONDS
+            if self._packets and (ended or full or spool or late):
                 packets = np.concatenate(self._packets)
                 self._packets = []
                 self._check_sequence(self._data[packets + 3])
@@ -108,7 +112,7 @@ class PacketReader:
                 return
             if spool:
                 yield self._spool()
-            elif full:
+            elif full or late:
                 self._allocate(max(self._block_bytes, large), self._rest())
             else:
                 self._fill()
@@ -123,6 +127,7 @@ class PacketReader:
         self._filled = len(content)
         self._walked = 0
         self._last = 0
+        self._since = time.monotonic()
 
     def _fill(self) -> None:
         self._filled += self._read(self._view[self._filled :])

@@ -1,0 +1,105 @@
+"""A table that needs many invocations of a function with little time, some of which are killed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.conftest import DeployedSystem
+from tests.e2e.slow_network import SlowNetwork
+
+# `LONG_TABLE_INVOCATIONS=10 pytest tests/e2e/test_long_table.py` takes two minutes.
+INVOCATIONS = int(os.environ.get("LONG_TABLE_INVOCATIONS", "4"))
+KILLS = INVOCATIONS // 3
+SECONDS = 8
+BYTES_PER_SECOND = 1_500_000
+ROWS = 70_000 * INVOCATIONS  # of 110 bytes: an invocation stops reading after 5.6 of its 8 seconds
+
+
+@contextmanager
+def hurried(system: DeployedSystem, seconds: int) -> Iterator[None]:
+    """Give the extractor `seconds`, and a slow network to the database."""
+    functions = system.client("lambda")
+    (name,) = [
+        function["FunctionName"]
+        for function in functions.list_functions()["Functions"]
+        if "ExtractTable" in function["FunctionName"]
+    ]
+    secrets = system.client("secretsmanager")
+    before = secrets.get_secret_value(SecretId="rds-to-s3/database")["SecretString"]
+    secret = json.loads(before)
+    with SlowNetwork(secret["host"], int(secret["port"]), BYTES_PER_SECOND) as network:
+        secrets.put_secret_value(
+            SecretId="rds-to-s3/database", SecretString=json.dumps(secret | {"port": network.port})
+        )
+        functions.update_function_configuration(FunctionName=name, Timeout=seconds)
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Timeout=900)
+            secrets.put_secret_value(SecretId="rds-to-s3/database", SecretString=before)
+
+
+def extractors(home: Path) -> list[int]:
+    """Return the processes that run the extractor's code."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if str(home) in command and "ExtractTable" in command and "_worker" in command:
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_table_that_outlasts_its_invocations_some_of_them_killed_arrives_whole_and_once(
+    system: DeployedSystem,
+) -> None:
+    system.sql(
+        "CREATE TABLE long_one (id INT PRIMARY KEY, pad CHAR(100) NOT NULL, createdDate DATETIME NOT NULL, "
+        "KEY (createdDate))",
+        "SET SESSION cte_max_recursion_depth = 1000000",
+        "INSERT INTO long_one WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n "
+        f"WHERE n < {ROWS}) SELECT n, REPEAT('x', 100), '2025-01-01' FROM n",
+    )
+    parameter = system.local.outputs["TableListParameterName"]
+    listed = system.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    document = {"tables": [{"name": "long_one", "target_file_bytes": 2_000_000}]}
+    system.client("ssm").put_parameter(Name=parameter, Value=json.dumps(document), Overwrite=True)
+    try:
+        with hurried(system, SECONDS):
+            machine = system.local.outputs["StateMachineArn"]
+            arn = system.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+            killed = 0
+            while killed < KILLS:
+                time.sleep(SECONDS)
+                for process in extractors(system.local.home):
+                    os.kill(process, signal.SIGKILL)
+                    killed += 1
+            run = system.ended(arn, seconds=60 + 20 * INVOCATIONS)
+    finally:
+        system.client("ssm").put_parameter(Name=parameter, Value=listed, Overwrite=True)
+        system.sql("DROP TABLE long_one")
+
+    assert run.execution["status"] == "SUCCEEDED", json.dumps(run.manifest["tables"])
+    table = run.tables["long_one"]
+    assert (table["rows"], table["source_rows"]) == (ROWS, ROWS)
+    assert table["invocations"] >= INVOCATIONS
+    assert table["attempts"] > 1
+    bodies = [system.body(file["key"]).decode() for file in table["files"]]
+    ids = Counter(row["id"] for body in bodies for row in csv.DictReader(io.StringIO(body)))
+    assert len(ids) == ROWS
+    assert set(ids.values()) == {1}
+    data = [key for key in system.keys("long_one/csv/") if not key.endswith("last_extract.txt")]
+    assert data == [file["key"] for file in table["files"]]
+    assert system.client("s3").list_multipart_uploads(Bucket=system.bucket).get("Uploads", []) == []
