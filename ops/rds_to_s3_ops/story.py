@@ -17,6 +17,7 @@ _ENDS = {
     "ExecutionTimedOut": "run timed out",
 }
 _MOST = 300
+_OF_A_TABLE = {"ExtractTable", "TableFinished?", "TableFinished", "TableFailed"}
 # Entering them says nothing that the lines around do not, or their result says it.
 _UNTOLD = {
     *("TakeInput", "PlanRun", "ExtractTable", "TableFinished?", "TableFinished"),
@@ -103,7 +104,10 @@ class _Teller:
         entered = event.get("stateEnteredEventDetails")
         if entered:
             state = entered["name"]
-            table = _decoded(entered.get("input")).get("table") or table if state == "ExtractTable" else table
+            if state == "ExtractTable":
+                table = _decoded(entered.get("input")).get("table") or table
+            elif state not in _OF_A_TABLE:
+                table = ""
             self._state = state
         elif state == "ExtractTables" and event["type"].startswith("Task"):
             state = "ExtractTable"  # an engine that does not tell of the iterations' states

@@ -50,13 +50,16 @@ def test_tables_that_are_read_side_by_side_keep_their_own_lines() -> None:
     menu = history.fail("ReadInterruptedError", "the connection\nbroke", menu)
     history.succeed(orders, table="orders", status="SUCCEEDED", rows=1, files=1)
     menu = history.fail("TableNotFoundError", "create it", menu)
-    history.enter("Pass", "TableFailed", menu, table="menu")
+    failed = history.enter("Pass", "TableFailed", menu, table="menu")
+    history.enter("Task", "WriteManifest", failed)
+    history.succeed(status="FAILED", failed=["menu"], manifest="runs/run-1/manifest.json")
     assert history.lines() == [
         "ExtractTables",
         "  menu: ExtractTable: ReadInterruptedError: the connection broke",
         "  orders: ExtractTable: SUCCEEDED, 1 row, 1 file",
         "  menu: ExtractTable: TableNotFoundError: create it",
         "  menu: TableFailed: given up, the others go on",
+        "WriteManifest: FAILED, runs/run-1/manifest.json, failed: menu",
     ]
 
 

@@ -351,7 +351,8 @@ def test_what_a_function_may_do_in_the_bucket(role: str, expected: set[str]) -> 
 
 def test_only_the_manifests_function_writes_where_operators_look_and_only_the_plan_and_extractors_keep_state() -> None:
     stack = Stack()
-    assert granted(stack, "WriteManifestRole", "s3:PutObject") == ["<DataBucket.Arn>/runs/*"]
+    written = granted(stack, "WriteManifestRole", "s3:PutObject")
+    assert written == ["<DataBucket.Arn>/runs/*", f"<DataBucket.Arn>/{HISTORY_KEY}"]
     assert granted(stack, "PlanRunRole", "s3:PutObject") == ["<DataBucket.Arn>/_state/*"]
 
 
