@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from rds_to_s3.errors import DriftError
+from rds_to_s3.schema import Table
+from rds_to_s3.selection import Selection
+from rds_to_s3.table_state import Commit
 
 Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered"]
 Column = dict[str, Any]  # name, type, nullable: as the manifest's `columns` has them
@@ -190,3 +196,23 @@ def _places(columns: Sequence[Column], others: Collection[str]) -> dict[tuple[st
 
 def _nullability(column: Column) -> str:
     return "NULL" if column["nullable"] else "NOT NULL"
+
+
+def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Change]:
+    """Return how the columns of the files have changed in the database since the last commit."""
+    if last is None:
+        return []
+    before = last.table_columns or last.columns
+    changes = find_drift(before, [column.as_dict() for column in table.columns])
+    written_before = {column["name"] for column in last.columns}
+    return concerning(changes, written_before, {column.name for column in selection.columns})
+
+
+def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:
+    """Return the error of a table that may not drift; it says how to accept what has happened."""
+    told = "; ".join(change.sentence() for change in drift)
+    return DriftError(
+        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
+        'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
+        f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
+    )

@@ -6,7 +6,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, quoted, window_segments
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.schema import Table
+from rds_to_s3.selection import Selection
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit
 from rds_to_s3.watermark import Watermark
@@ -114,3 +118,32 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
     if lead is not None and last.clock_lead is not None:
         steps.append(last.clock_lead - lead)
     return max(*steps, 0.0)
+
+
+def read_segments(table: Table, selection: Selection, window: Window) -> list[Segment]:
+    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
+    key = [selection.column(name) for name in table.ordered_key]
+    if window.read_from is None:
+        return window_segments(
+            created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
+        )
+    return window_segments(
+        created=selection.created,
+        modified=selection.modified,
+        after=format_timestamp(window.read_from),
+        key=key,
+        created_index=selection.index_name(table, selection.created),
+        modified_index=selection.index_name(table, selection.modified),
+    )
+
+
+def unstamped_rows(connection: Connection, table: Table, selection: Selection, window: Window) -> list[str]:
+    """Count the rows that no timestamp can bring into a window."""
+    if window.read_from is None or any(not column.nullable for column in selection.cursor_columns):
+        return []
+    condition = " AND ".join(f"{quoted(column.name)} IS NULL" for column in selection.cursor_columns)
+    count = int(connection.row(f"SELECT COUNT(*) AS n FROM {quoted(table.name)} WHERE {condition}")["n"])  # noqa: S608
+    if not count:
+        return []
+    names = " and ".join(column.name for column in selection.cursor_columns)
+    return [f"{count} rows have no timestamp ({names} NULL): an incremental run cannot see them after the first"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.errors import InputError, RdsToS3Error, WatermarkMalformedError
-from rds_to_s3.extract import read_segments
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.select import Segment, select_page
@@ -16,7 +15,7 @@ from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
 from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.table_state import TableState, state_key, watermark_key
-from rds_to_s3.table_window import derive_window
+from rds_to_s3.table_window import derive_window, read_segments
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import Bound, format_timestamp
 from rds_to_s3_ops.database import database_name
