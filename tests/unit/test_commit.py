@@ -1,0 +1,306 @@
+"""The commit's order of effects, on a bucket in memory: what a death or a second invocation between any two leaves."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from rds_to_s3.commit import Refused, TableCommit
+from rds_to_s3.errors import LeaseLostError, WatermarkMalformedError
+from rds_to_s3.s3.staged_upload import TOKEN
+from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, plan_key, record_key, tail_key
+from tests.support.memory_store import MemoryStore
+
+KEY = "orders/csv/orders_data_20250402_120000.csv"
+MARK = "orders/csv/last_extract.txt"
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Bucket:
+    """A bucket, a clock, and invocations on them."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 1000.0
+    die_at: str | None = None
+    steps: list[str] = field(default_factory=list)
+
+    def invocation(self, run_id: str, planned_at: float = 1.0, *, lasts: float | None = 60.0) -> TableCommit:
+        """Start one; with `lasts`, let it take the lease."""
+        commit = TableCommit(
+            self.store,
+            "orders",
+            "csv",
+            run_id=run_id,
+            planned_at=planned_at,
+            clock=lambda: self.now,
+            on_step=self._step,
+        )
+        if lasts is not None:
+            assert commit.acquire(lasts) is None
+        return commit
+
+    def _step(self, name: str) -> None:
+        self.steps.append(name)
+        if name == self.die_at:
+            self.die_at = None
+            raise Died
+
+    def staged(self, key: str = KEY, body: bytes = b"id\n1\n", token: str = "file") -> StagedFile:
+        upload = self.store.start_upload(key, content_type="text/csv", metadata={TOKEN: token})
+        part = self.store.upload_part(key, upload, 1, body, zlib.crc32(body))
+        return StagedFile(
+            key=key, upload_id=upload, token=token, parts=[part.as_dict()], rows=1, bytes=len(body), sha256="0"
+        )
+
+    def decision(self, by: TableCommit, *files: StagedFile, mark: str = "2025-04-02 12:00:00", **given: Any) -> Commit:
+        _, etag = by.read_watermark()
+        return Commit(
+            run_id=by.run_id,
+            token=by.token,
+            planned_at=by.planned_at,
+            server_utc=0.0,
+            watermark=mark,
+            watermark_before=etag,
+            read_from=None,
+            files=list(files),
+            record={"table": "orders", "status": "SUCCEEDED", "files": [file.as_manifest() for file in files]},
+            previous=by.state.commit.model_copy(update={"previous": None}).model_dump() if by.state.commit else None,
+            **given,
+        )
+
+    def commit(self, by: TableCommit, *files: StagedFile, **given: Any) -> Commit:
+        decision = self.decision(by, *files, **given)
+        by.decide(decision)
+        applied = by.apply(decision, release=True)
+        assert applied is not None
+        return applied
+
+    @property
+    def visible(self) -> list[str]:
+        return [key for key in self.store.keys("orders/csv/") if key != MARK]
+
+    @property
+    def watermark(self) -> str | None:
+        return self.store.objects[MARK][0].decode() if MARK in self.store.objects else None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.store.objects["_state/tables/orders/csv.json"][0])
+        return state
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+def test_nothing_is_visible_before_the_decision_and_all_of_it_after(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    file = bucket.staged()
+    assert bucket.visible == []
+    bucket.commit(commit, file)
+    assert (bucket.visible, bucket.watermark) == ([KEY], "2025-04-02 12:00:00")
+    assert (bucket.state["lease"], bucket.state["commit"]["applied"]) == (None, True)
+
+
+def test_another_run_is_refused_while_the_lease_stands_and_told_whose_it_is(bucket: Bucket) -> None:
+    bucket.invocation("a")
+    refused = bucket.invocation("b", lasts=None).acquire(60.0)
+    assert isinstance(refused, Refused)
+    assert "run a is extracting" in refused.reason
+    bucket.now += 61
+    assert bucket.invocation("b", lasts=None).acquire(60.0) is None
+
+
+def test_an_older_run_is_refused_once_a_newer_one_has_committed(bucket: Bucket) -> None:
+    bucket.commit(bucket.invocation("newer", 2.0), bucket.staged())
+    refused = bucket.invocation("older", 1.0, lasts=None).acquire(60.0)
+    assert isinstance(refused, Refused)
+    assert "newer" in refused.reason
+
+
+def test_a_retry_takes_its_own_runs_lease_at_once_and_fences_the_one_before(bucket: Bucket) -> None:
+    first = bucket.invocation("a")
+    file = bucket.staged()
+    decision = bucket.decision(first, file)
+    second = bucket.invocation("a")
+    assert second.attempts == 2
+    with pytest.raises(LeaseLostError):
+        first.decide(decision)
+    assert not first.release()
+    assert bucket.visible == []
+
+
+def test_an_invocation_whose_lease_expired_decides_nothing_even_if_nobody_took_over(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    decision = bucket.decision(commit, bucket.staged())
+    bucket.now += 61
+    with pytest.raises(LeaseLostError):
+        commit.decide(decision)
+    assert (bucket.visible, bucket.watermark) == ([], None)
+
+
+@pytest.mark.parametrize("rewound", [False, True])
+def test_a_zombie_that_wakes_between_decision_and_watermark_moves_nothing(bucket: Bucket, rewound: bool) -> None:
+    zombie = bucket.invocation("a")
+    decision = bucket.decision(zombie, bucket.staged())
+    zombie.decide(decision)
+    bucket.now += 61
+    other = bucket.invocation("b", 2.0)
+    assert other.recover() is not None
+    bucket.commit(other, bucket.staged(KEY.replace(".csv", "_part0002.csv"), token="two"), mark="2025-04-02 16:00:00")
+    if rewound:
+        bucket.store.put(MARK, b"2020-01-01")
+    before = dict(bucket.store.objects)
+    with pytest.raises(LeaseLostError):
+        zombie.apply(decision, release=True)
+    assert bucket.store.objects == before
+
+
+def test_a_zombie_deletes_no_file_of_a_commit_that_another_finished(bucket: Bucket) -> None:
+    zombie = bucket.invocation("a")
+    decision = bucket.decision(zombie, bucket.staged(), bucket.staged("orders/csv/two.csv", token="two"))
+    zombie.decide(decision)
+    bucket.now += 61
+    bucket.invocation("b", 2.0).recover()
+    bucket.store.delete("orders/csv/two.csv")  # a consumer moved it away
+    with pytest.raises(LeaseLostError):
+        zombie.apply(decision, release=True)
+    assert bucket.visible == [KEY]
+
+
+def test_a_zombie_aborts_no_upload_of_whoever_took_over(bucket: Bucket) -> None:
+    bucket.staged("orders/csv/old.csv")
+    zombie = bucket.invocation("a")
+    bucket.now += 61
+    bucket.invocation("b", 2.0)
+    mine = bucket.staged(token="mine")
+    with pytest.raises(LeaseLostError):
+        zombie.remove_strays(None)
+    assert mine.upload_id in [upload for _, upload in bucket.store.uploads("orders/")]
+
+
+APPLY = ["after decision", "before complete 1", "after complete 1", "before watermark", "after watermark"]
+APPLY += ["before applied", "after applied"]
+
+
+@pytest.mark.parametrize("step", APPLY)
+@pytest.mark.parametrize("next_run", ["a", "b"])
+def test_a_decision_is_carried_out_by_whoever_comes_next(bucket: Bucket, step: str, next_run: str) -> None:
+    commit = bucket.invocation("a")
+    bucket.die_at = step
+    with pytest.raises(Died):
+        bucket.commit(commit, bucket.staged())
+    bucket.now += 61
+    successor = bucket.invocation(next_run, 2.0)
+    successor.recover()
+    assert (bucket.visible, bucket.watermark) == ([KEY], "2025-04-02 12:00:00")
+    assert bucket.state["commit"]["applied"]
+    assert bucket.store.uploads("") == []
+
+
+def test_a_decision_whose_uploads_are_gone_is_undone_and_leaves_the_commit_before(bucket: Bucket) -> None:
+    bucket.commit(bucket.invocation("before", 0.5), bucket.staged("orders/csv/before.csv", token="before"))
+    commit = bucket.invocation("a")
+    lost = bucket.staged("orders/csv/two.csv", token="two")
+    decision = bucket.decision(commit, bucket.staged(), lost, mark="2025-04-02 16:00:00")
+    commit.decide(decision)
+    bucket.store.abort_upload(lost.key, lost.upload_id)
+    assert commit.apply(decision, release=True) is None
+    assert bucket.visible == ["orders/csv/before.csv"]
+    assert bucket.state["commit"]["run_id"] == "before"
+    assert bucket.watermark == "2025-04-02 12:00:00"
+
+
+def test_a_watermark_edited_meanwhile_stays_as_edited_and_is_warned_about(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    decision = bucket.decision(commit, bucket.staged())
+    bucket.store.put(MARK, b"2020-01-01 00:00:00")
+    commit.decide(decision)
+    applied = commit.apply(decision, release=True)
+    assert applied is not None
+    assert "was edited" in applied.record["warnings"][0]
+    assert bucket.watermark == "2020-01-01 00:00:00"
+
+
+def test_a_malformed_watermark_names_its_key(bucket: Bucket) -> None:
+    bucket.store.put(MARK, b"yesterday")
+    with pytest.raises(WatermarkMalformedError, match=MARK):
+        bucket.invocation("a").read_watermark()
+
+
+def test_a_write_whose_answer_got_lost_is_recognised_as_ones_own(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    put = bucket.store.put
+
+    def twice(*given: Any, **options: Any) -> str:
+        put(*given, **options)
+        return put(*given, **options)
+
+    bucket.store.put = twice  # type: ignore[method-assign]
+    commit.save_staged(Staged(run_id="a", watermark=None, fingerprint="f"))
+    assert bucket.state["staged"]["fingerprint"] == "f"
+
+
+def test_progress_of_another_run_is_dropped_with_the_lease(bucket: Bucket) -> None:
+    first = bucket.invocation("a")
+    file = bucket.staged()
+    first.save_staged(Staged(run_id="a", watermark=None, fingerprint="f", files=[file]))
+    bucket.now += 61
+    second = bucket.invocation("b", 2.0)
+    second.remove_strays(None)
+    assert bucket.state["staged"] is None
+    assert bucket.store.uploads("") == []
+
+
+def test_going_on_where_an_invocation_handed_over_is_no_new_attempt(bucket: Bucket) -> None:
+    first = bucket.invocation("a")
+    staged = Staged(run_id="a", watermark=None, fingerprint="f", handed_back=True)
+    first.save_staged(staged, lasts_seconds=300.0)
+    assert bucket.invocation("a").attempts == 1
+    assert bucket.invocation("a").attempts == 2
+
+
+def test_digests_live_as_long_as_a_commit_names_them(bucket: Bucket) -> None:
+    one, two, dead = (tail_key("orders", "csv", name) for name in ("one", "two", "dead"))
+    for key in (one, two, dead):
+        bucket.store.put(key, b"")
+    bucket.commit(bucket.invocation("a"), tail=Tail(keys=[one], count=1, latest=""))
+    bucket.commit(bucket.invocation("b", 2.0), tail=Tail(keys=[two], count=1, latest=""))
+    assert bucket.store.keys("_state/tails/") == [dead, two]
+    bucket.invocation("c", 3.0).remove_strays(None)
+    assert bucket.store.keys("_state/tails/") == [two]
+
+
+def test_part_numbers_go_on_after_what_is_visible(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    stem = "orders/csv/orders_data_20250402_120000"
+    assert commit.next_part(stem) == 1
+    for suffix in (".csv", "_part0002.csv", "_part0011.csv.gz"):
+        bucket.store.put(stem + suffix, b"")
+    assert commit.next_part(stem) == 12
+
+
+def test_files_of_a_run_that_could_not_tell_of_them_are_told_of_once(bucket: Bucket) -> None:
+    bucket.store.put(plan_key("a"), b"{}")
+    bucket.commit(bucket.invocation("a"), bucket.staged())
+    later = bucket.invocation("b", 2.0)
+    untold = later.untold()
+    assert untold is not None
+    assert untold.run_id == "a"
+    bucket.store.put(record_key("a", "orders"), json.dumps(untold.record).encode())
+    assert later.untold() is None
+    bucket.store.delete(record_key("a", "orders"))
+    bucket.store.put("runs/a/manifest.json", json.dumps({"tables": [untold.record]}).encode())
+    assert later.untold() is None
+    bucket.store.delete("runs/a/manifest.json")
+    bucket.store.delete(plan_key("a"))
+    assert later.untold() is None, "a run that is forgotten told of them long ago"
