@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,18 +98,23 @@ class Bucket:
         }
         return {**known, **fresh}
 
-    def manifest_keys(self) -> list[str]:
-        """Return the keys of all manifests; run ids that the command made sort by time."""
-        with aws_errors():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
-            listed = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return sorted(key for key in listed if key.endswith("/manifest.json"))
-
     def every_manifest(self) -> list[Manifest]:
         """Return all manifests, oldest first."""
         with ThreadPoolExecutor(_READERS) as readers:
-            found = list(readers.map(self._json, self.manifest_keys()))
+            found = list(readers.map(self._json, self._manifest_keys()))
         return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
+
+    def newest_manifests(self) -> Iterator[Manifest]:
+        """Yield the manifests, the one written last first; each is read when it is asked for."""
+        for key in reversed(self._manifest_keys()):
+            if (found := self._json(key)) is not None:
+                yield found
+
+    def _manifest_keys(self) -> list[str]:
+        with aws_errors():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
+            listed = [(item["LastModified"], item["Key"]) for page in pages for item in page.get("Contents", [])]
+        return [key for _, key in sorted(listed) if key.endswith("/manifest.json")]
 
     def document(self, key: str) -> dict[str, Any] | None:
         """Return a JSON object; None where there is none."""

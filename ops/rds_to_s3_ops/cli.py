@@ -32,6 +32,8 @@ from rds_to_s3_ops.story import tell
 from rds_to_s3_ops.table_list_parameter import TableListParameter
 from rds_to_s3_ops.verification import listed_tables, manifests_for, verify_files
 from rds_to_s3_ops.verification_views import verification_lines
+from rds_to_s3_ops.warehouses import Warehouse, ddl, load_statements
+from rds_to_s3_ops.warehouses.loads import table_loads
 from rds_to_s3_ops.watching import follow, wait
 from rds_to_s3_ops.watermarks import parse_target, prepare_rewind
 
@@ -363,6 +365,38 @@ def verify(
         typer.echo("\n".join(verification_lines(result)))
     if not result.is_fine:
         raise typer.Exit(1)
+
+
+@app.command("ddl")
+@guarded
+def print_ddl(
+    *,
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="By default, every table of the newest run.")
+    ] = None,
+    warehouse: Annotated[
+        Warehouse, typer.Option("--for", metavar="WAREHOUSE", help="snowflake, redshift, athena or duckdb.")
+    ],
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="The run to load; by default the newest with files.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="COLUMN", help="A column to merge by, where the table has no key; repeatable."),
+    ] = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the SQL that loads a run's files into a warehouse and merges them by key.
+
+    File format, stage or external table with exact types, load, merge. What a warehouse cannot hold is in the comments.
+    """
+    session = Session.open(stack)
+    loads = table_loads(session.bucket(), table, run_id_of(run_id) if run_id else None, key or [])
+    if as_json:
+        _print_json([{"table": load.table, "statements": load_statements(warehouse, load)} for load in loads])
+    else:
+        typer.echo("\n".join(ddl(warehouse, load) for load in loads), nl=False)
 
 
 # --- watermarks ---------------------------------------------------------------------------------------------------

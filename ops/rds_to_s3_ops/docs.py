@@ -34,6 +34,7 @@ $ rds-to-s3 rerun run-20250402-120000-k3x9        # what failed in that run
 $ rds-to-s3 redrive run-20250402-120000-k3x9      # the same run goes on, in its own window
 $ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
 $ rds-to-s3 verify --table orders --source        # are its files the table?
+$ rds-to-s3 ddl --for duckdb orders | duckdb x.db # load the newest run's files, and merge them by key
 $ rds-to-s3 tables add invoice --set format=parquet
 $ rds-to-s3 history run-20250402-120000-k3x9      # what happened in it, state by state
 $ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'

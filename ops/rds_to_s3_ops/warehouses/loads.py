@@ -1,0 +1,76 @@
+"""Which files of which run are to be loaded, as the manifests tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
+from rds_to_s3_ops.warehouses.sql import TableLoad
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.bucket import Bucket
+    from rds_to_s3_ops.documents import Manifest, TableRecord
+
+_LOOKED_AT = 200  # manifests, for the newest that has files of a table
+
+
+def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequence[str]) -> list[TableLoad]:
+    """Return what is to be loaded.
+
+    Parameters
+    ----------
+    table : str or None
+        None for every table of the run; without a run, every table of the newest one.
+    run_id : str or None
+        None for the newest run that has files of the table.
+    key : sequence of str
+        Columns to merge by instead of the table's key.
+
+    Raises
+    ------
+    NotFoundError
+        No such run, or none that has files of the table.
+    InvalidInputError
+        A column of the key is not in the files.
+    """
+    if key and table is None:
+        raise InvalidInputError("--key is one table's: name the table")
+    newest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
+    if newest is None:
+        raise NotFoundError(f"run {run_id!r} has left no manifest" if run_id else "no run has finished yet")
+    wanted = [table] if table else [entry["table"] for entry in newest["tables"]]
+    manifests: Iterable[Manifest] = [newest] if run_id else islice(bucket.newest_manifests(), _LOOKED_AT)
+    found = _newest_entries(manifests, wanted)
+    if table and table not in found:
+        raise NotFoundError(f"{f'run {run_id!r}' if run_id else 'no run'} has written files of table {table!r}")
+    if not found:
+        raise NotFoundError("no run has written a file yet")
+    return [_load(bucket.name, *found[name], key) for name in wanted if name in found]
+
+
+def _newest_entries(manifests: Iterable[Manifest], wanted: Sequence[str]) -> dict[str, tuple[str, TableRecord]]:
+    found: dict[str, tuple[str, TableRecord]] = {}
+    for manifest in manifests:
+        for entry in manifest["tables"]:
+            if entry["table"] in wanted and entry["files"] and entry["table"] not in found:
+                found[entry["table"]] = (manifest["run_id"], entry)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> TableLoad:
+    names = [column["name"] for column in entry["columns"]]
+    if unknown := [name for name in key if name not in names]:
+        raise InvalidInputError(f"--key {unknown[0]}: the files have no such column; they have {', '.join(names)}")
+    return TableLoad(
+        table=entry["table"],
+        bucket=bucket,
+        run_id=run_id,
+        format=entry["format"],
+        columns=entry["columns"],
+        key=list(key) or entry.get("key", []),
+        files=[file["key"] for file in entry["files"]],
+    )

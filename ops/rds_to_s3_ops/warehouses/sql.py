@@ -1,0 +1,103 @@
+"""What the warehouses' SQL has in common: a table, a merge, and quoting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
+
+
+@dataclass(frozen=True)
+class TableLoad:
+    """What is to be loaded: one table's files of one run.
+
+    Attributes
+    ----------
+    columns : sequence of mapping
+        As the manifest has them.
+    key : sequence of str
+        Empty where the table has none: its rows are appended.
+    files : sequence of str
+        Keys in the bucket, the oldest first.
+    """
+
+    table: str
+    bucket: str
+    run_id: str
+    format: str
+    columns: Sequence[Any]
+    key: Sequence[str]
+    files: Sequence[str]
+
+    @property
+    def is_gzipped(self) -> bool:
+        """Whether the CSV files are."""
+        return any(file.endswith(".gz") for file in self.files)
+
+    def columns_for(self, warehouse: Warehouse) -> list[WarehouseColumn]:
+        """Return the warehouse's columns."""
+        return [warehouse_column(warehouse, column, self.format) for column in self.columns]
+
+
+def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
+    """Write the table that the files are merged into."""
+    lines = [definition(column) for column in columns]
+    if load.key:
+        lines.append(f"PRIMARY KEY ({names(load.key)})")
+    return f"CREATE TABLE IF NOT EXISTS {name(load.table)} (\n  " + ",\n  ".join(lines) + "\n)"
+
+
+def definition(column: WarehouseColumn) -> str:
+    """Write a column's definition."""
+    return f"{name(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+
+
+def select(values: Iterable[str], source: str, then: str = "") -> str:
+    """Write a SELECT of expressions that are SQL already."""
+    return f"SELECT {', '.join(values)}\n  FROM {source}{then}"  # noqa: S608 - printed, with every name quoted
+
+
+def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t") -> str:
+    """Write the statement that merges rows by key, or appends them where there is none.
+
+    Parameters
+    ----------
+    rows : str
+        A SELECT that yields each key once.
+    alias : str
+        Of the target; empty for a warehouse that gives it none.
+    """
+    every = names(column.name for column in columns)
+    if not load.key:
+        return f"INSERT INTO {name(load.table)} ({every})\n{rows}"
+    target = alias or name(load.table)
+    matched = " AND ".join(f"{target}.{name(part)} = s.{name(part)}" for part in load.key)
+    others = [column.name for column in columns if column.name not in load.key] or list(load.key)
+    assignments = ", ".join(f"{name(other)} = s.{name(other)}" for other in others)
+    values = ", ".join(f"s.{name(column.name)}" for column in columns)
+    return "\n".join(
+        [
+            f"MERGE INTO {name(load.table)}{f' AS {alias}' if alias else ''}",
+            f"USING ({rows}) AS s",
+            f"ON {matched}",
+            f"WHEN MATCHED THEN UPDATE SET {assignments}",
+            f"WHEN NOT MATCHED THEN INSERT ({every}) VALUES ({values})",  # noqa: S608 - as above
+        ]
+    )
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def names(identifiers: Iterable[str]) -> str:
+    """Quote several, with commas between."""
+    return ", ".join(name(identifier) for identifier in identifiers)
+
+
+def text(value: str) -> str:
+    """Quote a string."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,210 @@
+"""Which type of a warehouse holds a MySQL column exactly, and what it cannot hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rds_to_s3.formats.columns import Kind, OutputColumn
+from rds_to_s3.schema import TableColumn
+
+Warehouse = Literal["snowflake", "redshift", "athena", "duckdb"]
+Choice = tuple[str, str | None]
+"""A type, and what it cannot hold."""
+
+DECIMAL_DIGITS = 38  # of every warehouse here; MySQL has 65
+_TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_MEASURED = {"char", "varchar", "binary", "varbinary"}
+_CALENDAR = {"date", "datetime", "timestamp"}
+
+
+@dataclass(frozen=True)
+class WarehouseColumn:
+    """One column of the loaded table.
+
+    Attributes
+    ----------
+    name, mysql_type : str
+    type : str
+        In the warehouse's own words.
+    kind : {"numeric", "temporal", "text", "binary"}
+        Binary values are hexadecimal in CSV.
+    nullable : bool
+    remark : str or None
+        What cannot be loaded, or not exactly.
+    """
+
+    name: str
+    mysql_type: str
+    type: str
+    kind: Kind
+    nullable: bool
+    remark: str | None = None
+
+    @property
+    def output_column(self) -> OutputColumn:
+        """The column as the formats know it."""
+        return OutputColumn(self.name, self.mysql_type, self.kind, self.nullable)
+
+
+@dataclass(frozen=True)
+class _MySqlType:
+    name: str
+    arguments: tuple[int, ...]
+    unsigned: bool
+
+    @classmethod
+    def parse(cls, text: str) -> _MySqlType:
+        match = _TYPE.match(text.lower())
+        if match is None:
+            return cls(text, (), unsigned=False)
+        arguments = tuple(int(group) for group in match.groups()[1:] if group)
+        return cls(match[1], arguments, unsigned=bool(re.search(r"\b(unsigned|zerofill)\b", text.lower())))
+
+    @property
+    def length(self) -> int | None:
+        """In characters, or bytes, of a type that has one."""
+        return self.arguments[0] if self.name in _MEASURED and self.arguments else None
+
+
+@dataclass(frozen=True)
+class _Types:
+    """A warehouse's types.
+
+    Attributes
+    ----------
+    integer : callable
+        Of bits and whether it is unsigned.
+    decimal : str
+        To be filled in with precision and scale.
+    text, binary : callable
+        Of the length, None where MySQL's type has none that counts.
+    others : mapping
+        By MySQL's name; ``{}`` is filled in with the digits of the seconds' fraction.
+    """
+
+    integer: Callable[[int, bool], str]
+    decimal: str
+    text: Callable[[int | None], Choice]
+    binary: Callable[[int | None], Choice]
+    others: Mapping[str, str]
+
+    def choose(self, mysql: _MySqlType, kind: Kind) -> Choice:
+        if mysql.name in _INTEGER_BITS:
+            return self.integer(_INTEGER_BITS[mysql.name], mysql.unsigned), None
+        if mysql.name == "decimal":
+            precision, scale = (*mysql.arguments, *(10, 0)[len(mysql.arguments) :])
+            if precision > DECIMAL_DIGITS:
+                return self.text(67)[0], f"more than {DECIMAL_DIGITS} digits, which no DECIMAL here has: text"
+            return self.decimal.format(precision, scale), None
+        if mysql.name in self.others:
+            return self.others[mysql.name].format((*mysql.arguments, 0)[0]), None
+        return self.binary(mysql.length) if kind == "binary" else self.text(mysql.length)
+
+
+def warehouse_column(warehouse: Warehouse, column: Mapping[str, Any], file_format: str) -> WarehouseColumn:
+    """Return what holds a column of the manifest.
+
+    Parameters
+    ----------
+    warehouse : {"snowflake", "redshift", "athena", "duckdb"}
+    column : mapping
+        ``name``, ``type`` and ``nullable``, as the manifest has them.
+    file_format : {"csv", "parquet"}
+    """
+    mysql = _MySqlType.parse(str(column["type"]))
+    kind = TableColumn(column["name"], mysql.name, str(column["type"]), nullable=True).kind
+    chosen, remark = _TYPES[warehouse].choose(mysql, kind)
+    nullable = bool(column["nullable"])
+    if mysql.name in _CALENDAR and file_format == "csv":
+        remark = "a date of no calendar, such as 0000-00-00, stops the load: make it text where one may occur"
+    elif mysql.name in _CALENDAR:
+        nullable = True  # the file has NULL for a date of no calendar, also where MySQL has NOT NULL
+    elif mysql.name == "decimal" and remark and file_format == "parquet":
+        remark = f"more than {DECIMAL_DIGITS} digits: not to be read from Parquet here; extract the table as CSV"
+        if warehouse == "duckdb":
+            chosen = "DOUBLE"
+            remark = (
+                f"more than {DECIMAL_DIGITS} digits: DuckDB reads it from Parquet rounded; extract the table as CSV"
+            )
+    return WarehouseColumn(column["name"], str(column["type"]), chosen, kind, nullable, remark)
+
+
+def _fitting(*types: tuple[int, str]) -> Callable[[int, bool], str]:
+    """Choose the first type with enough bits; a sign bit more is needed for an unsigned number."""
+    return lambda bits, unsigned: next(name for most, name in types if bits + unsigned <= most)
+
+
+def _snowflake_integer(bits: int, unsigned: bool) -> str:
+    return f"NUMBER({len(str(2 ** (bits - (not unsigned))))}, 0)"
+
+
+def _duckdb_integer(bits: int, unsigned: bool) -> str:
+    name = {8: "TINYINT", 16: "SMALLINT", 24: "INTEGER", 32: "INTEGER", 64: "BIGINT"}[bits]
+    return ("U" if unsigned else "") + name
+
+
+def _redshift_text(length: int | None) -> Choice:
+    # In bytes, of which a character of MySQL's takes up to four:
+    # https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html
+    if length is not None and 4 * length < 65_535:
+        return f"VARCHAR({max(4 * length, 1)})", None
+    return "VARCHAR(65535)", "a value of more than 65,535 bytes stops the load"
+
+
+def _redshift_binary(length: int | None) -> Choice:
+    # https://docs.aws.amazon.com/redshift/latest/dg/r_VARBYTE_type.html
+    if length is not None:
+        return f"VARBYTE({max(length, 1)})", None
+    return "VARBYTE(1024000)", "a value of more than 1,024,000 bytes stops the load"
+
+
+_TYPES: dict[Warehouse, _Types] = {
+    # https://docs.snowflake.com/en/sql-reference/intro-summary-data-types
+    "snowflake": _Types(
+        integer=_snowflake_integer,
+        decimal="NUMBER({}, {})",
+        text=lambda length: (f"VARCHAR({length})" if length else "VARCHAR", None),
+        binary=lambda _: ("BINARY", None),
+        others={
+            "float": "FLOAT", "double": "FLOAT", "date": "DATE", "year": "NUMBER(4, 0)", "time": "VARCHAR(17)",
+            "datetime": "TIMESTAMP_NTZ({})", "timestamp": "TIMESTAMP_NTZ({})",
+        },
+    ),
+    # https://docs.aws.amazon.com/redshift/latest/dg/c_Supported_data_types.html
+    "redshift": _Types(
+        integer=_fitting((16, "SMALLINT"), (32, "INTEGER"), (64, "BIGINT"), (65, "DECIMAL(20, 0)")),
+        decimal="DECIMAL({}, {})",
+        text=_redshift_text,
+        binary=_redshift_binary,
+        others={
+            "float": "DOUBLE PRECISION", "double": "DOUBLE PRECISION", "date": "DATE", "year": "SMALLINT",
+            "time": "VARCHAR(17)", "datetime": "TIMESTAMP", "timestamp": "TIMESTAMP",
+        },
+    ),
+    # Of an Iceberg table: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-supported-data-types.html
+    "athena": _Types(
+        integer=_fitting((32, "int"), (64, "bigint"), (65, "decimal(20, 0)")),
+        decimal="decimal({}, {})",
+        text=lambda _: ("string", None),
+        binary=lambda _: ("binary", None),
+        others={
+            "float": "double", "double": "double", "date": "date", "year": "int",
+            "datetime": "timestamp", "timestamp": "timestamp",
+        },
+    ),
+    # https://duckdb.org/docs/stable/sql/data_types/overview
+    "duckdb": _Types(
+        integer=_duckdb_integer,
+        decimal="DECIMAL({}, {})",
+        text=lambda _: ("VARCHAR", None),
+        binary=lambda _: ("BLOB", None),
+        others={
+            "float": "DOUBLE", "double": "DOUBLE", "date": "DATE", "year": "SMALLINT",
+            "datetime": "TIMESTAMP", "timestamp": "TIMESTAMP",
+        },
+    ),
+}  # fmt: skip

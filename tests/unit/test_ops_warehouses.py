@@ -1,0 +1,131 @@
+"""The SQL for warehouses that are not here to run it: parsed, and held against what their documentation says."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, get_args
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from rds_to_s3_ops.warehouses import TableLoad, Warehouse, ddl, load_statements
+from rds_to_s3_ops.warehouses.types import warehouse_column
+
+WAREHOUSES: tuple[Warehouse, ...] = get_args(Warehouse)
+COLUMNS = [
+    {"name": "id", "type": "bigint unsigned", "nullable": False},
+    {"name": "line, no", "type": "smallint", "nullable": False},
+    {"name": 'say "x"', "type": "varchar(40)", "nullable": True},
+    {"name": "raw", "type": "varbinary(16)", "nullable": True},
+    {"name": "at", "type": "datetime(6)", "nullable": True},
+    {"name": "total", "type": "decimal(65,30)", "nullable": True},
+]
+
+
+def load(file_format: str = "csv", **changes: Any) -> TableLoad:
+    extension = {"csv": "csv", "parquet": "parquet"}[file_format]
+    files = [f"orders/{file_format}/orders_data_20250402_120000{part}.{extension}" for part in ("", "_part0002")]
+    given = {
+        "table": "orders", "bucket": "data", "run_id": "run-1", "format": file_format, "columns": COLUMNS,
+        "key": ["id", "line, no"], "files": files, **changes,
+    }  # fmt: skip
+    return TableLoad(**given)
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_a_parser_of_the_warehouses_dialect_takes_every_statement(
+    warehouse: Warehouse, file_format: str, keyed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes: dict[str, Any] = {} if keyed else {"key": []}
+    statements = load_statements(warehouse, load(file_format, **changes))
+    with caplog.at_level(logging.ERROR, "sqlglot"):  # it warns of what it takes without a look inside
+        parsed = [sqlglot.parse_one(statement, dialect=warehouse) for statement in statements]
+    merges = [statement for statement in parsed if isinstance(statement, exp.Merge if keyed else exp.Insert)]
+    assert len(merges) == (2 if warehouse == "redshift" else 1)
+    created = [
+        table for statement in parsed if isinstance(statement, exp.Create) for table in statement.find_all(exp.Schema)
+    ]
+    assert created
+    names = [[column.name for column in table.find_all(exp.ColumnDef)] for table in created]
+    assert all(found[: len(COLUMNS)] == [column["name"] for column in COLUMNS] for found in names)
+    script = ddl(warehouse, load(file_format, **changes))
+    assert all(f"{statement};\n" in script for statement in statements)
+
+
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_the_script_says_what_the_warehouse_cannot_hold(warehouse: Warehouse) -> None:
+    script = ddl(warehouse, load())
+    assert "-- total: more than 38 digits" in script
+    assert "-- at: a date of no calendar" in script
+    assert "no key" not in script
+    assert "no key" in ddl(warehouse, load(key=[]))
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "told"),
+    [
+        ("snowflake", ["EMPTY_FIELD_AS_NULL = TRUE", "NULL_IF = ()", "ESCAPE_UNENCLOSED_FIELD = NONE", "= '\"'"]),
+        ("redshift", ["EMPTYASNULL", "QUOTE AS '\"'", "IGNOREHEADER 1"]),
+        ("duckdb", ["allow_quoted_nulls = false", "nullstr = ''"]),
+        ("athena", ["does not tell NULL from the empty string"]),
+    ],
+)
+def test_csv_tells_null_from_the_empty_string_where_the_warehouse_can(warehouse: Warehouse, told: list[str]) -> None:
+    script = ddl(warehouse, load())
+    assert [option for option in told if option not in script] == []
+
+
+def test_every_file_of_the_run_is_loaded_and_the_later_one_wins() -> None:
+    for warehouse in ("snowflake", "redshift", "athena"):
+        script = ddl(warehouse, load())
+        assert script.index("orders_data_20250402_120000.csv") < script.index(
+            "orders_data_20250402_120000_part0002.csv"
+        )
+    assert "runs/run-1/manifest.json" in ddl("duckdb", load())
+
+
+def test_gzipped_files_are_said_to_be() -> None:
+    files = ["orders/csv/orders_data_20250402_120000.csv.gz"]
+    assert "COMPRESSION = GZIP" in ddl("snowflake", load(files=files))
+    assert "GZIP" in ddl("redshift", load(files=files))
+    assert "compression = 'gzip'" in ddl("duckdb", load(files=files))
+
+
+@pytest.mark.parametrize(
+    ("mysql", "types"),
+    [
+        ("tinyint", ("NUMBER(3, 0)", "SMALLINT", "int", "TINYINT")),
+        ("tinyint unsigned", ("NUMBER(3, 0)", "SMALLINT", "int", "UTINYINT")),
+        ("smallint unsigned", ("NUMBER(5, 0)", "INTEGER", "int", "USMALLINT")),
+        ("mediumint", ("NUMBER(7, 0)", "INTEGER", "int", "INTEGER")),
+        ("int(10) unsigned zerofill", ("NUMBER(10, 0)", "BIGINT", "bigint", "UINTEGER")),
+        ("bigint", ("NUMBER(19, 0)", "BIGINT", "bigint", "BIGINT")),
+        ("bigint unsigned", ("NUMBER(20, 0)", "DECIMAL(20, 0)", "decimal(20, 0)", "UBIGINT")),
+        ("decimal(10,2)", ("NUMBER(10, 2)", "DECIMAL(10, 2)", "decimal(10, 2)", "DECIMAL(10, 2)")),
+        ("decimal(39,0)", ("VARCHAR(67)", "VARCHAR(268)", "string", "VARCHAR")),
+        ("float", ("FLOAT", "DOUBLE PRECISION", "double", "DOUBLE")),
+        ("datetime(3)", ("TIMESTAMP_NTZ(3)", "TIMESTAMP", "timestamp", "TIMESTAMP")),
+        ("timestamp", ("TIMESTAMP_NTZ(0)", "TIMESTAMP", "timestamp", "TIMESTAMP")),
+        ("time(6)", ("VARCHAR(17)", "VARCHAR(17)", "string", "VARCHAR")),
+        ("year", ("NUMBER(4, 0)", "SMALLINT", "int", "SMALLINT")),
+        ("varchar(10)", ("VARCHAR(10)", "VARCHAR(40)", "string", "VARCHAR")),
+        ("longtext", ("VARCHAR", "VARCHAR(65535)", "string", "VARCHAR")),
+        ("enum('a','b')", ("VARCHAR", "VARCHAR(65535)", "string", "VARCHAR")),
+        ("binary(16)", ("BINARY", "VARBYTE(16)", "binary", "BLOB")),
+        ("bit(9)", ("BINARY", "VARBYTE(1024000)", "binary", "BLOB")),
+        ("point", ("BINARY", "VARBYTE(1024000)", "binary", "BLOB")),
+    ],
+)
+def test_types_are_exact(mysql: str, types: tuple[str, ...]) -> None:
+    column = {"name": "c", "type": mysql, "nullable": True}
+    order: tuple[Warehouse, ...] = ("snowflake", "redshift", "athena", "duckdb")
+    assert tuple(warehouse_column(warehouse, column, "csv").type for warehouse in order) == types
+
+
+def test_a_date_that_must_be_there_may_be_null_in_parquet() -> None:
+    column = {"name": "c", "type": "date", "nullable": False}
+    assert warehouse_column("duckdb", column, "parquet").nullable
+    assert not warehouse_column("duckdb", column, "csv").nullable
