@@ -40,6 +40,20 @@ MOST_LATER_RUNS = 8
 KEYS_PER_SECOND = 300_000.0
 
 
+def require_key(table: Table) -> None:
+    """Refuse a table whose rows nothing tells apart.
+
+    Raises
+    ------
+    NoKeyError
+    """
+    if not table.key:
+        raise NoKeyError(
+            f'table {table.name!r} says "deletes": "track", and has neither a primary key nor a unique key without '
+            'NULLs to tell its rows apart by: add one, or set "deletes": "ignore"'
+        )
+
+
 class DeleteTracking:
     """One table's deletes in one invocation.
 
@@ -76,11 +90,7 @@ class DeleteTracking:
         NoKeyError
             The table has nothing to tell its rows apart by.
         """
-        if not table.key:
-            raise NoKeyError(
-                f'table {table.name!r} says "deletes": "track", and has neither a primary key nor a unique key without '
-                'NULLs to tell its rows apart by: add one, or set "deletes": "ignore"'
-            )
+        require_key(table)
         self._columns = [selection.column(column.name) for name in table.key if (column := table.column(name))]
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.aws.database import open_connection
 from rds_to_s3.credentials import Credentials, CredentialsReference
+from rds_to_s3.deletes import require_key
 from rds_to_s3.errors import (
     CredentialsNotFoundError,
     DatabaseAccessError,
@@ -193,6 +194,8 @@ def _tables(connection: Connection, listed: TableList) -> Findings:
     for spec in specs:
         try:
             table = open_snapshot(connection, database, spec.name, seconds=STATEMENT_SECONDS)
+            if spec.deletes == "track":
+                require_key(table)
             sound.append((table, select_columns(table, spec)))
         except RdsToS3Error as error:
             errors.append((spec.name, error))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.deletes import require_key
+from rds_to_s3.drift import drift_of, refused_drift
 from rds_to_s3.errors import InputError, RdsToS3Error, WatermarkMalformedError
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import read_bound
@@ -207,7 +209,13 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
     selection = select_columns(table, spec)
     window = derive_window(spec, run, watermark, last, whole_days=selection.whole_days)
     estimates = [explain(connection, spec.name, selection, part) for part in read_segments(table, selection, window)]
-    warnings = [*window.warnings, *selection.warnings]
+    drift = drift_of(table, selection, last)
+    if drift and spec.on_drift == "fail":
+        raise refused_drift(spec.name, drift)
+    warnings = [*window.warnings, *selection.warnings, *(f"drift: {change.sentence()}" for change in drift)]
+    if spec.deletes == "track":
+        require_key(table)
+        warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
     holder = state.held_by_another("", time.time())
     if holder is not None:
         warnings.append(f"run {holder.run_id} is extracting this table now: a run started meanwhile would skip it")

@@ -85,6 +85,19 @@ def test_what_would_fail_is_told_table_by_table(food: Pipeline) -> None:
     }
 
 
+def test_a_changed_table_and_one_whose_deletes_are_tracked_are_told(food: Pipeline) -> None:
+    food.run()
+    food.database.execute("ALTER TABLE dish ADD COLUMN price INT")
+    document = '{"tables": [{"name": "dish", "deletes": "track"}, {"name": "note", "deletes": "track"}]}'
+    tables = by_name(preview(food, document))
+    assert any(told.startswith("drift: ") and "price" in told for told in tables["dish"].warnings)
+    assert any("the keys of all rows" in told for told in tables["dish"].warnings)
+    assert tables["note"].error is not None and tables["note"].error["type"] == "NoKeyError"
+
+    strict = by_name(preview(food, '{"tables": [{"name": "dish", "on_drift": "fail"}]}'))["dish"]
+    assert strict.error is not None and strict.error["type"] == "DriftError"
+
+
 def test_only_listed_tables_can_be_planned(food: Pipeline) -> None:
     assert [table.table for table in preview(food, '{"tables": ["d*", "note"]}', "dish").tables] == ["dish"]
     with pytest.raises(NotFoundError, match="ghost"):

@@ -125,7 +125,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                 yield page.name, shlex.split(re.split(r" \| | && |; ", command)[0], comments=True)
 
 
-@pytest.mark.parametrize(("page", "words"), commands(), ids=lambda value: " ".join(value) if value else "")
+@pytest.mark.parametrize(("page", "words"), list(commands()), ids=lambda value: " ".join(value) if value else "")
 def test_every_command_on_a_page_exists_with_its_options(page: str, words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     rest = words[1:]
