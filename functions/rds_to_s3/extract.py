@@ -18,6 +18,7 @@ from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.manifest import utc_text
+from rds_to_s3.mysql.clock import hours_repeat
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
@@ -33,6 +34,7 @@ from rds_to_s3.table_record import committed_record, with_untold
 from rds_to_s3.table_state import (
     Commit,
     KeyRun,
+    Position,
     Staged,
     StagedFile,
     Tail,
@@ -131,6 +133,7 @@ class TableExtraction:
         self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
+        self._began_at = Position()
         self._drift: list[Change] = []
         self._deleted: list[StagedFile] = []
         self._key_runs: list[KeyRun] = []
@@ -193,7 +196,7 @@ class TableExtraction:
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._reading_seconds())
         selection = select_columns(table, self.spec)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
-        segments = read_segments(table, selection, window)
+        segments = read_segments(table, selection, window, partial(hours_repeat, connection))
         self._drift = drift_of(table, selection, last)
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
@@ -210,6 +213,7 @@ class TableExtraction:
                 run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
             )
         staged.invocations += 1
+        self._began_at = staged.position
         tail = self._tail_filter(selection, window, last, warnings)
         reading = _Reading(table, selection, window, segments)
         if self._deletes is not None:
@@ -353,12 +357,10 @@ class TableExtraction:
     def _hand_back(self, staged: Staged, tail: TailFilter) -> Outcome:
         self._save_tail(tail, staged)
         self._checks.keep_seen(staged)
-        before = self.commit.state.staged
-        stands = before is not None and before.position == staged.position
-        staged.stalled = staged.stalled + 1 if stands and before is not None else 0
+        staged.stalled = staged.stalled + 1 if staged.position == self._began_at else 0
         if staged.stalled > MOST_STALLED:
             raise CannotResumeError(
-                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row did not finish a page. Raise "
+                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row got no further. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
         staged.seconds += time.monotonic() - self._began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -120,20 +121,34 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
     return max(*steps, 0.0)
 
 
-def read_segments(table: Table, selection: Selection, window: Window) -> list[Segment]:
-    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
+def read_segments(
+    table: Table,
+    selection: Selection,
+    window: Window,
+    hours_repeat: Callable[[datetime], bool] = lambda _: False,
+) -> list[Segment]:
+    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`.
+
+    Parameters
+    ----------
+    hours_repeat : callable
+        Tells whether an hour has stood twice on the server's clock since a local time. A TIMESTAMP of that hour shows
+        the same text both times, and a read could not be taken up again after it: the key's order serves then.
+    """
     key = [selection.column(name) for name in table.ordered_key]
     if window.read_from is None:
         return window_segments(
             created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
         )
+    in_instants = any(column.data_type == "timestamp" for column in selection.cursor_columns)
+    by_key = in_instants and hours_repeat(window.read_from)
     return window_segments(
         created=selection.created,
         modified=selection.modified,
         after=format_timestamp(window.read_from),
         key=key,
-        created_index=selection.index_name(table, selection.created),
-        modified_index=selection.index_name(table, selection.modified),
+        created_index=None if by_key else selection.index_name(table, selection.created),
+        modified_index=None if by_key else selection.index_name(table, selection.modified),
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error, ReadInterruptedError, ReplicaStoppedError
@@ -15,6 +16,7 @@ from rds_to_s3.window import Bound, ClockReading, Unobserved, decide_bound
 
 _EPOCH = datetime(1970, 1, 1)
 _QUARTER, _QUARTERS = 900.0, 16
+_DAY, _YEAR = 86_400.0, 366.0
 _FRESH_WITHIN_SECONDS = 5.0
 
 # An event's statements run under the command Connect. Sleeping sessions have no statement, the scheduler, the purge and
@@ -114,6 +116,18 @@ def earliest_instant(connection: Connection, local: datetime) -> float:
     earlier = [instant - quarter * _QUARTER for quarter in range(_QUARTERS, -1, -1)]
     times = local_times(connection, earlier)
     return next((moment for moment, shown in zip(earlier, times, strict=True) if shown == local), instant)
+
+
+def hours_repeat(connection: Connection, since: datetime) -> bool:
+    """Tell whether the session's zone turned its clock back between a local time and tomorrow."""
+    now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
+    days = int(min(max((now - earliest_instant(connection, since)) // _DAY, 0.0), _YEAR))
+    instants = [now + _DAY * day for day in range(-days - 2, 2)]
+    leads = [
+        (local - _EPOCH).total_seconds() - instant
+        for local, instant in zip(local_times(connection, instants), instants, strict=True)
+    ]
+    return any(later < earlier for earlier, later in pairwise(leads))
 
 
 @dataclass(frozen=True)
