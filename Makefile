@@ -1,6 +1,7 @@
 # Everything that is made lies in .local/ and .venv/. `make help` lists the targets.
 PYTHON ?= python3
 VENV   := .venv/bin
+SOAK_MINUTES ?= 10
 SETUP  := $(PYTHON) -m local.bootstrap
 
 export MYPY_CACHE_DIR := .local/cache/mypy
@@ -8,10 +9,10 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test lint check template format venv clean
+.PHONY: help up down demo test bench crash-matrix soak lint check template format venv clean
 
 help:           ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up:             ## start (or reuse) a MySQL server and a local AWS, deploy the stack, write .local/env
 	@$(SETUP) venv sam mysql
@@ -29,6 +30,19 @@ test:           ## every check and every test; needs no AWS account and no MySQL
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
+
+bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS, BENCH_CONTENDERS, BENCH_PUBLISH)
+	@$(SETUP) venv mysql bench
+	@$(VENV)/python -m benchmarks
+
+crash-matrix:   ## kill the extractor at every step, both ways on, and write docs/crash-matrix.md (a few minutes)
+	@$(SETUP) venv sam test-servers
+	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
+	@WRITE_CRASH_MATRIX=1 $(VENV)/python -m pytest -q tests/integration/test_crash_matrix.py
+
+soak:           ## the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
+	@$(SETUP) venv sam test-servers
+	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
 
 lint: venv      ## formatting, ruff and mypy
 	@$(MAKE) --no-print-directory check

@@ -1,0 +1,99 @@
+"""Extractor processes that die, or stand still, at a step of the test's choice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from tests.integration.pipeline import Pipeline
+
+Step = Callable[[str], None]
+
+
+@cache
+def unused_client(client: S3Client) -> S3Client:
+    """Return a client like this one that has no socket yet: forked processes must not share any."""
+    credentials = client._request_signer._credentials  # type: ignore[attr-defined]
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=client.meta.endpoint_url,
+        region_name=client.meta.region_name,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        config=client.meta.config,
+    )
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Do `work` in a child process; return its number."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(code)
+    return child
+
+
+def die_at(moment: int | str) -> Step:
+    """Return an `on_step` that kills its process, as a Lambda is killed.
+
+    Parameters
+    ----------
+    moment : int or str
+        Which step, counted from 0; or the name of one, where it comes first.
+    """
+    count = -1
+
+    def on_step(step: str) -> None:
+        nonlocal count
+        count += 1
+        if moment in {count, step}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_step
+
+
+def stand_still_at(name: str) -> Step:
+    """Return an `on_step` that freezes its process at the first step of that name."""
+    stood = False
+
+    def on_step(step: str) -> None:
+        nonlocal stood
+        if step == name and not stood:
+            stood = True
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return on_step
+
+
+def extract_in_child(pipeline: Pipeline, run_id: str, table: str, on_step: Step) -> int:
+    """Run one invocation of the extractor in a process of its own; return the process's number."""
+
+    def work() -> None:
+        replace(pipeline, s3_client=client).extract(run_id, table, on_step)
+
+    client = unused_client(pipeline.s3_client)
+    return fork(work)
+
+
+def extract_and_die(pipeline: Pipeline, run_id: str, table: str, moment: int | str) -> None:
+    """Run one invocation of the extractor, and kill it at a step."""
+    _, status = os.waitpid(extract_in_child(pipeline, run_id, table, die_at(moment)), 0)
+    assert os.WIFSIGNALED(status), f"the extractor of {table} ended ({status}) before step {moment}"
+    assert os.WTERMSIG(status) == signal.SIGKILL
