@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from rds_to_s3.aws import database as aws_database
 from rds_to_s3_ops.cli import app
-from tests.e2e.conftest import DeployedSystem
+from tests.e2e.conftest import DeployedSystem, Run
 
 Command = Callable[..., Result]
 
@@ -61,3 +61,40 @@ def test_the_doctor_finds_a_fresh_system_sound(command: Command) -> None:
     results = {finding["check"]: finding["result"] for finding in json.loads(examined.stdout)}
     assert "fail" not in results.values()
     assert {check for check, result in results.items() if result == "skip"} <= {"layers", "network from the functions"}
+
+
+def everything_left_by(system: DeployedSystem, run: Run) -> str:
+    """All that a run leaves where somebody may read: the bucket, the execution and its history, the logs."""
+    left = [system.body(key).decode("utf-8", "replace") for key in system.keys("")]
+    states = system.client("stepfunctions")
+    left += [
+        str(states.describe_execution(executionArn=run.arn)),
+        str(states.get_execution_history(executionArn=run.arn)),
+    ]
+    logs = system.client("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        streams = logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]
+        for stream in streams:
+            events = logs.get_log_events(logGroupName=group["logGroupName"], logStreamName=stream["logStreamName"])
+            left += [event["message"] for event in events["events"]]
+    return "\n".join(left)
+
+
+def test_no_failing_run_and_no_command_shows_the_password(system: DeployedSystem, command: Command) -> None:
+    password = system.local.database.reader.password
+    system.sql("ALTER USER 'extractor'@'%' IDENTIFIED BY 'rotated at the server only'")
+    try:
+        refused = system.run()
+        commands = ["doctor"], ["plan"], ["show"], ["history", refused.manifest["run_id"]]
+        shown = "".join(command(*words).output for words in commands)
+    finally:
+        system.sql(f"ALTER USER 'extractor'@'%' IDENTIFIED BY '{password}'")
+    assert refused.execution["error"] == "PlanFailed"
+    system.sql("RENAME TABLE menu TO menu_elsewhere")
+    failed = system.run()
+    system.sql("RENAME TABLE menu_elsewhere TO menu")
+    assert failed.execution["error"] == "TablesFailed"
+
+    left = everything_left_by(system, refused) + everything_left_by(system, failed) + shown
+    assert "DatabaseLoginError" in left
+    assert password not in left

@@ -19,9 +19,9 @@ from tests.e2e.slow_network import SlowNetwork
 # `LONG_TABLE_INVOCATIONS=10 pytest tests/e2e/test_long_table.py` takes two minutes.
 INVOCATIONS = int(os.environ.get("LONG_TABLE_INVOCATIONS", "4"))
 KILLS = INVOCATIONS // 3
-SECONDS = 8
-BYTES_PER_SECOND = 1_500_000
-ROWS = 70_000 * INVOCATIONS  # of 110 bytes: an invocation stops reading after 5.6 of its 8 seconds
+SECONDS = 6
+BYTES_PER_SECOND = 150_000
+ROWS = 5_000 * INVOCATIONS  # of 110 bytes: an invocation stops reading after 4.3 of its 6 seconds
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def test_a_table_that_outlasts_its_invocations_some_of_them_killed_arrives_whole
     )
     parameter = system.local.outputs["TableListParameterName"]
     listed = system.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
-    document = {"tables": [{"name": "long_one", "target_file_bytes": 2_000_000}]}
+    document = {"tables": [{"name": "long_one", "target_file_bytes": 200_000}]}
     system.client("ssm").put_parameter(Name=parameter, Value=json.dumps(document), Overwrite=True)
     try:
         with hurried(system, SECONDS):
