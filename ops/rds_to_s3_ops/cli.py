@@ -305,14 +305,16 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
     if not stack:
         raise InvalidInputError("which stack? name it with --stack, or set STACK_NAME")
     console = _console()
-    findings = []
+    findings, condenser = [], inspection_views.Condenser()
     for finding in examine(Aws(), stack):
         findings.append(finding)
-        if not as_json:
+        if not as_json and condenser.shows(finding):
             console.print(inspection_views.finding_view(finding))
     if as_json:
         _print_json([finding.as_json() for finding in findings])
     else:
+        if (rest := condenser.rest_view()) is not None:
+            console.print(rest)
         console.print(inspection_views.verdicts_view(findings))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -95,6 +95,7 @@ def story_view(lines: Sequence[StoryLine]) -> RenderableType:
     )
 
 
+MOST_ALIKE = 10
 _VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 
@@ -104,6 +105,32 @@ def finding_view(finding: Finding) -> RenderableType:
     if finding.remedy:
         text.append(f"\n      -> {finding.remedy}")
     return text
+
+
+class Condenser:
+    """Lets the first findings of a kind through and counts the rest: five hundred tables may lack the same thing."""
+
+    def __init__(self, most: int = MOST_ALIKE) -> None:
+        self._most = most
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def shows(self, finding: Finding) -> bool:
+        """Whether to show a finding."""
+        kind = (
+            finding.check.partition(" ")[0] if finding.check.startswith("table ") else finding.check,
+            finding.verdict,
+        )
+        self._seen[kind] += 1
+        return self._seen[kind] <= self._most
+
+    def rest_view(self) -> RenderableType | None:
+        """Say what was not shown; None where everything was."""
+        hidden = [
+            f"{number - self._most} more of {check!r}"
+            for (check, _), number in self._seen.items()
+            if number > self._most
+        ]
+        return Text(f"and {', '.join(hidden)}: --json has them all", style="dim") if hidden else None
 
 
 def verdicts_view(findings: Sequence[Finding]) -> RenderableType:

@@ -125,6 +125,14 @@ def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.Monkey
     assert result.stdout == shown
 
 
+def test_what_many_tables_lack_is_shown_a_few_times_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [failed(f"table t{number}", "bad", "mend it") for number in range(500)]
+    monkeypatch.setattr(cli, "examine", lambda *_: iter([*FOUND, *many]))
+    text = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).stdout
+    assert text.count("table t") == 10
+    assert "and 490 more of 'table': --json has them all\n1 pass, 1 warn, 501 fail\n" in text
+
+
 def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "examine", lambda *_: iter(FOUND))
     told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--stack", "food", "--json"]).stdout)
