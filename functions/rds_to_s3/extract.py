@@ -18,6 +18,7 @@ from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.manifest import utc_text
+from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.clock import hours_repeat
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
@@ -205,6 +206,7 @@ class TableExtraction:
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         warnings += unstamped_rows(connection, table, selection, window)
+        warnings += unsendable_text(connection, table.name, selection.columns, segments)
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.remove_strays(None)
             staged = None

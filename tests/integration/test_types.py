@@ -151,6 +151,23 @@ def test_dates_of_no_calendar_are_in_the_csv_and_in_parquet_null_with_a_count(an
     ] + ["1 value of `stamp`"]
 
 
+def test_text_that_unicode_does_not_have_is_told_with_a_count(any_pipeline: Pipeline) -> None:
+    any_pipeline.database.execute(
+        "CREATE TABLE odd (id INT PRIMARY KEY AUTO_INCREMENT, g VARCHAR(9) CHARACTER SET greek, "
+        "s TEXT CHARACTER SET sjis, c VARCHAR(9) CHARACTER SET cp932, u VARCHAR(9) CHARACTER SET ucs2)",
+        "INSERT INTO odd (g, s, c, u) VALUES (x'AE', x'8280', x'ED40', x'D800'), (x'C1', x'82A0', '?', x'D83DDE00'), "
+        "('?', x'5C3F', x'FA5C', x'20AC'), (NULL, NULL, NULL, NULL)",
+    )
+    told = [
+        "1 values of `g` hold what its character set greek gives no Unicode character: it arrives as ?",
+        "1 values of `s` hold what its character set sjis gives no Unicode character: it arrives as ?",
+        "2 values of `u` hold what its character set ucs2 gives no Unicode character: halves of surrogate pairs",
+    ]
+    for file_format in FORMATS:
+        warnings = extract(any_pipeline, "odd", file_format=file_format)["odd"]["warnings"]
+        assert [warning for warning in warnings if "character set" in warning] == told
+
+
 def _make_dates(database: Database) -> None:
     database.execute(
         "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
