@@ -31,7 +31,7 @@ test:           ## every check and every test; needs no AWS account and no MySQL
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
 
-bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS, BENCH_CONTENDERS, BENCH_PUBLISH)
+bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
 	@$(SETUP) venv mysql bench
 	@$(VENV)/python -m benchmarks
 

@@ -1,19 +1,23 @@
 """One contender's read of one table, in a process of its own: ``python -m benchmarks.contender NAME TABLE FILE``.
 
-The database's URL is in ``BENCHMARK_URL``. Prints one line of JSON: rows, seconds and CPU seconds from the query on,
-imports and the connection left out. Nobody's connection is encrypted, since not every contender's can be.
+The database's URL is in ``BENCHMARK_URL``; who writes to S3 finds a bucket's name in ``BENCHMARK_BUCKET``. Prints one
+line of JSON: rows, seconds and CPU seconds from the query on, imports and the connection left out. Nobody's connection
+is encrypted, since not every contender's can be.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pymysql
 
@@ -53,17 +57,27 @@ def socket(table: str, _: Path) -> Read:
     return read
 
 
-def ours(file_format: str, compression: str) -> Callable[[str, Path], Read]:
+def our_connection(table: str) -> tuple[Any, list[Any]]:
+    """Connect as the extractor does, and describe the table's columns to an encoder."""
+    from rds_to_s3.formats import OutputColumn  # noqa: PLC0415
+    from rds_to_s3.mysql.catalogue import read_table  # noqa: PLC0415
+    from rds_to_s3.mysql.connection import Connection  # noqa: PLC0415
+
+    connection = connect(Connection)
+    described = read_table(connection, connection.db.decode(), table)
+    assert described is not None
+    return connection, [OutputColumn(c.name, c.column_type, c.kind, c.nullable) for c in described.columns]
+
+
+def ours(file_format: str, compression: str, *, isal: bool = True) -> Callable[[str, Path], Read]:
     def prepare(table: str, path: Path) -> Read:
-        from rds_to_s3.formats import OutputColumn, open_encoder  # noqa: PLC0415
-        from rds_to_s3.mysql.catalogue import read_table  # noqa: PLC0415
-        from rds_to_s3.mysql.connection import Connection  # noqa: PLC0415
+        if not isal:
+            # As on Lambda, where there is none.
+            sys.modules["isal"] = None  # type: ignore[assignment]
+        from rds_to_s3.formats import open_encoder  # noqa: PLC0415
         from rds_to_s3.mysql.result_set import query  # noqa: PLC0415
 
-        connection = connect(Connection)
-        described = read_table(connection, connection.db.decode(), table)
-        assert described is not None
-        columns = [OutputColumn(c.name, c.column_type, c.kind, c.nullable) for c in described.columns]
+        connection, columns = our_connection(table)
         open_encoder(file_format, compression, columns, lambda _: None)
 
         def read() -> int:
@@ -73,6 +87,74 @@ def ours(file_format: str, compression: str) -> Callable[[str, Path], Read]:
                     encoder.write(block)
                 encoder.close()
                 return result.rows_read
+
+        return read
+
+    return prepare
+
+
+def stage(file_format: str | None) -> Callable[[str, Path], Read]:
+    """Read, and write what becomes of the rows nowhere: what the read's parts cost."""
+
+    def prepare(table: str, _: Path) -> Read:
+        from rds_to_s3.formats import open_encoder  # noqa: PLC0415
+        from rds_to_s3.mysql.result_set import query  # noqa: PLC0415
+
+        connection, columns = our_connection(table)
+        if file_format:
+            open_encoder(file_format, "none", columns, lambda _: None)
+
+        def read() -> int:
+            encoder = open_encoder(file_format, "none", columns, lambda _: None) if file_format else None
+            with query(connection, f"SELECT * FROM {table}") as result:
+                for block in result:
+                    if encoder:
+                        encoder.write(block)
+                return result.rows_read
+
+        return read
+
+    return prepare
+
+
+def to_s3(file_format: str, compression: str) -> Callable[[str, Path], Read]:
+    """Run the whole extractor, as the Lambda does: window, tail, checks of the count, staged upload, commit."""
+
+    def prepare(table: str, _: Path) -> Read:
+        from rds_to_s3.credentials import Credentials  # noqa: PLC0415
+        from rds_to_s3.extraction_run import run_extraction  # noqa: PLC0415
+        from rds_to_s3.mysql import connection  # noqa: PLC0415
+        from rds_to_s3.planning import plan_run  # noqa: PLC0415
+        from rds_to_s3.s3.objects import ObjectStore  # noqa: PLC0415
+        from rds_to_s3.settings import PlanSettings  # noqa: PLC0415
+
+        url = urlsplit(os.environ["BENCHMARK_URL"])
+        credentials = Credentials(
+            host=str(url.hostname), port=url.port or 3306, username=str(url.username), password=str(url.password),
+            database=url.path.strip("/"),
+        )  # fmt: skip
+
+        def open_connection(seconds: int) -> connection.Connection:
+            return connection.connect(lambda _: credentials, connection.Tls("off"), read_seconds=seconds)
+
+        importlib.import_module(f"rds_to_s3.formats.{file_format}")
+        bucket = os.environ["BENCHMARK_BUCKET"]
+        store = ObjectStore(bucket)
+        # Only `orders` has columns to tell what is new by; its first load is measured.
+        mode = "incremental" if table == "orders" else "full"
+        spec = {"name": table, "format": file_format, "compression": compression, "mode": mode}
+        run_id = uuid4().hex
+        began = datetime.now(UTC).isoformat()
+        plan_run(
+            {"Name": run_id, "Id": run_id, "StartTime": began, "Input": {}, "RedriveCount": 0},
+            {"table_list": {"document": json.dumps({"tables": [spec]})}},
+            PlanSettings(data_bucket=bucket, database_credentials="ssm:/unused"),
+            store,
+            open_connection,
+        )
+
+        def read() -> int:
+            return run_extraction(run_id, table, store, open_connection, time_left=lambda: 900.0).rows
 
         return read
 
@@ -147,9 +229,16 @@ def connectorx(table: str, path: Path) -> Read:
 
 CONTENDERS: dict[str, Callable[[str, Path], Read]] = {
     "socket": socket,
+    "stage: rows": stage(None),
+    "stage: csv": stage("csv"),
+    "stage: parquet": stage("parquet"),
     "rds-to-s3 csv": ours("csv", "none"),
     "rds-to-s3 csv.gz": ours("csv", "gzip"),
+    "rds-to-s3 csv.gz, zlib": ours("csv", "gzip", isal=False),
     "rds-to-s3 parquet": ours("parquet", "snappy"),
+    "rds-to-s3 csv to S3": to_s3("csv", "none"),
+    "rds-to-s3 csv.gz to S3": to_s3("csv", "gzip"),
+    "rds-to-s3 parquet to S3": to_s3("parquet", "snappy"),
     "connectorx to csv": connectorx,
     "dlt connectorx": dlt("connectorx"),
     "dlt pyarrow": dlt("pyarrow"),

@@ -1,0 +1,190 @@
+"""Runs contenders, each in a process of its own, in turn and in rounds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks import programs
+from benchmarks.contender import CONTENDERS
+from benchmarks.programs import REPOSITORY
+from local.errors import LocalSystemError
+from local.ministack_server import MiniStack
+
+LIMIT = "socket"
+OURS = "rds-to-s3"
+STAGE = "stage: "
+PROGRAMS = ("rivet csv", "rivet parquet", "mydumper", "mariadb client")
+# Half a minute a run each: once, and on `orders` only.
+SLOW = ("dlt pyarrow", "pandas in chunks", "the original")
+SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contender's read of one table.
+
+    Attributes
+    ----------
+    seconds, cpu : float
+        Wall and CPU time of the client.
+    peak_mb : float
+        The process's largest resident size, imports included.
+    socket_seconds : float
+        What the socket alone took in the same round.
+    """
+
+    rows: int
+    seconds: float
+    cpu: float
+    peak_mb: float
+    socket_seconds: float = 0.0
+
+
+@dataclass
+class Measured:
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    runs : dict
+        By table, then by contender.
+    missing : dict of str to str
+        Why a contender is not among them.
+    """
+
+    runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are.
+
+    Attributes
+    ----------
+    peers : Path
+        The folder of programs of the environment that holds the peers; ours run in this process's.
+    tools : Path
+        Of the Debian tools.
+    """
+
+    url: str
+    aws: MiniStack
+    peers: Path
+    tools: Path
+
+    def run(self, name: str, table: str, rows: int) -> Run:
+        """Run one contender; what it writes is thrown away.
+
+        Raises
+        ------
+        RuntimeError
+            It failed, or has read another number of rows.
+        """
+        with tempfile.TemporaryDirectory() as folder, self._bucket(name) as bucket:
+            program = self._program(name, table, Path(folder))
+            output = program.stdout or Path(folder) / "stdout"
+            environment = programs.environment(self.url) | program.environment | bucket
+            with output.open("wb") as stdout, (Path(folder) / "stderr").open("wb") as stderr:
+                began = time.perf_counter()
+                process = subprocess.Popen(
+                    program.command, stdout=stdout, stderr=stderr, env=environment, cwd=REPOSITORY
+                )
+                peak = 0.0
+                while True:
+                    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                    if pid:
+                        break
+                    peak = max(peak, _peak_mb(process.pid))
+                    if time.perf_counter() - began > SECONDS:
+                        process.kill()
+                    time.sleep(0.01)
+                seconds = time.perf_counter() - began
+                process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                raise RuntimeError((Path(folder) / "stderr").read_text()[-2000:] or f"exit code {process.returncode}")
+            if name not in CONTENDERS:
+                return Run(rows, seconds, usage.ru_utime + usage.ru_stime, peak)
+            told = programs.result_of(output.read_text().splitlines()[-1])
+            if told["rows"] != rows:
+                raise RuntimeError(f"it has read {told['rows']} rows of {rows}")
+            return Run(rows, told["seconds"], told["cpu"], peak)
+
+    @contextlib.contextmanager
+    def _bucket(self, name: str) -> Any:
+        """Yield the environment of who writes to S3: a bucket of its own, deleted with all that is in it."""
+        if not name.endswith("to S3"):
+            yield {}
+            return
+        s3, bucket = self.aws.client("s3"), f"bench-{uuid4().hex[:12]}"
+        s3.create_bucket(Bucket=bucket)
+        try:
+            yield {**self.aws.environment, "BENCHMARK_BUCKET": bucket, "NO_PROXY": "127.0.0.1"}
+        finally:
+            for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+                s3.delete_object(Bucket=bucket, Key=item["Key"])
+            s3.delete_bucket(Bucket=bucket)
+
+    def _program(self, name: str, table: str, folder: Path) -> programs.Program:
+        if name in CONTENDERS:
+            ours = name == LIMIT or name.startswith((OURS, STAGE))
+            python = sys.executable if ours else str(self.peers / "python")
+            return programs.Program([python, "-m", "benchmarks.contender", name, table, str(folder / "out")])
+        if name.startswith("rivet"):
+            return programs.rivet(str(self.peers / "rivet"), name.split()[1], table, folder)
+        make = programs.mydumper if name == "mydumper" else programs.client
+        return make(programs.debian_tools(self.tools), self.url, table, folder)
+
+
+def _peak_mb(pid: int) -> float:
+    """Return a running process's peak so far; `wait4` would count this process's own size before the exec."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def median(runs: Sequence[Run], figure: str) -> float:
+    """Return the median of one of the runs' figures."""
+    return float(statistics.median(getattr(run, figure) for run in runs))
+
+
+def times_the_socket(runs: Sequence[Run]) -> float:
+    """Return the median of how many times longer each run took than the socket alone in its round."""
+    return statistics.median(run.seconds / run.socket_seconds for run in runs)
+
+
+def measure(bench: Bench, tables: dict[str, int], contenders: Sequence[str], rounds: int) -> Measured:
+    """Run everything; a contender that fails once is left out from then on, with its reason."""
+    measured = Measured()
+    names = [name for name in contenders if name != LIMIT]
+    for table, rows in tables.items():
+        found: dict[str, list[Run]] = {name: [] for name in [LIMIT, *names]}
+        for number in range(rounds):
+            socket = bench.run(LIMIT, table, rows)
+            found[LIMIT].append(Run(rows, socket.seconds, socket.cpu, socket.peak_mb, socket.seconds))
+            for name in names:
+                if name in measured.missing or (name in SLOW and (number or table != "orders")):
+                    continue
+                try:
+                    run = bench.run(name, table, rows)
+                except (RuntimeError, LocalSystemError, OSError, ValueError) as error:
+                    measured.missing[name] = str(error).strip().splitlines()[-1]
+                    print(f"  {table}, {name} failed: {error}", file=sys.stderr)
+                    continue
+                found[name].append(Run(rows, run.seconds, run.cpu, run.peak_mb, socket.seconds))
+                print(f"  {table}, round {number + 1}, {name}: {run.seconds:.2f} s", file=sys.stderr)
+        measured.runs[table] = {name: runs for name, runs in found.items() if runs}
+    return measured

@@ -1,0 +1,193 @@
+"""The results as tables, and as the page docs/benchmark.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.measuring import LIMIT, OURS, SLOW, STAGE, Run, median, times_the_socket
+from benchmarks.plot import draw
+from benchmarks.programs import REPOSITORY
+
+MAIN = "orders"
+_PLOT = "images/benchmark.svg"
+_WHAT = {
+    "orders": "14 columns as one meets them, about 125 bytes of CSV a row",
+    "quoted": "the same, and in every row two values that need quotes",
+    "narrow": "two columns, 15 bytes a row",
+    "wide": "three columns, 4.7 kB a row",
+}
+_STAGES = {
+    LIMIT: "the query's bytes, read and thrown away",
+    f"{STAGE}rows": "and split into rows and columns",
+    f"{STAGE}csv": "and made CSV",
+    f"{OURS} csv": "and written to a file",
+    f"{OURS} csv to S3": "instead, the whole extractor: window, tail, SHA-256 and CRC-32, upload, commit",
+    f"{STAGE}parquet": "rows made Parquet",
+    f"{OURS} parquet to S3": "and the whole extractor",
+}
+Runs = Mapping[str, Sequence[Run]]
+_PAGE = """\
+# Benchmark
+
+Made by `BENCH_PUBLISH=1 make bench`; the runs themselves are in [benchmarks/results.json](../benchmarks/results.json).
+`BENCH_ROWS`, `BENCH_ROUNDS`, `BENCH_CONTENDERS` and `BENCH_TABLES` choose what is run.
+
+**Machine**: {cpu}, {cores} cores, {system}, Python {python}. **Server**: {server}, on the same machine, its tables in
+memory. **Load**: {load_before} runnable processes before and {load_after} at the end. Server, client and the local S3
+share the cores with whatever else ran, so wall times are worse than on a quiet machine, and differ between runs by tens
+of percent; the ratios, each to the socket alone *in the same round*, and the CPU seconds differ less.
+
+**Method**: each contender runs in a process of its own, in turn, in {rounds} rounds ({slow} once: half a minute each).
+Figures are medians. Wall and CPU time of the Python contenders begin at the query; a program's hold its start. Peak
+memory is the process's, imports included. Connections are not encrypted, since not every contender's can be. *socket*
+is the limit: the same query's bytes, read and thrown away.
+
+![seconds by contender]({plot})
+
+{tables}
+{missing}
+## The aims
+
+| aim, on `orders` | reached |
+| --- | --- |
+{aims}
+
+## Where the time goes
+
+CPU seconds of the client per million rows of `orders`:
+
+| stage | CPU s | more than the one before |
+| --- | ---: | ---: |
+{stages}
+
+Uploads run beside the reading; looked at part by part, the reading never waited for S3. The wall time to S3 is longer
+than to a file because the local S3 is a Python process on the same cores: receiving the parts costs it more CPU time
+than reading and writing them costs the client. Every part is hashed twice outside of the reading thread, by us for the
+manifest and by boto for the signature, at 1.8 GB/s each.
+
+## gzip
+
+Without `isal` compression is zlib's level 1. Of 245 MB of this CSV, on this machine:
+
+| | CPU s | MB/s | size |
+| --- | ---: | ---: | ---: |
+| zlib 1 (the standard library) | 1.40 | 175 | 63 MB |
+| zlib 6 | 4.88 | 50 | 56 MB |
+| isal 1 | 0.41 | 591 | 59 MB |
+
+## Cold start
+
+Imports of each function in a fresh process, before it does anything; Lambda's own start comes on top. Neither pandas
+nor (but for Parquet) pyarrow is among them.
+
+| function | seconds | memory MB |
+| --- | ---: | ---: |
+{cold}
+"""
+
+
+def plot(table: str, runs: Runs) -> str:
+    """Draw one table's seconds."""
+    shown = {name: found for name, found in runs.items() if not name.startswith(STAGE)}
+    rows = next(iter(shown.values()))[0].rows
+    return draw(f"{rows:,} rows of {table}, seconds", {name: median(found, "seconds") for name, found in shown.items()})
+
+
+def tables(document: Mapping[str, Any]) -> str:
+    """Write a table of medians for each table that was read."""
+    runs = {
+        table: {name: [Run(**run) for run in found] for name, found in by_name.items()}
+        for table, by_name in document["tables"].items()
+    }
+    return "\n".join(_table(table, found) for table, found in runs.items())
+
+
+def publish(document: Mapping[str, Any], runs: Mapping[str, Runs]) -> None:
+    """Write the results, the page and its plot to where they are committed."""
+    main = runs[MAIN]
+    missing = [f"- {name}: {reason}" for name, reason in document["missing"].items()]
+    machine = document["machine"]
+    page = _PAGE.format(
+        cpu=machine["cpu"],
+        cores=machine["cores"],
+        system=machine["system"],
+        python=machine["python"],
+        server=document["server"],
+        load_before=machine["load"][0],
+        load_after=machine["load_after"][0],
+        rounds=document["rounds"],
+        slow=", ".join(SLOW),
+        plot=_PLOT,
+        tables=tables(document),
+        missing="\nCould not be run:\n\n" + "\n".join(missing) + "\n" if missing else "",
+        aims="\n".join(_aims(main)),
+        stages="\n".join(_stages(main)),
+        cold="\n".join(
+            f"| {name} | {start['seconds']:.2f} | {start['peak_mb']:.0f} |"
+            for name, start in document["cold_starts"].items()
+        ),
+    )
+    (REPOSITORY / "docs" / "benchmark.md").write_text(page)
+    (REPOSITORY / "docs" / _PLOT).write_text(plot(MAIN, main))
+    (REPOSITORY / "benchmarks" / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _table(table: str, runs: Runs) -> str:
+    rows = runs[LIMIT][0].rows
+    lines = [
+        f"## `{table}`: {rows:,} rows",
+        "",
+        f"{_WHAT[table][0].upper()}{_WHAT[table][1:]}.",
+        "",
+        "| contender | rows/s | wall s | best | times the socket | CPU s per million rows | peak MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    shown = ((name, found) for name, found in runs.items() if not name.startswith(STAGE))
+    for name, found in sorted(shown, key=lambda item: median(item[1], "seconds")):
+        seconds = median(found, "seconds")
+        lines.append(
+            f"| {f'**{name}**' if name.startswith(OURS) else name} | {rows / seconds:,.0f} | {seconds:.2f} "
+            f"| {min(run.seconds for run in found):.2f} | {times_the_socket(found):.2f} | {_cpu(found):.2f} "
+            f"| {median(found, 'peak_mb'):.0f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _cpu(runs: Sequence[Run]) -> float:
+    return median(runs, "cpu") / runs[0].rows * 1e6
+
+
+def _aims(runs: Runs) -> list[str]:
+    def times(slower: str, ours: str, figure: str = "seconds") -> str:
+        if slower not in runs or ours not in runs:
+            return "not measured"
+        return f"{median(runs[slower], figure) / median(runs[ours], figure):.2f}"
+
+    csv, parquet = f"{OURS} csv", f"{OURS} parquet"
+    peaks = [f"{name.removeprefix(OURS).strip()} {max(r.peak_mb for r in found):.0f}" for name, found in runs.items()
+             if name.startswith(OURS)]  # fmt: skip
+    socket = f"{times_the_socket(runs[csv]):.2f}" if csv in runs else "not measured"
+    return [
+        f"| CSV in at most 1.15 times the socket's own time | {socket} |",
+        f"| CSV with at most 1.25 times mydumper's CPU seconds | {times(csv, 'mydumper', 'cpu')} |",
+        f"| 2.5 times faster than rivet's CSV | {times('rivet csv', csv)} |",
+        f"| faster than rivet's Parquet | {times('rivet parquet', parquet)} (Parquet), "
+        f"{times('rivet parquet', csv)} (CSV) |",
+        f"| 20 times faster than the original | {times('the original', csv)} |",
+        f"| under 256 MB whatever the size | {', '.join(peaks)} MB; the sizes: tests/integration/test_memory.py |",
+    ]
+
+
+def _stages(runs: Runs) -> list[str]:
+    lines = []
+    before = 0.0
+    for name, what in _STAGES.items():
+        if name in runs:
+            cpu = _cpu(runs[name])
+            if name == f"{STAGE}parquet":
+                before = _cpu(runs[f"{STAGE}rows"]) if f"{STAGE}rows" in runs else before
+            lines.append(f"| {what} | {cpu:.2f} | {cpu - before:+.2f} |")
+            before = cpu
+    return lines
