@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from rds_to_s3.key_runs import KeyValues
     from rds_to_s3.reading import FileSeries
 
-ROWS_AT_ONCE = 4_000_000
-CACHED_ROWS = 4_000_000
+ROWS_AT_ONCE = 1_000_000
+CACHED_ROWS = 1_000_000
 MOST_LATER_RUNS = 8
 KEYS_PER_SECOND = 300_000.0
 

@@ -101,9 +101,11 @@ def newest(runs: Sequence[tuple[KeyValues, bool]]) -> KeyValues:
     there = [(age, run) for age, (run, gone) in enumerate(runs) if not gone and len(run)]
     if not there:
         return KeyValues(np.empty((0, 2), np.uint64), [])
+    tombs = [(age, run) for age, (run, gone) in enumerate(runs) if gone and len(run)]
+    if len(there) == 1 and not tombs and not (there[0][1].keys[1:] == there[0][1].keys[:-1]).all(axis=1).any():
+        return there[0][1]  # the base alone, as nearly always
     delivered = KeyValues.joined([run for _, run in there])
     ages = np.concatenate([np.full(len(run), age) for age, run in there])
-    tombs = [(age, run) for age, (run, gone) in enumerate(runs) if gone and len(run)]
     keys, all_ages = delivered.keys, ages
     if tombs:
         keys = np.concatenate([keys, *(run.keys for _, run in tombs)])
