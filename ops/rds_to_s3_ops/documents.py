@@ -45,6 +45,7 @@ class TableRecord(TypedDict, total=False):
     error: Failure | None
     quarantined_rows: int
     quarantine: list[File]
+    deletes: list[File]
     key: list[str]
 
 

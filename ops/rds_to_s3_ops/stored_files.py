@@ -96,7 +96,7 @@ def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iter
     for manifest in manifests:
         for entry in manifest["tables"]:
             if table in (None, entry["table"]):
-                for file in [*entry["files"], *entry.get("quarantine", [])]:
+                for file in [*entry["files"], *entry.get("quarantine", []), *entry.get("deletes", [])]:
                     if file["key"] not in seen:
                         seen.add(file["key"])
                         yield manifest["run_id"], entry["table"], file

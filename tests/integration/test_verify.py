@@ -86,11 +86,15 @@ def test_rows_that_are_missing_different_extra_or_pending_are_told_apart(orders:
     assert not result.is_fine()
 
 
-def test_a_row_that_a_deletes_file_names_is_no_fault(orders: Pipeline) -> None:
+def test_deleted_and_quarantined_rows_are_no_fault_where_the_bucket_tells_of_them(orders: Pipeline) -> None:
+    checks = {"note": {"not_null": True}}
+    orders.defaults = orders.defaults | {"deletes": "track", "checks": checks, "on_violation": "quarantine"}
     orders.run()
-    orders.database.execute("DELETE FROM orders WHERE id = 3")
-    orders.store.put("orders/deletes/orders_deletes_20250101_000000.csv", b"id,part\n3,b\n")
-    assert counts(reconcile(orders)) == {"equal": 2, "deleted": 1}
+    orders.database.execute("DELETE FROM orders WHERE id = 1")
+    orders.run()
+    assert counts(reconcile(orders)) == {"equal": 1, "deleted": 1, "quarantined": 1}
+    checked = files(orders, "orders")
+    assert (checked.is_fine, checked.rows) == (True, 4)
 
 
 def test_a_column_that_came_later_is_not_looked_for_in_older_files(orders: Pipeline) -> None:
