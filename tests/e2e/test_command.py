@@ -63,6 +63,20 @@ def test_the_doctor_finds_a_fresh_system_sound(command: Command) -> None:
     assert {check for check, result in results.items() if result == "skip"} <= {"layers", "network from the functions"}
 
 
+def test_the_files_are_verified_against_the_manifest_and_the_database(system: DeployedSystem, command: Command) -> None:
+    ran = command("run", "--table", "menu", "--table", "orders", "--wait", "--json")
+    assert ran.exit_code == 0
+    verified = command("verify", "--source", "--json")
+    assert verified.exit_code == 0
+    found = json.loads(verified.stdout)
+    assert [(table["table"], table["ok"]) for table in found["tables"]] == [("menu", True), ("orders", True)]
+    assert all(table["equal"] == table["source_rows"] > 0 for table in found["tables"])
+    system.sql("DELETE FROM order_item", "DELETE FROM delivery", "DELETE FROM orders WHERE orders_id = 1")
+    assert "1 extra" in command("verify", "--table", "orders", "--source").stdout
+    assert command("verify", "--table", "orders", "--source", "--ignore-extra").exit_code == 0
+    assert 'MERGE INTO "orders"' in command("ddl", "--for", "snowflake", "orders").stdout
+
+
 def everything_left_by(system: DeployedSystem, run: Run) -> str:
     """All that a run leaves where somebody may read: the bucket, the execution and its history, the logs."""
     left = [system.body(key).decode("utf-8", "replace") for key in system.keys("")]
