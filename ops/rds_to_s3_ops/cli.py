@@ -25,13 +25,10 @@ from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import EXIT_CODES, CommandError, InvalidInputError, NotFoundError
 from rds_to_s3_ops.preview import preview_run
 from rds_to_s3_ops.progress import RunProgress
-from rds_to_s3_ops.reconciliation import Reconciler
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack, find_stack
 from rds_to_s3_ops.story import tell
 from rds_to_s3_ops.table_list_parameter import TableListParameter
-from rds_to_s3_ops.verification import listed_tables, manifests_for, verify_files
-from rds_to_s3_ops.verification_views import verification_lines
 from rds_to_s3_ops.warehouses import Warehouse, ddl, load_statements
 from rds_to_s3_ops.warehouses.loads import table_loads
 from rds_to_s3_ops.watching import follow, wait
@@ -348,6 +345,11 @@ def verify(
     With --source, also compare all files of each table with the database, row by row. TMPDIR needs room for the digests
     of all rows and for one file. A row that changed after the last window is pending, and no fault.
     """
+    # pyarrow takes as long to import as all the rest, and no other command needs it.
+    from rds_to_s3_ops.reconciliation import Reconciler  # noqa: PLC0415
+    from rds_to_s3_ops.verification import listed_tables, manifests_for, verify_files  # noqa: PLC0415
+    from rds_to_s3_ops.verification_views import verification_lines  # noqa: PLC0415
+
     if run_id is not None and table is not None:
         raise InvalidInputError("RUN and --table exclude each other: give one of them")
     session = Session.open(stack)

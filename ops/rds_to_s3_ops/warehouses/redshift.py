@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3.formats.arrow_types import arrow_type
 from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, merge, name, names, select, text
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
@@ -13,6 +12,8 @@ CASE_NOTE = "Names keep their case only with: SET enable_case_sensitive_identifi
 
 def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return what a person should know."""
+    from rds_to_s3.formats.arrow_types import arrow_type  # noqa: PLC0415 - it brings pyarrow, which takes its time
+
     unsigned = [column.name for column in columns if str(arrow_type(column.output_column)).startswith("uint")]
     if load.format == "parquet" and unsigned:
         # https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-columnar.html
