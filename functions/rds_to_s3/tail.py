@@ -76,9 +76,9 @@ class TailFilter:
     def _new_rows(self, block: Block | SpooledRow, sorted_by: int | None) -> npt.NDArray[np.bool_] | None:
         if sorted_by is not None and self._ends_are_plain(block, sorted_by):
             return None
-        stamps = block.fixed(self._cursor[0], STAMP_WIDTH)
+        stamps = block.texts(self._cursor[0], STAMP_WIDTH)
         for column in self._cursor[1:]:
-            stamps = np.where(stamps == b"", block.fixed(column, STAMP_WIDTH), stamps)
+            stamps = np.where(stamps == b"", block.texts(column, STAMP_WIDTH), stamps)
         beyond = stamps > self._bound
         known = (stamps <= self._delivered_latest) if self._delivered else np.zeros(block.rows, dtype=np.bool_)
         suspects = np.flatnonzero(beyond | known)

@@ -141,36 +141,46 @@ class Block:
         return self.data[start : self.bounds[column + 1, row]].tobytes()
 
     def fixed(self, column: int, width: int) -> NDArray[np.bytes_]:
+        """Return what `texts` does as an array of S{width}, whatever the values' lengths."""
+        return self.texts(column, width).astype(f"S{width}", copy=False)
+
+    def texts(self, column: int, most: int) -> NDArray[np.bytes_]:
         """Return a column of short values as an array, for comparing all of them at once.
 
         Parameters
         ----------
         column : int
-        width : int
-            The longest value, in bytes.
+        most : int
+            How long a value may be, in bytes.
 
         Returns
         -------
-        ndarray of S{width}, shape (rows,)
-            NULL is the empty string, which sorts before every value.
+        ndarray of S{n}, shape (rows,)
+            `n` is the longest value's length, and at least 1. NULL is the empty string, which sorts before every value.
 
         Raises
         ------
         ValueError
-            A value is longer than `width`.
+            A value is longer than `most`.
         """
         starts = self.starts(column)
         lengths = self.bounds[column + 1] - starts
-        longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=width))
-        if longest > width:
-            raise ValueError(f"a value of {longest} bytes does not fit into {width}")
+        longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=most))
+        if longest > most:
+            raise ValueError(f"a value of {longest} bytes does not fit into {most}")
+        width = max(longest, 1)
         data = self.data
         if self.end + width > len(data):
             data = np.concatenate([data, np.zeros(width, np.uint8)])
         windows: NDArray[np.bytes_] = np.ndarray((len(data) - width + 1,), f"S{width}", data, strides=(1,))
         values = windows[starts]
         if shortest < width:
-            values.view(np.uint8).reshape(-1, width)[np.arange(width) >= lengths[:, None]] = 0
+            values[lengths == 0] = b""
+            between = np.flatnonzero((lengths > 0) & (lengths < width))
+            if len(between):
+                part = values[between]
+                part.view(np.uint8).reshape(-1, width)[np.arange(width) >= lengths[between, None]] = 0
+                values[between] = part
         return values
 
     def payload(self, row: int) -> memoryview:

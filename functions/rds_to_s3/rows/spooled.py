@@ -83,6 +83,10 @@ class SpooledRow:
             raise ValueError(f"a value of {length} bytes does not fit into {width}")
         return np.array([self.value(0, column) or b""], f"S{width}")
 
+    def texts(self, column: int, most: int) -> NDArray[np.bytes_]:
+        """Return a short value as `Block.texts` does."""
+        return self.fixed(column, most)
+
     def length(self, column: int) -> int | None:
         """Return a value's length in bytes, None where it is NULL."""
         value = self._values[column]
