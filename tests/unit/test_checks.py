@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.checks.binding import BoundChecks, bind_checks
@@ -261,7 +261,6 @@ def sent(value: Any) -> Value:
     return None if value is None else (f"{value:f}" if isinstance(value, Decimal) else str(value)).encode()
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     column_type=st.sampled_from(["int", "decimal(12,2)", "decimal(60,2)"]),
     values=st.lists(nullable(st.one_of(integers, decimals)), min_size=1, max_size=40),
@@ -276,7 +275,6 @@ def test_bounds_agree_with_python(column_type: str, values: list[Any], operator:
     assert of_column(column_type, [sent(value) for value in values], {operator: limit}) == wanted
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     values=st.lists(nullable(moments), min_size=1, max_size=30),
     operator=st.sampled_from(sorted(OPERATORS)),
@@ -287,7 +285,6 @@ def test_bounds_of_timestamps_agree_with_python(values: list[Any], operator: str
     assert of_column("datetime", [sent(value) for value in values], {operator: str(limit)}) == wanted
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     values=st.lists(nullable(texts), min_size=1, max_size=40),
     block_bytes=st.integers(1, 300),
@@ -364,7 +361,6 @@ def closes_last(text: str) -> bool:
     return False
 
 
-@settings(max_examples=200, deadline=None)
 @given(expression=conditions, rows=st.lists(numbers, min_size=1, max_size=8))
 def test_expressions_agree_with_python_and_never_round(expression: str, rows: list[dict[str, Any]]) -> None:
     columns = [each for each in SHOP if each.name in rows[0]]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.formats import OutputColumn, open_encoder
@@ -70,7 +70,6 @@ def tables(draw: st.DrawFn) -> tuple[list[Kind], int, list[list[bytes | None]]]:
     return kinds, hidden, draw(st.lists(st.tuples(*row).map(list), max_size=12))
 
 
-@settings(deadline=None, max_examples=300)
 @given(tables(), st.sampled_from([1, 300, 1 << 20]), st.sampled_from([200, 1 << 20]))
 def test_a_file_holds_what_the_contract_says(
     table: tuple[list[Kind], int, list[wire.Row]], block_bytes: int, spool_bytes: int

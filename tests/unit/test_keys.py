@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.formats.parquet import column_texts
@@ -38,7 +38,6 @@ def read_back(run: KeyValues) -> set[tuple[bytes | None, ...]]:
     }
 
 
-@settings(deadline=None, max_examples=40)
 @given(columns, st.sampled_from([1, 2]))
 def test_two_rows_have_the_same_key_if_and_only_if_their_values_are_the_same(
     rows: list[tuple[bytes | None, bytes | None]], width: int
@@ -49,7 +48,6 @@ def test_two_rows_have_the_same_key_if_and_only_if_their_values_are_the_same(
     assert len(set(zip(keys, cut, strict=True))) == len(set(cut))
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=40), max_size=12))
 def test_a_key_set_knows_what_was_added_before(parts: list[list[int]]) -> None:
     known: set[int] = set()
@@ -70,7 +68,6 @@ def test_keys_that_share_their_first_half_are_still_told_apart() -> None:
     assert contained(asked, among).tolist() == [True, False, True, True, False, True, False, False]
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.tuples(st.sets(st.integers(0, 80), min_size=1, max_size=40), st.booleans()), max_size=6),
     st.integers(1, 30),
@@ -105,7 +102,6 @@ def test_a_spill_gives_back_each_range_sorted(spooled: bool) -> None:
     assert np.array_equal(np.concatenate(parts), sorted_keys(run.keys)[0])
 
 
-@settings(deadline=None, max_examples=40)
 @given(columns, st.data())
 def test_a_value_is_put_behind_the_columns_that_are_kept(
     rows: list[tuple[bytes | None, bytes | None]], data: st.DataObject

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.errors import RowTooLargeError
@@ -112,7 +112,6 @@ def test_text_that_is_no_utf8_is_replaced_and_counted() -> None:
     assert warnings == ["1 value of `c0` not UTF-8, stored with U+FFFD for what could not be decoded"]
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.lists(
         st.tuples(

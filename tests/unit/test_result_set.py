@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pymysql
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.errors import ReadInterruptedError
@@ -41,7 +41,6 @@ value = st.one_of(st.none(), st.binary(max_size=12), lengths.map(os.urandom))
 tables = st.integers(1, 5).flatmap(lambda width: st.lists(st.lists(value, min_size=width, max_size=width), max_size=30))
 
 
-@settings(deadline=None)
 @given(tables, st.lists(st.integers(1, 5_000), max_size=50), st.sampled_from([1, 100, 5_000, 1 << 20]))
 def test_rows_are_those_that_pymysql_decodes(rows: list[wire.Row], sizes: list[int], block_bytes: int) -> None:
     names = [f"c{column}" for column in range(len(rows[0]) if rows else 1)]
