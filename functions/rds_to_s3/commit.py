@@ -210,22 +210,24 @@ class TableCommit:
     def remove_strays(self, staged: Staged | None) -> None:
         """Remove what dead invocations left: uploads and digests of this table that nothing names.
 
-        Listed first, guarded then: what a later holder of the lease has made cannot be in the list of an invocation
-        whose lease still stands afterwards.
+        Listed first, confirmed then: a later holder takes the lease before it makes anything, so nothing of its making
+        is in the list of an invocation that holds the lease afterwards.
         """
         kept = {file.upload_id for file in staged.every_file} if staged else set()
-        for prefix in self._prefixes:
-            for key, upload_id in self._store.uploads(prefix):
-                if upload_id not in kept:
-                    self._step("before abort stray")
-                    self.guard()
-                    self._store.abort_upload(key, upload_id)
-                    self._step("after abort stray")
+        uploads = [found for prefix in self._prefixes for found in self._store.uploads(prefix) if found[1] not in kept]
         named = {*(staged.tail_keys if staged else []), *self._tail_keys(self.state.commit)}
-        for key in self._store.keys(tail_key(self.state.table, self.state.format, "").removesuffix(".bin")):
-            if key not in named:
-                self.guard()
-                self._delete_tail(key)
+        tails = self._store.keys(tail_key(self.state.table, self.state.format, "").removesuffix(".bin"))
+        tails = [key for key in tails if key not in named]
+        if not uploads and not tails:
+            return
+        self.guard()
+        self._states.confirm()
+        for key, upload_id in uploads:
+            self._step("before abort stray")
+            self._store.abort_upload(key, upload_id)
+            self._step("after abort stray")
+        for key in tails:
+            self._delete_tail(key)
 
     def next_part(self, stem: str) -> int:
         """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.

@@ -177,11 +177,12 @@ def test_a_zombie_deletes_no_file_of_a_commit_that_another_finished(bucket: Buck
     assert bucket.visible == [KEY]
 
 
-def test_a_zombie_aborts_no_upload_of_whoever_took_over(bucket: Bucket) -> None:
+@pytest.mark.parametrize(("heir", "seconds"), [("b", 61), ("a", 0)], ids=["another run", "a retry of its own run"])
+def test_a_zombie_aborts_no_upload_of_whoever_took_over(bucket: Bucket, heir: str, seconds: int) -> None:
     bucket.staged("orders/csv/old.csv")
     zombie = bucket.invocation("a")
-    bucket.now += 61
-    bucket.invocation("b", 2.0)
+    bucket.now += seconds
+    bucket.invocation(heir, 2.0)
     mine = bucket.staged(token="mine")
     with pytest.raises(LeaseLostError):
         zombie.remove_strays(None)

@@ -33,6 +33,17 @@ class StateStore:
             self.state = TableState.model_validate_json(stored.body)
         return self.state
 
+    def confirm(self) -> None:
+        """Make sure that nobody has written the state since this invocation did.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+        stored = self._store.get(self._key)
+        if stored is None or stored.etag != self._etag:
+            raise LeaseLostError(f"another invocation took table {self.state.table!r} over")
+
     def save(self, state: TableState) -> None:
         """Write the state if nobody else has since it was read.
 
