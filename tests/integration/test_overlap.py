@@ -1,0 +1,125 @@
+"""Two executions at once: one extracts; and one that was frozen past its lease wakes up to nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from rds_to_s3 import extract
+from rds_to_s3.errors import LeaseLostError
+from tests.integration.pipeline import Pipeline, entry
+from tests.support.deaths import die_at, extract_in_child, stand_still_at
+from tests.support.ledger import (
+    expire_lease,
+    problems_with_leftovers,
+    problems_with_manifests,
+    problems_with_rows,
+)
+
+
+@pytest.fixture
+def orders(pipeline: Pipeline) -> Pipeline:
+    pipeline.database.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME DEFAULT NOW(), "
+        "modifiedDate DATETIME, KEY (createdDate), KEY (modifiedDate))",
+        "INSERT INTO orders (note) VALUES ('a'), ('b'), ('c')",
+    )
+    pipeline.tables = ["orders"]
+    return pipeline
+
+
+def stopped(child: int) -> None:
+    _, status = os.waitpid(child, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), "the extractor should stand still"
+
+
+def test_of_two_executions_at_once_one_extracts_and_the_other_is_skipped_with_the_reason(orders: Pipeline) -> None:
+    first = orders.execution("first")
+    orders.plan(first)
+    child = extract_in_child(orders, "first", "orders", stand_still_at("before decision"))
+    stopped(child)
+    second = orders.run("second")
+    assert entry(second, "orders")["status"] == "SKIPPED"
+    assert "run first is extracting this table" in entry(second, "orders")["warnings"][0]
+    assert (second["status"], orders.data_keys("orders")) == ("SUCCEEDED", [])
+    os.kill(child, signal.SIGCONT)
+    assert os.waitpid(child, 0)[1] == 0
+    manifest = orders.report(first)
+    assert entry(manifest, "orders")["rows"] == 3
+    assert problems_with_rows(orders, "orders") == []
+
+
+FROZEN_AT = [
+    "after lease",
+    "before last part",
+    "before decision",
+    "after decision",
+    "before watermark",
+    "before applied",
+]
+
+
+@pytest.mark.parametrize("step", FROZEN_AT)
+def test_a_zombie_makes_nothing_visible_and_moves_no_watermark(orders: Pipeline, step: str) -> None:
+    frozen = orders.execution("frozen")
+    orders.plan(frozen)
+    child = extract_in_child(orders, "frozen", "orders", stand_still_at(step))
+    stopped(child)
+    end = [signal.SIGCONT, signal.SIGKILL]
+    try:
+        orders.database.execute("INSERT INTO orders (note) VALUES ('meanwhile')")
+        expire_lease(orders, "orders")  # not by the zombie's own clock: that would be too easy
+        heir = orders.run()
+        left = {key: orders.body(key) for key in orders.keys("") if not key.startswith("_state/runs/frozen/")}
+        os.kill(child, end.pop(0))
+        assert os.waitpid(child, 0)[1] != 0, "it should have lost its lease"
+    finally:
+        if len(end) == 2:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    now = {key: orders.body(key) for key in orders.keys("") if not key.startswith("_state/runs/frozen/")}
+    strange = {key for key in now if key not in left and not key.startswith("_state/tails/")}
+    assert strange == set()
+    assert {key: now.get(key) for key in left} == left
+    told = orders.report(frozen, results=[{"table": "orders", "status": "FAILED", "error": "LeaseLostError"}])
+    later = orders.run()
+    assert problems_with_rows(orders, "orders") == []
+    assert problems_with_leftovers(orders, "orders") == []
+    assert problems_with_manifests(orders, "orders", [told, heir, later]) == []
+
+
+def run_once_the_lease_is_over(pipeline: Pipeline) -> dict[str, Any]:
+    while True:
+        manifest = pipeline.run()
+        if entry(manifest, "orders")["status"] != "SKIPPED":
+            return manifest
+
+
+def test_a_frozen_invocation_says_that_it_lost_its_lease(orders: Pipeline) -> None:
+    orders.plan(orders.execution("frozen"))
+
+    def overtaken(step: str) -> None:
+        if step == "before decision":
+            monkey.undo()
+            run_once_the_lease_is_over(orders)
+
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(extract, "LEASE_GRACE_SECONDS", -898.0)
+        with pytest.raises(LeaseLostError):
+            orders.extract("frozen", "orders", overtaken)
+    assert len(orders.data_keys("orders")) == 1
+
+
+def test_a_run_that_comes_back_after_a_later_one_finished_its_commit_is_skipped(orders: Pipeline) -> None:
+    execution = orders.execution("dead")
+    orders.plan(execution)
+    child = extract_in_child(orders, "dead", "orders", die_at("after decision"))
+    os.waitpid(child, 0)
+    expire_lease(orders, "orders")
+    later = orders.run()
+    assert "run dead ended before it could tell" in " ".join(entry(later, "orders")["warnings"])
+    again = orders.report(execution, results=[orders.iterate("dead", "orders")])
+    assert problems_with_manifests(orders, "orders", [again, later]) == []
