@@ -150,7 +150,7 @@ class ObjectStore:
             )
         return response["UploadId"]
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray, crc32: int) -> Part:
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc32: int) -> Part:
         """Upload one part. S3 compares it with `crc32` before it stores it.
 
         Raises
@@ -165,7 +165,7 @@ class ObjectStore:
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=body,  # type: ignore[arg-type] # the stubs know of no bytearray
+                Body=body,
                 ChecksumCRC32=checksum,
             )
         return Part(number, response["ETag"], checksum)

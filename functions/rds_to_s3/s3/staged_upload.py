@@ -73,7 +73,7 @@ class Uploader:
         return OpenFile(self, key, upload_id, token, part_bytes)
 
     def submit_part(
-        self, file: OpenFile, number: int, body: bytearray, update: Callable[[bytearray], None]
+        self, file: OpenFile, number: int, body: bytes, update: Callable[[bytes], None]
     ) -> tuple[Future[Part], Future[None]]:
         """Hash and upload a part in the background; waits while too many are under way."""
         self._free.acquire()
@@ -86,7 +86,7 @@ class Uploader:
         uploaded.add_done_callback(lambda _: self._free.release())
         return uploaded, hashed
 
-    def _upload(self, key: str, upload_id: str, number: int, body: bytearray) -> Part:
+    def _upload(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         return self.store.upload_part(key, upload_id, number, body, zlib.crc32(body))
 
 
@@ -107,13 +107,14 @@ class OpenFile:
         self._token = token
         self._uploader = uploader
         self._part_bytes = part_bytes
-        self._buffer = bytearray()
+        self._pieces: list[memoryview] = []
+        self._held = 0
         self._sha256 = hashlib.sha256()
         self._parts: list[Future[Part]] = []
         self._hashed: Future[None] | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes. Returns at once while S3 keeps up, and waits when it does not.
+        """Append bytes, which must not change any more. Returns at once while S3 keeps up, and waits when it does not.
 
         Raises
         ------
@@ -122,16 +123,18 @@ class OpenFile:
         """
         view = memoryview(data).cast("B")
         self.bytes += len(view)
-        while len(view) + len(self._buffer) >= self._part_bytes:
-            room = self._part_bytes - len(self._buffer)
-            self._buffer += view[:room]
+        while len(view) + self._held >= self._part_bytes:
+            room = self._part_bytes - self._held
+            self._pieces.append(view[:room])
             view = view[room:]
             self._flush()
-        self._buffer += view
+        if view:
+            self._pieces.append(view)
+            self._held += len(view)
 
     def close(self, rows: int) -> StagedFile:
         """Upload what is left, wait for every part, and return what the commit needs to complete the file."""
-        if self._buffer or not self._parts:
+        if self._held or not self._parts:
             self._flush()
         try:
             parts = [part.result() for part in self._parts]
@@ -159,8 +162,9 @@ class OpenFile:
         for part in self._parts:
             if part.done() and (error := part.exception()):
                 raise _taken_over(self.key) if isinstance(error, UploadGoneError) else error
-        # Handed over, not copied: the next part gets a buffer of its own.
-        body, self._buffer = self._buffer, bytearray()
+        # The only copy there is of a byte between the encoder and the socket.
+        body = b"".join(self._pieces)
+        self._pieces, self._held = [], 0
         uploaded, self._hashed = self._uploader.submit_part(self, len(self._parts) + 1, body, self._sha256.update)
         self._parts.append(uploaded)
 
