@@ -157,10 +157,9 @@ def test_row_groups_are_bounded(compression: str, monkeypatch: pytest.MonkeyPatc
 
 def test_a_row_that_would_not_fit_into_memory_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rds_to_s3.formats.parquet.LARGEST_ROW_BYTES", 50_000)
-    limits = {"block_bytes": 1_000, "spool_bytes": 20_000}
-    assert encode([[b"x" * 40_000]], ["longtext"], **limits)[0].num_rows == 1
+    assert encode([[b"x" * 40_000]], ["longtext"], block_bytes=1_000, spool_bytes=20_000)[0].num_rows == 1
     with pytest.raises(RowTooLargeError, match=r"format csv.*exclude_columns"):
-        encode([[b"x" * 60_000]], ["longtext"], **limits)
+        encode([[b"x" * 60_000]], ["longtext"], block_bytes=1_000, spool_bytes=20_000)
 
 
 def test_pandas_is_not_even_looked_for() -> None:
