@@ -10,6 +10,8 @@ from benchmarks.measuring import LIMIT, OURS, SLOW, STAGE, Run, median, times_th
 from benchmarks.plot import draw
 from benchmarks.programs import REPOSITORY
 
+PAGE = REPOSITORY / "docs" / "benchmark.md"
+RESULTS = REPOSITORY / "benchmarks" / "results.json"
 MAIN = "orders"
 _PLOT = "images/benchmark.svg"
 _WHAT = {
@@ -95,21 +97,25 @@ def plot(table: str, runs: Runs) -> str:
     return draw(f"{rows:,} rows of {table}, seconds", {name: median(found, "seconds") for name, found in shown.items()})
 
 
-def tables(document: Mapping[str, Any]) -> str:
-    """Write a table of medians for each table that was read."""
-    runs = {
+def runs_of(document: Mapping[str, Any]) -> dict[str, Runs]:
+    """Return a document's runs by table and contender."""
+    return {
         table: {name: [Run(**run) for run in found] for name, found in by_name.items()}
         for table, by_name in document["tables"].items()
     }
-    return "\n".join(_table(table, found) for table, found in runs.items())
 
 
-def publish(document: Mapping[str, Any], runs: Mapping[str, Runs]) -> None:
-    """Write the results, the page and its plot to where they are committed."""
-    main = runs[MAIN]
+def tables(document: Mapping[str, Any]) -> str:
+    """Write a table of medians for each table that was read."""
+    return "\n".join(_table(table, found) for table, found in runs_of(document).items())
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Write the page."""
+    main = runs_of(document)[MAIN]
     missing = [f"- {name}: {reason}" for name, reason in document["missing"].items()]
     machine = document["machine"]
-    page = _PAGE.format(
+    return _PAGE.format(
         cpu=machine["cpu"],
         cores=machine["cores"],
         system=machine["system"],
@@ -129,9 +135,13 @@ def publish(document: Mapping[str, Any], runs: Mapping[str, Runs]) -> None:
             for name, start in document["cold_starts"].items()
         ),
     )
-    (REPOSITORY / "docs" / "benchmark.md").write_text(page)
-    (REPOSITORY / "docs" / _PLOT).write_text(plot(MAIN, main))
-    (REPOSITORY / "benchmarks" / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def publish(document: Mapping[str, Any]) -> None:
+    """Write the results, the page and its plot to where they are committed."""
+    PAGE.write_text(render(document))
+    (PAGE.parent / _PLOT).write_text(plot(MAIN, runs_of(document)[MAIN]))
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _table(table: str, runs: Runs) -> str:
