@@ -34,6 +34,7 @@ from rds_to_s3.watermark import Watermark
 
 Step = Callable[[str], None]
 ACQUIRE_TRIES = 5
+WATERMARK_TRIES = 5
 _PART = re.compile(r"_part(\d{4,})\.")
 
 
@@ -199,11 +200,8 @@ class TableCommit:
         told = [json.loads(stored.body)] if stored else []
         if (stored := self._store.get(manifest_key(commit.run_id))) is not None:
             told += json.loads(stored.body)["tables"]
-        keys = [file.key for file in commit.files]
-        if any(
-            entry["table"] == self.state.table and keys == [f["key"] for f in entry["files"]][-len(keys) :]
-            for entry in told
-        ):
+        keys = {file.key for file in commit.every_file}
+        if any(entry["table"] == self.state.table and keys <= _told_keys(entry) for entry in told):
             return None
         return commit if self._store.get(plan_key(commit.run_id)) is not None else None
 
@@ -235,7 +233,9 @@ class TableCommit:
         Windows that end at the same second (a transaction that stays open holds the end back) share a stamp, and a
         rewound table may meet its own old stamp again.
         """
-        taken = self._store.keys(stem)
+        # The last commit's files count even where a reader has taken them away: a key names one window for good.
+        last = self.state.commit.every_file if self.state.commit else []
+        taken = {*self._store.keys(stem), *(file.key for file in last if file.key.startswith(stem))}
         numbers = [int(match[1]) if (match := _PART.search(key)) else 1 for key in taken]
         return max(numbers, default=0) + 1
 
@@ -333,18 +333,24 @@ class TableCommit:
         """Write the watermark if it is what the read began with; a person's edit meanwhile wins."""
         body = commit.watermark.encode()
         before = commit.watermark_before
-        try:
-            self._store.put(
-                self._watermark_key, body, if_match=before, if_absent=before is None, content_type="text/plain"
-            )
-        except ConditionFailedError:
-            current = self._store.get(self._watermark_key)
-            if current is None or current.body != body:
-                return (
-                    f"{self._watermark_key} was edited while this window was extracted; it stays as edited, and the "
-                    "next run begins there"
+        for _ in range(WATERMARK_TRIES):
+            try:
+                self._store.put(
+                    self._watermark_key, body, if_match=before, if_absent=before is None, content_type="text/plain"
                 )
-        return None
+            except ConditionFailedError:
+                current = self._store.get(self._watermark_key)
+                if current is not None and current.body == body:
+                    return None
+                if (current.etag if current is not None else None) != before:
+                    return (
+                        f"{self._watermark_key} was edited while this window was extracted; it stays as edited, and "
+                        "the next run begins there"
+                    )
+                # S3 answers so, too, while another request for the same key is under way.
+                continue
+            return None
+        raise StorageUnavailableError(f"S3 kept refusing to write {self._watermark_key}, though nobody has changed it")
 
     def _undo(self, commit: Commit) -> None:
         self._step("before undo")
@@ -358,3 +364,8 @@ class TableCommit:
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         self._states.save(self.state.model_copy(update={"commit": previous}))
         self._step("after undo")
+
+
+def _told_keys(entry: dict[str, Any]) -> set[str]:
+    """Return the keys that a manifest's entry tells of."""
+    return {file["key"] for kind in ("files", "quarantine", "deletes") for file in entry.get(kind) or []}

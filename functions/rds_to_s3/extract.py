@@ -202,11 +202,9 @@ class TableExtraction:
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
-        fingerprint = _fingerprint(self.spec, selection, segments)
+        fingerprint = _fingerprint(self.spec, selection, segments, window)
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
-        warnings += unstamped_rows(connection, table, selection, window)
-        warnings += unsendable_text(connection, table.name, selection.columns, segments)
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.remove_strays(None)
             staged = None
@@ -214,6 +212,9 @@ class TableExtraction:
             staged = Staged(
                 run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
             )
+            # Asked once a read, not once an invocation: each looks at the whole window.
+            staged.warnings += unstamped_rows(connection, table, selection, window)
+            staged.warnings += unsendable_text(connection, table.name, selection.columns, segments)
         staged.invocations += 1
         self._began_at = staged.position
         tail = self._tail_filter(selection, window, last, warnings)
@@ -505,10 +506,11 @@ def _side_prefixes(spec: TableSpec) -> list[str]:
     return [side_prefix(spec.name, kind) for kind in kinds]
 
 
-def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment]) -> str:
+def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment], window: Window) -> str:
     """Stand for what the progress of a read depends on."""
     parts = [
-        [spec.checks, spec.on_violation, spec.deletes],
+        [spec.checks, spec.on_violation, spec.deletes, spec.mode],
+        [[column.name for column in selection.cursor_columns], format_timestamp(window.remember_from)],
         [[column.name, column.column_type] for column in selection.columns],
         [column.name for column in selection.select],
         [[part.condition, [column.name for column in part.order], part.index] for part in segments],

@@ -223,9 +223,10 @@ def _failed_tables(run_id: str, manifest_of: Callable[[str], Mapping[str, Any] |
             f"rerun_failed_of: there is no manifest of a run {run_id!r}. The id is the execution's name; "
             "`rds-to-s3 history` lists them."
         )
-    if manifest.get("error"):
+    failed = [table["table"] for table in manifest["tables"] if table["status"] == "FAILED"]
+    if manifest.get("error") and not failed:
         raise UnknownRunError(
             f"rerun_failed_of: run {run_id!r} failed before it had tables ({manifest['error'].get('message', '')}); "
             "start a new run instead"
         )
-    return [table["table"] for table in manifest["tables"] if table["status"] == "FAILED"]
+    return failed

@@ -93,3 +93,8 @@ def test_a_rerun_of_a_run_that_is_unknown_or_was_never_planned_is_refused() -> N
         chosen({"rerun_failed_of": "run-0"})
     with pytest.raises(UnknownRunError, match="no tables yet"):
         chosen({"rerun_failed_of": "run-0"}, {"error": {"message": "no tables yet"}, "tables": []})
+
+
+def test_a_rerun_takes_the_failed_tables_of_a_run_whose_redrive_could_not_be_planned() -> None:
+    manifest = {"error": {"message": "bad list"}, "tables": [{"table": "menu", "status": "FAILED"}]}
+    assert chosen({"rerun_failed_of": "run-0"}, manifest)[0] == ["menu"]

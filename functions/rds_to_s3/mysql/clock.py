@@ -14,6 +14,8 @@ from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error, ReadInterruptedE
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.window import Bound, ClockReading, Unobserved, decide_bound
 
+_CLOCK_READINGS = 4
+_PROMPT_SECONDS = 0.25
 _EPOCH = datetime(1970, 1, 1)
 _QUARTER, _QUARTERS = 900.0, 16
 _DAY, _YEAR = 86_400.0, 366.0
@@ -68,13 +70,29 @@ def read_bound(connection: Connection, *, settle_seconds: float, unobserved_sett
     )
 
 
+def _clock_and_observer(connection: Connection) -> tuple[dict[str, Any], float]:
+    """Read the server's clock and ours together: of a few readings the one whose answer took the least time.
+
+    A slow answer would look like a server's clock that was turned back.
+    """
+    readings = []
+    for _ in range(_CLOCK_READINGS):
+        asked = time.time()
+        row = connection.row(
+            "SELECT UTC_TIMESTAMP(6) AS utc, @@GLOBAL.time_zone AS zone, @@system_time_zone AS system_zone"
+        )
+        observer_utc = time.time()
+        readings.append((observer_utc - asked, row, observer_utc))
+        if observer_utc - asked < _PROMPT_SECONDS:
+            break
+    _, row, observer_utc = min(readings, key=lambda reading: reading[0])
+    return row, observer_utc
+
+
 def read_clock(connection: Connection) -> ClockReading:
     """Take the reading that `rds_to_s3.window.decide_bound` decides on."""
     # The clock is read first: whatever starts after it is younger than it.
-    first = connection.row(
-        "SELECT UTC_TIMESTAMP(6) AS utc, @@GLOBAL.time_zone AS zone, @@system_time_zone AS system_zone"
-    )
-    observer_utc = time.time()
+    first, observer_utc = _clock_and_observer(connection)
     utc_now = (first["utc"] - _EPOCH).total_seconds()
     # Statements first, transactions after: a statement that waits for a lock carries an old stamp and has no
     # transaction yet. In this order it is seen as the one or as the other, whenever it wakes.
