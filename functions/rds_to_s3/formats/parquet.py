@@ -22,7 +22,7 @@ from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.rows import Block, SpooledRow
 
 # What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 16 << 20
 ROW_GROUP_ROWS = 1 << 20
 SAMPLE_ROWS = 1 << 14
 LARGEST_ROW_BYTES = 128 << 20

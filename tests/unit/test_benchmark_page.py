@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+
+from benchmarks.measuring import LIMIT, Run, median, times_the_socket
+from benchmarks.page import PAGE, RESULTS, render, tables
+
+
+def test_the_page_shows_the_results_that_are_kept() -> None:
+    assert PAGE.read_text() == render(json.loads(RESULTS.read_text()))
+
+
+def test_a_contender_is_compared_with_the_socket_in_its_own_round() -> None:
+    quiet, loud = Run(10, 2.0, 1.0, 50.0, 1.0), Run(10, 8.0, 1.5, 60.0, 4.0)
+    assert times_the_socket([quiet, loud]) == 2.0
+    assert median([quiet, loud, loud], "seconds") == 8.0
+
+
+def test_the_fastest_contender_comes_first_and_stages_are_not_among_them() -> None:
+    def runs(seconds: float) -> list[dict[str, float]]:
+        return [{"rows": 100, "seconds": seconds, "cpu": 1.0, "peak_mb": 9.0, "socket_seconds": 1.0}]
+
+    found = {"slow": runs(3.0), "fast": runs(2.0), "stage: csv": runs(1.5), LIMIT: runs(1.0)}
+    text = tables({"tables": {"narrow": found}})
+    assert [line.split("|")[1].strip() for line in text.splitlines() if " | 9 |" in line] == [LIMIT, "fast", "slow"]
