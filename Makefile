@@ -9,7 +9,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench crash-matrix soak lint check template format venv clean
+.PHONY: help up down demo test bench crash-matrix soak lint check template format venv clean test-stepfunctions-local
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ crash-matrix:   ## kill the extractor at every step, both ways on, and write doc
 	@$(SETUP) venv sam test-servers
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@WRITE_CRASH_MATRIX=1 $(VENV)/python -m pytest -q tests/integration/test_crash_matrix.py
+
+test-stepfunctions-local: venv  ## the state-machine tests against AWS's own container, where docker is
+	@STEPFUNCTIONS_LOCAL=1 $(VENV)/python -m pytest tests/statemachine/test_run.py tests/statemachine/test_redrive.py
 
 soak:           ## the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers
