@@ -79,12 +79,12 @@ class TableChecking:
         from rds_to_s3.checks.engine import RowChecks  # noqa: PLC0415
 
         positions = {column.name: place for place, column in enumerate(selection.select)}
-        engine = RowChecks(checks, positions)
+        key_columns = [selection.column(column.name) for name in table.key if (column := table.column(name))]
+        engine = RowChecks(checks, positions, [positions[column.name] for column in key_columns])
         self._restore_seen(engine, staged)
         quarantine = None
         if self._spec.on_violation == "quarantine":
             quarantine = series([*selection.output, OutputColumn(reason_column(selection), "text", "text", False)])
-        key_columns = [selection.column(column.name) for name in table.key if (column := table.column(name))]
         self.admission = Admission(
             engine,
             self._spec.on_violation,

@@ -14,7 +14,7 @@ from rds_to_s3.formats.parquet import column_texts
 from rds_to_s3.key_runs import KeySpill, KeyValues, edges_of, newest, ranges, within
 from rds_to_s3.mysql.result_set import query
 from rds_to_s3.rows.annotated import with_value
-from rds_to_s3.rows.keys import KeySet, contained, keys_of, sorted_keys
+from rds_to_s3.rows.keys import ValueOwners, contained, keys_of, sorted_keys
 from tests.unit import wire
 
 values = st.one_of(st.none(), st.binary(max_size=3), st.binary(min_size=13, max_size=18), st.just(b"long " * 60))
@@ -48,18 +48,23 @@ def test_two_rows_have_the_same_key_if_and_only_if_their_values_are_the_same(
     assert len(set(zip(keys, cut, strict=True))) == len(set(cut))
 
 
-@given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=40), max_size=12))
-def test_a_key_set_knows_what_was_added_before(parts: list[list[int]]) -> None:
-    known: set[int] = set()
-    keys, restored = KeySet(), KeySet()
+versions = st.tuples(st.integers(0, 30), st.integers(0, 15))
+
+
+@given(st.lists(st.lists(versions, min_size=1, max_size=40), max_size=12))
+def test_a_value_is_taken_if_another_row_had_it_before(parts: list[list[tuple[int, int]]]) -> None:
+    first: dict[int, int] = {}
+    owners, restored = ValueOwners(), ValueOwners()
     for part in parts:
-        answer = keys.add(run_of([(b"%d" % number,) for number in part]).keys)
-        assert answer.tolist() == [number in known or number in part[:at] for at, number in enumerate(part)]
-        known |= set(part)
-        restored.restore(keys.take_new())
-    assert len(keys) == len(restored) == len(known)
-    if known:
-        assert restored.add(run_of([(b"%d" % number,) for number in known]).keys).all()
+        values = run_of([(b"%d" % value,) for value, _ in part]).keys
+        answer = owners.add(values, np.array([row for _, row in part], np.uint64))
+        assert answer.tolist() == [first.setdefault(value, row) != row for value, row in part]
+        restored.restore(owners.take_new())
+    assert len(owners) == len(restored) == len(first)
+    if first:
+        values = run_of([(b"%d" % value,) for value in first]).keys
+        assert not restored.add(values, np.array(list(first.values()), np.uint64)).any()
+        assert restored.add(values, np.array(list(first.values()), np.uint64) + np.uint64(1)).all()
 
 
 def test_keys_that_share_their_first_half_are_still_told_apart() -> None:

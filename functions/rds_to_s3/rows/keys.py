@@ -1,4 +1,4 @@
-"""Sixteen bytes that stand for a value or a key, made for many rows at once, and sets of them."""
+"""Sixteen bytes that stand for a value or a key, made for many rows at once, and who had a value first."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ def sorted_keys(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
     return ordered, order
 
 
-def contained(keys: Keys, among: Keys) -> NDArray[np.bool_]:
-    """Return which of `keys` are among others, which are sorted."""
-    found = np.zeros(len(keys), np.bool_)
+def located(keys: Keys, among: Keys) -> NDArray[np.intp]:
+    """Return where each of `keys` stands among others, which are sorted; -1 where it does not."""
+    found = np.full(len(keys), -1, np.intp)
     if not len(among) or not len(keys):
         return found
     first, second = among[:, 0], among[:, 1]
@@ -113,37 +113,57 @@ def contained(keys: Keys, among: Keys) -> NDArray[np.bool_]:
         place = np.minimum(place, len(among) - 1)
         same = first[place] == keys[open_rows, 0]
         hit = same & (second[place] == keys[open_rows, 1])
-        found[open_rows[hit]] = True
+        found[open_rows[hit]] = place[hit]
         going_on = same & ~hit & (place + 1 < len(among))
         open_rows, place = open_rows[going_on], place[going_on] + 1
     return found
 
 
-class KeySet:
-    """A growing set of keys: sixteen bytes each, in sorted runs of which each is at least twice the next."""
+def contained(keys: Keys, among: Keys) -> NDArray[np.bool_]:
+    """Return which of `keys` are among others, which are sorted."""
+    return located(keys, among) >= 0
+
+
+class ValueOwners:
+    """The values met so far, and the row that had each of them first.
+
+    Kept as sorted runs of (value, owner), 24 bytes a value, of which each run is at least twice as long as the next.
+    """
 
     def __init__(self) -> None:
-        self._runs: list[Keys] = []
-        self._new: list[Keys] = []
+        self._runs: list[NDArray[np.uint64]] = []  # shape (values, 3)
+        self._new: list[NDArray[np.uint64]] = []
 
     def __len__(self) -> int:
         return sum(len(run) for run in self._runs)
 
-    def add(self, keys: Keys) -> NDArray[np.bool_]:
-        """Add keys, and return which of them were there before: in the set, or earlier among them."""
-        ordered, order = sorted_keys(keys)
-        known = np.zeros(len(keys), np.bool_)
-        known[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
+    def add(self, values: Keys, owners: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Add values, and return which of them another row had before: in an earlier call, or earlier in this one.
+
+        Parameters
+        ----------
+        values : ndarray of uint64, shape (rows, 2)
+        owners : ndarray of uint64, shape (rows,)
+            Equal for two versions of one row, and otherwise different.
+        """
+        ordered, order = sorted_keys(values)
+        begins = np.ones(len(ordered), np.bool_)
+        begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+        distinct, theirs = ordered[begins], owners[order]
+        first_owner = theirs[begins]
+        known = np.zeros(len(distinct), np.bool_)
         # In order, so that the searches go through memory from one end to the other.
         for run in self._runs:
-            known |= contained(ordered, run)
-        new = ordered[~known]
-        if len(new):
+            place = located(distinct, run)
+            known |= place >= 0
+            first_owner[place >= 0] = run[place[place >= 0], 2]
+        if not known.all():
+            new = np.column_stack([distinct, first_owner])[~known]
             self._new.append(new)
             self._insert(new)
-        answer = np.empty(len(keys), np.bool_)
-        answer[order] = known
-        return answer
+        taken = np.empty(len(values), np.bool_)
+        taken[order] = theirs != first_owner[np.cumsum(begins) - 1]
+        return taken
 
     def take_new(self) -> bytes:
         """Return what was added since the last call, to be kept elsewhere."""
@@ -153,11 +173,11 @@ class KeySet:
 
     def restore(self, packed: bytes) -> None:
         """Take back what `take_new` returned."""
-        keys = np.frombuffer(packed, np.uint64).reshape(-1, 2)
-        if len(keys):
-            self._insert(sorted_keys(keys)[0])
+        run = np.frombuffer(packed, np.uint64).reshape(-1, 3)
+        if len(run):
+            self._insert(sorted_keys(run)[0])
 
-    def _insert(self, run: Keys) -> None:
+    def _insert(self, run: NDArray[np.uint64]) -> None:
         while self._runs and len(self._runs[-1]) < 2 * len(run):
             run = sorted_keys(np.concatenate([self._runs.pop(), run]))[0]
         self._runs.append(run)
