@@ -6,6 +6,9 @@ written to the deletes file and struck from the first, all of it under the windo
 exactly once, and a key that is delivered again can be deleted again. A row that came and went between two runs was
 never delivered, and is not told of.
 
+No key stands both in the rows and in the deletes that one manifest tells of, so that a reader may apply them in either
+order: a row that was deleted while its window was still being read is told of by the next run.
+
 Memory does not grow with the table: both sets are taken range by range.
 """
 
@@ -134,6 +137,7 @@ class DeleteTracking:
         series: Callable[[Sequence[OutputColumn]], FileSeries],
         *,
         whole: bool,
+        untold: Commit | None = None,
     ) -> tuple[list[StagedFile], list[KeyRun]]:
         """Find the deleted rows.
 
@@ -143,6 +147,8 @@ class DeleteTracking:
             Makes the files of deleted keys from their columns.
         whole : bool
             Whether this window is the whole table, so that nothing else was ever delivered.
+        untold : Commit, optional
+            Another run's commit whose files this run's manifest is going to tell of.
 
         Returns
         -------
@@ -161,7 +167,12 @@ class DeleteTracking:
                 f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not told of"
             )
             return [], self._baseline(connection, table)
-        return self._compare(connection, table, runs, series)
+        if untold is not None:
+            self.warnings.append(f"rows deleted since run {untold.run_id} are told of by the next run")
+            return [], runs
+        # Of one snapshot, rows and keys cannot disagree.
+        read_before = staged.key_runs if staged.invocations > 1 else []
+        return self._compare(connection, table, runs, read_before, series)
 
     # --- the two sets ---
 
@@ -179,8 +190,10 @@ class DeleteTracking:
         connection: Connection,
         table: Table,
         runs: list[KeyRun],
+        read_before: Sequence[KeyRun],
         series: Callable[[Sequence[OutputColumn]], FileSeries],
     ) -> tuple[list[StagedFile], list[KeyRun]]:
+        """Tell of the keys delivered that are not there, but for those of runs `read_before`, read in this window."""
         from rds_to_s3.key_runs import KeySpill, edges_of, newest, ranges, within  # noqa: PLC0415
 
         merging = _should_merge(runs)
@@ -196,13 +209,14 @@ class DeleteTracking:
                 spill.add(keys_of(block, range(len(self._columns))))
             for place, low, high in ranges(edges):
                 parts = [
-                    (within(self._load(run), low, high), run.gone)
-                    for run in runs
-                    if run.first < high and run.last >= low
+                    (run, within(self._load(run), low, high)) for run in runs if run.first < high and run.last >= low
                 ]
-                delivered = newest(parts)
+                delivered = newest([(part, run.gone) for run, part in parts])
                 self._forget(runs, high)
                 there = contained(delivered.keys, spill.range(place))
+                for run, part in parts:
+                    if run in read_before:
+                        there |= contained(delivered.keys, part.keys)
                 gone = delivered.take(np.flatnonzero(~there))
                 if len(gone):
                     files = files or series([_output(table, name) for name in table.key])
