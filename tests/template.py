@@ -123,3 +123,30 @@ class Stack:
             return str(names[name] if name in names else self._ref(name))
 
         return re.sub(r"\$\{([\w:.]+)\}", value, text).replace("${!", "${")
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(stack: Stack, role: str) -> list[dict[str, Any]]:
+    """Every statement of a role, those of the template's managed policies included."""
+    properties = stack.resource(role)
+    found = [s for policy in properties.get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]
+    for reference in properties.get("ManagedPolicyArns", []):
+        found += stack.resource(reference.strip("<>"))["PolicyDocument"]["Statement"]
+    return found
+
+
+def actions(stack: Stack, role: str) -> set[str]:
+    return {action for statement in statements(stack, role) for action in as_list(statement["Action"])}
+
+
+def granted(stack: Stack, role: str, action: str) -> list[str]:
+    """The resources on which a role may do something."""
+    return [
+        resource
+        for statement in statements(stack, role)
+        if action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    ]

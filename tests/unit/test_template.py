@@ -8,45 +8,17 @@ import re
 import shutil
 import subprocess
 from fnmatch import fnmatchcase
-from typing import Any
 
 import pytest
 
 from rds_to_s3.table_state import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
 from tests.statemachine import definition
-from tests.template import PATH, Stack, load
+from tests.template import PATH, Stack, actions, as_list, granted, load, statements
 
 TEMPLATE = load()
 FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 NINE = "location, customer, restaurant, delivery_agent, customer_address, menu, orders, order_item, delivery"
 ACCOUNT = "eu-central-1:123456789012"
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements(stack: Stack, role: str) -> list[dict[str, Any]]:
-    """Every statement of a role, those of the template's managed policies included."""
-    properties = stack.resource(role)
-    found = [s for policy in properties.get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]
-    for reference in properties.get("ManagedPolicyArns", []):
-        found += stack.resource(reference.strip("<>"))["PolicyDocument"]["Statement"]
-    return found
-
-
-def actions(stack: Stack, role: str) -> set[str]:
-    return {action for statement in statements(stack, role) for action in as_list(statement["Action"])}
-
-
-def granted(stack: Stack, role: str, action: str) -> list[str]:
-    """The resources on which a role may do something."""
-    return [
-        resource
-        for statement in statements(stack, role)
-        if action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    ]
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -317,6 +289,19 @@ def test_the_gate_may_only_read_manifests() -> None:
     stack = Stack()
     assert granted(stack, "CheckRunRole", "s3:GetObject") == ["<DataBucket.Arn>/runs/*"]
     assert {action for action in actions(stack, "CheckRunRole") if action.startswith("s3:")} == {"s3:GetObject"}
+
+
+def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
+    tasks = [state for _, state in definition.states(definition.as_deployed()) if state["Type"] == "Task"]
+    needs = {
+        "arn:aws:states:::lambda:invoke": "lambda:InvokeFunction",
+        "arn:aws:states:::aws-sdk:ssm:getParameter": "ssm:GetParameter",
+    }
+    of_itself = {action for action in actions(Stack(), "StateMachineRole") if action.split(":")[0] in {"logs", "xray"}}
+    assert {needs[task["Resource"]] for task in tasks} == actions(Stack(), "StateMachineRole") - of_itself
+    assert {task["Parameters"]["FunctionName"] for task in tasks if "FunctionName" in task["Parameters"]} == {
+        definition.SUBSTITUTIONS[f"{name}FunctionArn"] for name in FUNCTIONS
+    }
 
 
 def test_the_state_machine_may_call_the_four_functions_and_read_the_table_list() -> None:
