@@ -16,8 +16,8 @@ from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.execution import utc_text
 from rds_to_s3.formats import OutputColumn
-from rds_to_s3.manifest import utc_text
 from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.clock import hours_repeat
 from rds_to_s3.mysql.connection import Connection
@@ -52,6 +52,7 @@ from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
 Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
+STAGED_LAYOUT = 2  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
@@ -149,6 +150,9 @@ class TableExtraction:
             The table failed; nothing of this window is visible, or all of it will be once the next attempt has finished
             what this one decided.
         """
+        if (refusal := self.run.refused.get(self.spec.name)) is not None:
+            self._watermark, _ = self.commit.read_watermark()
+            raise refusal.as_error()
         refused = self.commit.acquire(self._time_left() + LEASE_GRACE_SECONDS)
         if refused:
             return self._skipped(refused)
@@ -168,7 +172,7 @@ class TableExtraction:
     def _extract_holding_lease(self) -> Outcome:
         self.commit.recover()
         last = self.commit.state.commit
-        if last is not None and last.run_id == self.run.run_id:
+        if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
             # Decided by an earlier attempt.
             self.commit.release()
             return self._done(last.record | {"attempts": self.commit.attempts})
@@ -202,7 +206,7 @@ class TableExtraction:
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
-        fingerprint = _fingerprint(self.spec, selection, segments, window)
+        fingerprint = _fingerprint(self.run, self.spec, selection, segments, window)
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         if staged is not None and staged.fingerprint != fingerprint:
@@ -227,10 +231,11 @@ class TableExtraction:
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
-        self._find_deleted(connection, reading, staged)
+        untold = self.commit.untold()
+        self._find_deleted(connection, reading, staged, untold)
         self._checks.conclude(selection, staged, finished=True)
         self._save_tail(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings)
+        commit = self._decision(reading, staged, etag, warnings, untold)
         self.commit.decide(commit)
         applied = self.commit.apply(commit, release=True)
         if applied is None:
@@ -240,7 +245,7 @@ class TableExtraction:
         self._checks.forget_seen(staged)
         return self._done(applied.record)
 
-    def _find_deleted(self, connection: Connection, reading: _Reading, staged: Staged) -> None:
+    def _find_deleted(self, connection: Connection, reading: _Reading, staged: Staged, untold: Commit | None) -> None:
         if self._deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -250,6 +255,7 @@ class TableExtraction:
                 staged,
                 partial(self._side_series, uploader, reading, "deletes", 0),
                 whole=reading.window.read_from is None,
+                untold=untold,
             )
 
     def _read(
@@ -409,6 +415,7 @@ class TableExtraction:
         staged: Staged,
         etag: str | None,
         warnings: list[str],
+        untold: Commit | None,
     ) -> Commit:
         window = reading.window
         last = self.commit.state.commit
@@ -427,7 +434,7 @@ class TableExtraction:
             warnings=told,
         )
         record["key"] = reading.selection.key_of(reading.table)
-        if (untold := self.commit.untold()) is not None:
+        if untold is not None:
             record = with_untold(record, untold)
         tail = None
         if staged.tail_keys:
@@ -506,9 +513,12 @@ def _side_prefixes(spec: TableSpec) -> list[str]:
     return [side_prefix(spec.name, kind) for kind in kinds]
 
 
-def _fingerprint(spec: TableSpec, selection: Selection, segments: list[Segment], window: Window) -> str:
+def _fingerprint(
+    run: PlannedRun, spec: TableSpec, selection: Selection, segments: list[Segment], window: Window
+) -> str:
     """Stand for what the progress of a read depends on."""
     parts = [
+        [STAGED_LAYOUT, run.planned_at],
         [spec.checks, spec.on_violation, spec.deletes, spec.mode],
         [[column.name for column in selection.cursor_columns], format_timestamp(window.remember_from)],
         [[column.name, column.column_type] for column in selection.columns],

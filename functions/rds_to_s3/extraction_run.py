@@ -47,7 +47,7 @@ def run_extraction(
             with contextlib.suppress(RdsToS3Error, ConditionFailedError):
                 _write_record(store, run_id, table, extraction.failed_record(error))
         raise
-    if outcome.status == "SKIPPED" and (earlier := _own_success(store, run_id, table)) is not None:
+    if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.
         return replace(outcome, status=earlier["status"], record=earlier)
     if outcome.status != "CONTINUE":
@@ -57,10 +57,12 @@ def run_extraction(
     return outcome
 
 
-def _own_success(store: ObjectStore, run_id: str, table: str) -> dict[str, Any] | None:
-    stored = store.get(record_key(run_id, table))
+def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> dict[str, Any] | None:
+    stored = store.get(record_key(plan.run_id, table))
     record: dict[str, Any] | None = json.loads(stored.body) if stored else None
-    return record if record is not None and record["status"] in {"SUCCEEDED", "UNCHANGED"} else None
+    if record is None or record["status"] not in {"SUCCEEDED", "UNCHANGED"} or not plan.wrote(record):
+        return None
+    return record
 
 
 def _write_record(store: ObjectStore, run_id: str, table: str, record: dict[str, Any]) -> None:

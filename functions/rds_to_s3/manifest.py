@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from rds_to_s3.execution import parse_utc, redrives_of, started_at, utc_text
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.window import format_timestamp
@@ -21,7 +22,7 @@ def build_manifest(
     records: Mapping[str, Json],
     results: Sequence[Mapping[str, Any]],
     *,
-    state_of: Callable[[str], tuple[int, Json | None]],
+    state_of: Callable[[PlannedRun, TableSpec], tuple[int, Json | None]],
     plan_error: Mapping[str, Any] | None,
     finished_at: datetime,
 ) -> Json:
@@ -46,14 +47,13 @@ def build_manifest(
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
     tables = []
-    for spec in plan.tables if plan else []:
-        record = records.get(spec.name)
-        result = ended.get(spec.name)
-        tables.append(
-            record
-            if record is not None and _agrees(record, result)
-            else _from_state(spec, plan, record, result, state_of(spec.name))
-        )
+    if plan is not None:
+        for spec in plan.tables:
+            record = records.get(spec.name)
+            result = ended.get(spec.name)
+            if record is None or not _agrees(record, result):
+                record = _from_state(spec, plan, record, result, state_of(plan, spec))
+            tables.append(record)
     failed = [table for table in tables if table["status"] == "FAILED"]
     error = _plan_error(plan_error) if plan_error or plan is None else None
     return {
@@ -61,7 +61,7 @@ def build_manifest(
         "run_id": execution["Name"],
         "execution_arn": execution["Id"],
         "status": "FAILED" if failed or error else "SUCCEEDED",
-        "started_at": utc_text(parse_utc(execution["StartTime"])),
+        "started_at": started_at(execution),
         "finished_at": utc_text(finished_at),
         "redrives": redrives_of(execution),
         "window_end": format_timestamp(plan.until) if plan else None,
@@ -105,31 +105,9 @@ def lags_of_failed(manifest: Json) -> dict[str, float]:
     }
 
 
-def redrives_of(execution: Mapping[str, Any]) -> int:
-    """How often the execution was redriven; some engines leave the field out."""
-    return int(execution.get("RedriveCount") or 0)
-
-
 def is_newer(manifest: Json, latest: Json | None) -> bool:
     """Whether `manifest` is of a run that started no earlier than that of `latest`."""
     return latest is None or parse_utc(manifest["started_at"]) >= parse_utc(latest["started_at"])
-
-
-def parse_utc(text: str) -> datetime:
-    """Read a time as Step Functions writes it.
-
-    Examples
-    --------
-    >>> parse_utc("2025-04-02T12:00:00.123Z").minute
-    0
-    """
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def utc_text(moment: datetime) -> str:
-    """Write a time as the manifest does."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _agrees(record: Json, result: Mapping[str, Any] | None) -> bool:
@@ -144,7 +122,7 @@ def _agrees(record: Json, result: Mapping[str, Any] | None) -> bool:
 
 def _from_state(
     spec: TableSpec,
-    plan: PlannedRun | None,
+    plan: PlannedRun,
     record: Json | None,
     result: Mapping[str, Any] | None,
     state: tuple[int, Json | None],
@@ -156,7 +134,7 @@ def _from_state(
 
 def _without_answer(
     spec: TableSpec,
-    plan: PlannedRun | None,
+    plan: PlannedRun,
     record: Json | None,
     result: Mapping[str, Any] | None,
     attempts: int,
@@ -174,7 +152,7 @@ def _without_answer(
         "status": "FAILED",
         "rows": 0,
         "source_rows": 0,
-        "window": {"after": None, "until": format_timestamp(plan.until) if plan else None},
+        "window": {"after": None, "until": format_timestamp(plan.until)},
         "format": spec.format,
         "attempts": attempts,
         "seconds": 0.0,

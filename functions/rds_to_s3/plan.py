@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from rds_to_s3.errors import InputError, UnknownRunError
+from rds_to_s3 import errors
+from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
+from rds_to_s3.execution import parse_utc, started_at
 from rds_to_s3.table_list import TableList, TableSpec, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
@@ -58,6 +60,30 @@ class RunInput:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a table of the run is not going to be read.
+
+    Attributes
+    ----------
+    type : str
+        Name of a `PermanentError`.
+    """
+
+    type: str
+    message: str
+
+    @classmethod
+    def of(cls, error: PermanentError) -> Refusal:
+        """Note an error."""
+        return cls(type(error).__name__, str(error))
+
+    def as_error(self) -> PermanentError:
+        """Return the error again."""
+        error: PermanentError = getattr(errors, self.type)(self.message)
+        return error
+
+
+@dataclass(frozen=True)
 class PlannedRun:
     """What `_state/runs/{run_id}/plan.json` holds.
 
@@ -69,6 +95,10 @@ class PlannedRun:
         In the server's zone.
     bound : dict
         How `until` came about, for the manifest.
+    started_at : str or None
+        When the execution was started. Step Functions gives a name out again after 90 days.
+    refused : dict
+        Tables whose settings do not suit them, by name.
     """
 
     run_id: str
@@ -80,6 +110,8 @@ class PlannedRun:
     bound: dict[str, Any]
     tables: list[TableSpec]
     warnings: list[str] = field(default_factory=list)
+    started_at: str | None = None
+    refused: dict[str, Refusal] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -90,7 +122,9 @@ class PlannedRun:
         bound: Bound,
         *,
         tables: list[TableSpec],
+        started_at: str | None = None,
         warnings: Sequence[str] = (),
+        refused: Mapping[str, Refusal] | None = None,
     ) -> PlannedRun:
         """Plan `tables` up to `bound`."""
         return cls(
@@ -103,6 +137,8 @@ class PlannedRun:
             bound=bound.as_dict(),
             tables=tables,
             warnings=[*bound.warnings, *warnings],
+            started_at=started_at,
+            refused=dict(refused or {}),
         )
 
     def table(self, name: str) -> TableSpec:
@@ -118,10 +154,23 @@ class PlannedRun:
                 return spec
         raise InputError(f"run {self.run_id} has no table {name!r} in its plan")
 
-    def with_settings(self, fresh: Sequence[TableSpec]) -> PlannedRun:
+    def with_settings(self, fresh: Sequence[TableSpec], refused: Mapping[str, Refusal] | None = None) -> PlannedRun:
         """Return the plan with some tables' settings as the list has them now."""
         by_name = {spec.name: spec for spec in fresh}
-        return replace(self, tables=[by_name.get(spec.name, spec) for spec in self.tables])
+        tables = [by_name.get(spec.name, spec) for spec in self.tables]
+        return replace(self, tables=tables, refused=dict(refused or {}))
+
+    def is_of(self, execution: Mapping[str, Any]) -> bool:
+        """Whether it is this execution's, and not of one that had its name before."""
+        return self.started_at in {started_at(execution), None}
+
+    def wrote(self, record: Mapping[str, Any]) -> bool:
+        """Whether a table record is of this run, and not of one that had its name 90 days ago or earlier."""
+        finished_at = record.get("finished_at")
+        if finished_at is None:
+            return True
+        # A day, since the two clocks are of two machines.
+        return parse_utc(finished_at).timestamp() > self.planned_at - 86_400
 
     def to_json(self) -> bytes:
         """Write the plan."""
@@ -135,6 +184,8 @@ class PlannedRun:
             "server_utc": self.server_utc,
             "bound": self.bound,
             "warnings": self.warnings,
+            "started_at": self.started_at,
+            "refused": {name: asdict(refusal) for name, refusal in self.refused.items()},
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -159,6 +210,8 @@ class PlannedRun:
             bound=data["bound"],
             tables=tables,
             warnings=data["warnings"],
+            started_at=data.get("started_at"),
+            refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from rds_to_s3.manifest import redrives_of
-from rds_to_s3.mysql.catalogue import table_names
+from rds_to_s3.checks.binding import bind_checks
+from rds_to_s3.errors import PermanentError
+from rds_to_s3.execution import redrives_of, started_at
+from rds_to_s3.mysql.catalogue import read_table, table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
+from rds_to_s3.plan import PlannedRun, Refusal, RunInput, choose_tables
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 from rds_to_s3.settings import PlanSettings
 from rds_to_s3.table_list import TableList, TableSpec, parse_table_list
@@ -51,14 +53,14 @@ def plan_run(
     listed = parse_table_list(str(state["table_list"]["document"]))
     stored = store.get(plan_key(run_id))
     answer = partial(PlannedRun.answer, max_concurrency=settings.max_concurrency, redrives=redrives_of(execution))
-    if stored is not None:
-        plan = PlannedRun.from_json(stored.body)
-        if state.get("decision") != "RETRY_FAILED":
-            # This function was retried after it had planned: there is one window a run.
-            return answer(plan)
-        plan = plan.with_settings(_fresh(listed, plan, connect))
+    plan = PlannedRun.from_json(stored.body) if stored is not None else None
+    if plan is not None and state.get("decision") == "RETRY_FAILED":
+        plan = _with_fresh_settings(plan, listed, state["tables"], connect)
         store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
         return answer(plan, only=state["tables"])
+    if plan is not None and plan.is_of(execution):
+        # This function was retried after it had planned: there is one window a run.
+        return answer(plan)
 
     wanted = RunInput.parse(execution.get("Input"))
     if wanted.tables is not None and not listed.needs_catalogue():
@@ -69,6 +71,7 @@ def plan_run(
         tables, warnings = choose_tables(
             listed, wanted, lambda: table_names(connection, database), lambda other: read_manifest(store, other)
         )
+        refused = _refused(connection, database, tables)
         bound = read_bound(
             connection,
             settle_seconds=settings.settle_seconds,
@@ -76,9 +79,25 @@ def plan_run(
         )
     finally:
         connection.close()
-    plan = PlannedRun.make(run_id, time.time(), database, bound, tables=tables, warnings=warnings)
+    plan = PlannedRun.make(
+        run_id,
+        time.time(),
+        database,
+        bound,
+        tables=tables,
+        started_at=started_at(execution),
+        warnings=warnings,
+        refused=refused,
+    )
     try:
-        store.put(plan_key(run_id), plan.to_json(), if_absent=True, content_type="application/json")
+        # Over the plan of an execution that had this name before, if there was one.
+        store.put(
+            plan_key(run_id),
+            plan.to_json(),
+            if_match=stored.etag if stored else None,
+            if_absent=stored is None,
+            content_type="application/json",
+        )
     except ConditionFailedError:
         stored = store.get(plan_key(run_id))
         plan = PlannedRun.from_json(stored.body) if stored else plan
@@ -91,12 +110,30 @@ def read_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
     return json.loads(stored.body) if stored else None
 
 
-def _fresh(listed: TableList, plan: PlannedRun, connect: Callable[[int], Connection]) -> list[TableSpec]:
-    """Resolve the list as it is now, for a table whose settings were mended before the redrive."""
-    if not listed.needs_catalogue():
-        return listed.resolve([])
+def _with_fresh_settings(
+    plan: PlannedRun, listed: TableList, names: Iterable[str], connect: Callable[[int], Connection]
+) -> PlannedRun:
+    """Take over the list as it is now, for tables whose settings were mended before the redrive."""
+    if not listed.needs_catalogue() and not any(spec.checks for spec in listed.tables):
+        return plan.with_settings(listed.resolve([]))
     connection = connect(CONNECT_READ_SECONDS)
     try:
-        return listed.resolve(table_names(connection, plan.database))
+        fresh = listed.resolve(table_names(connection, plan.database) if listed.needs_catalogue() else [])
+        again = plan.with_settings(fresh)
+        return plan.with_settings(fresh, _refused(connection, plan.database, map(again.table, names)))
     finally:
         connection.close()
+
+
+def _refused(connection: Connection, database: str, tables: Iterable[TableSpec]) -> dict[str, Refusal]:
+    """Find the tables whose checks do not suit their columns. A table that is not there is its extractor's to tell."""
+    refused = {}
+    for spec in tables:
+        table = read_table(connection, database, spec.name) if spec.checks else None
+        if table is None:
+            continue
+        try:
+            bind_checks(table, *spec.parsed_checks)
+        except PermanentError as error:
+            refused[spec.name] = Refusal.of(error)
+    return refused

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from rds_to_s3.manifest import build_manifest, is_newer, outcome_of, redrives_of
+from rds_to_s3.execution import redrives_of
+from rds_to_s3.manifest import build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
@@ -62,14 +65,15 @@ def write_manifest(
     run_id = str(execution["Name"])
     stored = store.get(plan_key(run_id))
     plan = PlannedRun.from_json(stored.body) if stored else None
-    records = _records(store, run_id, plan)
-    formats = {spec.name: spec.format for spec in plan.tables} if plan else {}
+    if plan is not None and not plan.is_of(execution):
+        plan = None  # this execution, of the same name, was not planned
+    records = _records(store, plan)
     manifest = build_manifest(
         execution,
         plan,
         records,
         state.get("results") or [],
-        state_of=lambda table: _state(store, run_id, table, formats[table]),
+        state_of=partial(_state, store),
         plan_error=state.get("plan_error"),
         finished_at=datetime.now(UTC),
     )
@@ -88,21 +92,24 @@ def write_manifest(
     return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
 
 
-def _records(store: ObjectStore, run_id: str, plan: PlannedRun | None) -> dict[str, dict[str, Any]]:
-    names = [spec.name for spec in plan.tables] if plan else []
+def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, dict[str, Any]]:
+    if plan is None:
+        return {}
+    names = [spec.name for spec in plan.tables]
     with ThreadPoolExecutor(READERS) as readers:
-        found = readers.map(lambda name: store.get(record_key(run_id, name)), names)
-        return {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
+        found = readers.map(lambda name: store.get(record_key(plan.run_id, name)), names)
+        records = {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
+    return {name: record for name, record in records.items() if plan.wrote(record)}
 
 
-def _state(store: ObjectStore, run_id: str, table: str, file_format: str) -> tuple[int, dict[str, Any] | None]:
-    stored = store.get(state_key(table, file_format))
+def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> tuple[int, dict[str, Any] | None]:
+    stored = store.get(state_key(spec.name, spec.format))
     if stored is None:
         return 0, None
     state = TableState.model_validate_json(stored.body)
     commit = state.commit
-    committed = commit.record if commit and commit.run_id == run_id and commit.applied else None
-    return state.attempts.get(run_id, 0), committed
+    committed = commit.record if commit and commit.is_of(plan.run_id, plan.planned_at) and commit.applied else None
+    return state.attempts.get(plan.run_id, 0), committed
 
 
 def _write_report(store: ObjectStore, manifest: dict[str, Any], region: str) -> None:

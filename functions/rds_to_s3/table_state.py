@@ -226,6 +226,10 @@ class Commit(_Part):
         """All files that become visible together."""
         return [*self.files, *self.quarantine, *self.deletes]
 
+    def is_of(self, run_id: str, planned_at: float) -> bool:
+        """Whether a run made it; an earlier one may have had the same id."""
+        return self.run_id == run_id and self.planned_at == planned_at
+
 
 class TableState(_Part):
     """The whole object.

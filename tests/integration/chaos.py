@@ -15,7 +15,7 @@ from typing import Any
 
 import pymysql
 
-from rds_to_s3.manifest import parse_utc
+from rds_to_s3.execution import parse_utc
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import die_at, extract_in_child, fork
 from tests.support.ledger import (

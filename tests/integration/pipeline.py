@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from rds_to_s3.credentials import Credentials
 from rds_to_s3.errors import PermanentError
+from rds_to_s3.execution import parse_utc
 from rds_to_s3.extraction_run import run_extraction
 from rds_to_s3.gate import decide
-from rds_to_s3.manifest import parse_utc
 from rds_to_s3.mysql.connection import Connection, Tls, connect
 from rds_to_s3.planning import plan_run, read_manifest
 from rds_to_s3.reporting import write_manifest

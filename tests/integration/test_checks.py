@@ -10,6 +10,7 @@ import pytest
 
 from rds_to_s3 import reading
 from tests.integration.pipeline import Json, Pipeline, entry
+from tests.integration.test_long_reads import hurry
 from tests.support.csv_reading import read_csv
 from tests.support.schemas import manifest_schema
 
@@ -113,6 +114,61 @@ def test_a_check_that_does_not_suit_the_table_fails_it_before_anything_is_read(
     table = checked(orders, checks)
     assert (table["error"]["type"], table["attempts"]) == (error, 1)
     assert message in table["error"]["message"]
+
+
+def test_a_check_that_does_not_suit_the_table_is_found_in_the_plan_and_mended_by_a_redrive(orders: Pipeline) -> None:
+    orders.database.execute("CREATE TABLE menu LIKE orders", "INSERT INTO menu SELECT * FROM orders")
+    orders.tables = [{"name": "orders", "checks": {"totl": {"ge": 0}}}, "menu"]
+    orders.set_watermark("orders", "2024-12-31 00:00:00")
+    connections: list[int] = []
+    connect = orders.connect
+
+    def counted(read_seconds: int) -> Any:
+        connections.append(read_seconds)
+        return connect(read_seconds)
+
+    orders.connect = counted  # type: ignore[method-assign]
+    manifest = orders.run()
+    assert len(connections) == 2, "one for the plan, one for menu"
+    table = entry(manifest, "orders")
+    assert (table["status"], table["attempts"], table["window"]["after"]) == ("FAILED", 1, "2024-12-31 00:00:00.000000")
+    assert (table["error"]["type"], entry(manifest, "menu")["rows"]) == ("ColumnNotFoundError", 5)
+    assert "did you mean 'total'" in table["error"]["message"]
+
+    orders.tables = [{"name": "orders", "checks": {"total": {"ge": 0}}, "on_violation": "warn"}, "menu"]
+    mended = orders.redrive(manifest)
+    assert (mended["status"], entry(mended, "orders")["rows"]) == ("SUCCEEDED", 5)
+
+
+def test_a_newer_version_of_a_row_does_not_repeat_the_value_that_it_had_before(
+    orders: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.database.execute(
+        "DELETE FROM orders",
+        "INSERT INTO orders (code, modifiedDate) WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n "
+        "WHERE n < 900) SELECT CONCAT('C', n), '2025-02-01' + INTERVAL n SECOND FROM n",
+    )
+    orders.set_watermark("orders", "2025-01-01 00:00:00")
+    orders.tables = [{"name": "orders", "checks": {"code": {"unique": True}}, "on_violation": "quarantine"}]
+    hurry(monkeypatch, rows=300, pages=1)
+    statuses: list[str] = []
+
+    def extract(run_id: str, table: str) -> str:
+        statuses.append(orders.extract(run_id, table))
+        if len(statuses) == 1:
+            # Read already; they come again at the window's end. The last one takes the value of another row.
+            orders.database.execute(
+                "UPDATE orders SET modifiedDate = '2025-03-01' WHERE code IN ('C1', 'C2')",
+                "UPDATE orders SET modifiedDate = '2025-03-01', code = 'C4' WHERE code = 'C3'",
+            )
+        return statuses[-1]
+
+    table = entry(orders.run(extract=extract), "orders")
+    assert statuses[0] == "CONTINUE"
+    assert (table["rows"], table["quarantined_rows"]) == (902, 1)
+    (bad,) = [row for file in table["quarantine"] for row in read_csv(orders.body(file["key"]))]
+    assert (bad["code"], bad["_violations"]) == ("C4", "code unique")
+    assert sum(row["code"] == "C1" for row in orders.delivered("orders")) == 2
 
 
 def test_a_column_that_is_checked_need_not_be_in_the_files(orders: Pipeline) -> None:

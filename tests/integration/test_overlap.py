@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from rds_to_s3 import extract
 from rds_to_s3.errors import LeaseLostError
-from tests.integration.pipeline import Pipeline, entry
+from rds_to_s3.execution import parse_utc, utc_text
+from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.deaths import die_at, extract_in_child, stand_still_at
 from tests.support.ledger import (
     expire_lease,
@@ -34,6 +38,38 @@ def orders(pipeline: Pipeline) -> Pipeline:
 def stopped(child: int) -> None:
     _, status = os.waitpid(child, os.WUNTRACED)
     assert os.WIFSTOPPED(status), "the extractor should stand still"
+
+
+def make_older(pipeline: Pipeline, run_id: str, days: int = 91) -> None:
+    """Let a run have been so many days ago: Step Functions gives an execution's name out again after 90."""
+    seconds = days * 86_400
+
+    def rewrite(key: str, change: Callable[[Json], None]) -> None:
+        document = json.loads(pipeline.body(key))
+        change(document)
+        pipeline.store.put(key, json.dumps(document).encode())
+
+    def older(document: Json, *keys: str) -> None:
+        for key in keys:
+            value = document[key]
+            document[key] = (
+                value - seconds if isinstance(value, float) else utc_text(parse_utc(value) - timedelta(seconds=seconds))
+            )
+
+    rewrite(f"_state/runs/{run_id}/plan.json", lambda plan: older(plan, "planned_at", "started_at"))
+    rewrite(f"_state/runs/{run_id}/tables/orders.json", lambda record: older(record, "finished_at"))
+    rewrite("_state/tables/orders/csv.json", lambda state: older(state["commit"], "planned_at"))
+
+
+def test_a_name_that_was_used_before_does_not_make_a_run_the_same(orders: Pipeline) -> None:
+    assert entry(orders.run("nightly"), "orders")["rows"] == 3
+    make_older(orders, "nightly")
+    orders.database.execute("INSERT INTO orders (note) VALUES ('d')")
+    table = entry(orders.run("nightly"), "orders")
+    assert (table["status"], table["rows"]) == ("SUCCEEDED", 1)
+    make_older(orders, "nightly")
+    unplanned = orders.report(orders.execution("nightly"), plan_error={"Error": "TableListError", "Cause": "typo"})
+    assert (unplanned["status"], unplanned["tables"], unplanned["error"]["type"]) == ("FAILED", [], "TableListError")
 
 
 def test_of_two_executions_at_once_one_extracts_and_the_other_is_skipped_with_the_reason(orders: Pipeline) -> None:

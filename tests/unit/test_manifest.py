@@ -50,7 +50,7 @@ def build(
         plan(),
         {entry["table"]: entry for entry in records},
         results,
-        state_of=lambda _: (4, committed),
+        state_of=lambda *_: (4, committed),
         **(arguments | changes),
     )
     jsonschema.validate(manifest, manifest_schema())
@@ -122,7 +122,7 @@ def test_a_redrive_keeps_the_records_of_the_tables_that_did_not_run_again() -> N
 def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expected: dict[str, str]) -> None:
     finished = datetime(2025, 4, 2, tzinfo=UTC)
     manifest = build_manifest(
-        EXECUTION, None, {}, [], state_of=lambda _: (0, None), plan_error=error, finished_at=finished
+        EXECUTION, None, {}, [], state_of=lambda *_: (0, None), plan_error=error, finished_at=finished
     )
     jsonschema.validate(manifest, manifest_schema())
     assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])

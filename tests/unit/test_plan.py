@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from rds_to_s3.errors import InputError, UnknownRunError
-from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
+from rds_to_s3.errors import ColumnNotFoundError, InputError, UnknownRunError
+from rds_to_s3.plan import PlannedRun, Refusal, RunInput, choose_tables
 from rds_to_s3.table_list import parse_table_list
 
 LISTED = parse_table_list('{"tables": ["orders", {"name": "menu", "checks": {"price": {"ge": 0.5}}}]}')
@@ -25,12 +26,34 @@ def plan(**changes: Any) -> PlannedRun:
         "bound": {"decided_by": "clock"},
         "tables": LISTED.tables,
         "warnings": ["a warning"],
+        "started_at": "2025-04-02T12:00:00.000Z",
+        "refused": {"menu": Refusal("ColumnNotFoundError", "there is no column price")},
     }
     return PlannedRun(**(values | changes))
 
 
 def test_a_plan_survives_being_stored() -> None:
     assert PlannedRun.from_json(plan().to_json()) == plan()
+
+
+def test_a_plan_of_an_earlier_release_can_still_be_read() -> None:
+    stored = json.loads(plan().to_json())
+    del stored["started_at"], stored["refused"]
+    read = PlannedRun.from_json(json.dumps(stored).encode())
+    assert read == plan(started_at=None, refused={})
+    assert read.is_of({"StartTime": "2025-04-02T12:00:00Z"})
+
+
+def test_a_plan_is_of_the_execution_that_it_was_made_for_and_not_of_a_later_one_of_the_same_name() -> None:
+    assert plan().is_of({"StartTime": "2025-04-02T12:00:00.000123Z", "RedriveCount": 3})
+    assert not plan().is_of({"StartTime": "2025-08-02T12:00:00Z"})
+    assert plan(planned_at=1743595200.0).wrote({"finished_at": "2025-04-02T11:59:59.000Z"})
+    assert not plan(planned_at=1743595200.0).wrote({"finished_at": "2025-01-02T11:59:59.000Z"})
+
+
+def test_a_refusal_becomes_the_error_that_it_was() -> None:
+    error = Refusal.of(ColumnNotFoundError("no such column")).as_error()
+    assert (type(error), str(error)) == (ColumnNotFoundError, "no such column")
 
 
 def test_only_names_travel_through_the_state_machine() -> None:
@@ -48,6 +71,7 @@ def test_settings_mended_since_replace_those_of_the_plan_and_nothing_else() -> N
     fresh = parse_table_list('{"tables": [{"name": "orders", "format": "parquet"}, "customer"]}').tables
     mended = plan().with_settings(fresh)
     assert [(spec.name, spec.format) for spec in mended.tables] == [("orders", "parquet"), ("menu", "csv")]
+    assert mended.refused == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""What Step Functions says of an execution, the context object's ``$$.Execution``, and how times are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def started_at(execution: Mapping[str, Any]) -> str:
+    """Return when an execution was started. A redrive does not change it."""
+    return utc_text(parse_utc(execution["StartTime"]))
+
+
+def redrives_of(execution: Mapping[str, Any]) -> int:
+    """How often the execution was redriven; some engines leave the field out."""
+    return int(execution.get("RedriveCount") or 0)
+
+
+def parse_utc(text: str) -> datetime:
+    """Read a time as Step Functions writes it.
+
+    Examples
+    --------
+    >>> parse_utc("2025-04-02T12:00:00.123Z").minute
+    0
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a time as the manifest does."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
