@@ -98,6 +98,7 @@ class DeleteTracking:
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
         self._before = last.key_runs if last is not None and last.key_columns == self._types else None
+        self._begins_late = last is not None and self._before is None
         named = {run.key for run in [*staged.key_runs, *(last.key_runs if last is not None else [])]}
         for key in self._store.keys(key_runs_prefix(self._spec.name, self._spec.format)):
             if key not in named:
@@ -156,8 +157,9 @@ class DeleteTracking:
         runs : list of KeyRun
             The keys delivered and not deleted, for the commit.
         """
-        if self._before is None and not whole:
+        if self._begins_late or (self._before is None and not whole):
             self.warnings.append("deletes are tracked from this run on: rows deleted before it are not told of")
+        if self._before is None and not whole:
             return [], self._baseline(connection, table)
         runs = [*(self._before or []), *staged.key_runs]
         if not runs:

@@ -88,6 +88,17 @@ def test_tracking_begins_with_what_the_table_has_and_says_so(orders: Pipeline) -
     assert deleted(orders) == ["2"]
 
 
+def test_tracking_that_begins_with_a_whole_read_says_so_too(orders: Pipeline) -> None:
+    orders.tables = [{"name": "orders", "mode": "full"}]
+    orders.run()
+    orders.database.execute("DELETE FROM orders WHERE id = 1")
+    orders.tables = [TRACKED | {"mode": "full"}]
+    table = entry(orders.run(), "orders")
+    assert (table["rows"], table["deleted_rows"]) == (3, 0)
+    assert "deletes are tracked from this run on: rows deleted before it are not told of" in table["warnings"]
+    assert not [warning for warning in entry(orders.run(), "orders")["warnings"] if "tracked" in warning]
+
+
 def test_a_table_without_a_key_cannot_have_its_deletes_tracked(any_pipeline: Pipeline) -> None:
     any_pipeline.database.execute("CREATE TABLE orders (id INT NULL, createdDate DATETIME, UNIQUE (id))")
     any_pipeline.tables = [TRACKED]
