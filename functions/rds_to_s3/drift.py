@@ -22,6 +22,10 @@ _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "inte
 _TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
 _BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 2**24 - 1, "longblob": 2**32 - 1}
 _UTF8MB4_BYTES = 4
+_LONGEST_VARCHAR = (
+    65_534  # bytes: a row has 65,535, so a column of more characters than a quarter is of another charset
+)
+_SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different age write them
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def compare_types(before: str, after: str) -> Literal["widened", "narrowed", "re
     str or None
         None where the two hold the same values, written in the same way.
     """
-    if before == after:
+    if _SAME.get(before, before) == _SAME.get(after, after):
         return None
     old, new = _extent(before), _extent(after)
     if old is None or new is None or old[0] != new[0]:
@@ -154,9 +158,9 @@ def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
         precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
         extent = ("decimal", (precision - scale, scale, not unsigned))
     elif name in {"float", "double"}:
-        extent = ("approximate" + arguments + attributes, (name == "double",))
+        extent = ("approximate" + arguments, (name == "double", not unsigned))
     elif name in {"char", "varchar"}:
-        extent = ("text", (numbers[0] * _UTF8MB4_BYTES,))
+        extent = ("text", (min(numbers[0] * _UTF8MB4_BYTES, _LONGEST_VARCHAR),))
     elif name in _TEXT_BYTES:
         extent = ("text", (_TEXT_BYTES[name],))
     elif name in {"binary", "varbinary"}:
@@ -194,6 +198,17 @@ def _places(columns: Sequence[Column], others: Collection[str]) -> dict[tuple[st
     return places
 
 
+def _reordered(
+    before: Sequence[Column], after: Sequence[Column], written_before: Collection[str], written_now: Collection[str]
+) -> list[Change]:
+    """Return whether the columns of the files stand in another order; what is left out may stand where it likes."""
+    changes = find_drift(
+        [column for column in before if column["name"] in written_before],
+        [column for column in after if column["name"] in written_now],
+    )
+    return [change for change in changes if change.change == "reordered"]
+
+
 def _nullability(column: Column) -> str:
     return "NULL" if column["nullable"] else "NOT NULL"
 
@@ -202,10 +217,13 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Ch
     """Return how the columns of the files have changed in the database since the last commit."""
     if last is None:
         return []
-    before = last.table_columns or last.columns
-    changes = find_drift(before, [column.as_dict() for column in table.columns])
+    before, after = last.table_columns or last.columns, [column.as_dict() for column in table.columns]
     written_before = {column["name"] for column in last.columns}
-    return concerning(changes, written_before, {column.name for column in selection.columns})
+    written_now = {column.name for column in selection.columns}
+    changes = concerning(find_drift(before, after), written_before, written_now)
+    return [change for change in changes if change.change != "reordered"] + (
+        [] if selection.own_order else _reordered(before, after, written_before, written_now)
+    )
 
 
 def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:

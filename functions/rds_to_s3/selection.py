@@ -30,6 +30,8 @@ class Selection:
     created, modified : SelectColumn, optional
     stamp_columns : list of TableColumn
         Those that tell how fresh the table is: the cursor columns, also where the mode makes no use of them.
+    own_order : bool
+        Whether the table list fixes the columns and their order.
     checks : BoundChecks
     warnings : list of str
     """
@@ -41,6 +43,7 @@ class Selection:
     modified: SelectColumn | None
     cursor_columns: list[TableColumn]
     stamp_columns: list[TableColumn] = field(default_factory=list)
+    own_order: bool = False
     checks: BoundChecks = field(default_factory=BoundChecks)
     warnings: list[str] = field(default_factory=list)
 
@@ -117,6 +120,7 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
         modified=by_name[modified.name] if modified else None,
         cursor_columns=[column for column in (modified, created) if column is not None],
         stamp_columns=[column for column in stamps if column.is_cursor_type],
+        own_order=spec.columns is not None,
         checks=checks,
         warnings=_warnings(table, [column for column in (modified, created) if column is not None]),
     )

@@ -75,6 +75,18 @@ def test_what_the_table_list_leaves_out_or_takes_in_is_no_drift(orders: Pipeline
     assert entry(orders.run(), "orders")["status"] == "UNCHANGED"
 
 
+def test_only_the_order_of_the_files_columns_counts_and_where_the_list_fixes_it_none(orders: Pipeline) -> None:
+    without_note = {"name": "orders", "exclude_columns": ["note"], "on_drift": "fail"}
+    orders.tables = [without_note]
+    orders.run()
+    orders.database.execute("ALTER TABLE orders MODIFY note VARCHAR(20) NULL FIRST")
+    assert entry(orders.run(), "orders")["status"] == "UNCHANGED"
+    orders.database.execute("ALTER TABLE orders MODIFY modifiedDate DATETIME NULL AFTER note")
+    assert "the columns stand in another order" in entry(orders.run(), "orders")["error"]["message"]
+    orders.tables = [{"name": "orders", "columns": ["id", "createdDate"], "on_drift": "fail"}]
+    assert entry(orders.run(), "orders")["status"] == "UNCHANGED"
+
+
 def test_an_alter_while_the_table_is_read_leaves_windows_that_are_wholly_old_or_wholly_new(
     any_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
