@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -206,7 +206,7 @@ class TableExtraction:
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
-        fingerprint = _fingerprint(self.run, self.spec, selection, segments, window)
+        fingerprint = self._fingerprint(table, selection, segments, window)
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         if staged is not None and staged.fingerprint != fingerprint:
@@ -464,6 +464,20 @@ class TableExtraction:
             else None,
         )
 
+    def _fingerprint(self, table: Table, selection: Selection, segments: list[Segment], window: Window) -> str:
+        """Stand for what the progress of a read depends on."""
+        spec = self.spec
+        parts = [
+            [STAGED_LAYOUT, self.run.planned_at],
+            [spec.checks, spec.on_violation, spec.deletes, spec.mode],
+            [[column.name for column in selection.cursor_columns], format_timestamp(window.remember_from)],
+            [column.name for column in selection.columns],
+            # All that is known of each column: another collation is another order of the rows still to be read.
+            [asdict(column) for read in selection.select if (column := table.column(read.name))],
+            [[part.condition, [column.name for column in part.order], part.index] for part in segments],
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
     def _staged(self, watermark: Watermark | None) -> Staged | None:
         """Return this run's progress, if it still holds."""
         staged = self.commit.state.staged
@@ -511,18 +525,3 @@ class TableExtraction:
 def _side_prefixes(spec: TableSpec) -> list[str]:
     kinds = ["quarantine"] * (spec.on_violation == "quarantine") + ["deletes"] * (spec.deletes == "track")
     return [side_prefix(spec.name, kind) for kind in kinds]
-
-
-def _fingerprint(
-    run: PlannedRun, spec: TableSpec, selection: Selection, segments: list[Segment], window: Window
-) -> str:
-    """Stand for what the progress of a read depends on."""
-    parts = [
-        [STAGED_LAYOUT, run.planned_at],
-        [spec.checks, spec.on_violation, spec.deletes, spec.mode],
-        [[column.name for column in selection.cursor_columns], format_timestamp(window.remember_from)],
-        [[column.name, column.column_type] for column in selection.columns],
-        [column.name for column in selection.select],
-        [[part.condition, [column.name for column in part.order], part.index] for part in segments],
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

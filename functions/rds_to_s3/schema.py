@@ -33,6 +33,8 @@ class TableColumn:
     nullable : bool
     fraction_digits : int
         Of a temporal type's seconds.
+    collation : str or None
+        The order of its texts.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TableColumn:
     nullable: bool
     fraction_digits: int = 0
     character_set: str | None = None
+    collation: str | None = None
 
     @property
     def kind(self) -> Kind:

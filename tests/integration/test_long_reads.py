@@ -188,3 +188,26 @@ def test_columns_that_change_between_invocations_start_the_read_over(
 
     assert entry(big.run(extract=extract), "big")["rows"] == ROWS
     assert {row["added"] for row in big.delivered("big")} == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("utf8mb4_general_ci", "utf8mb4_bin"), ("utf8mb4_bin", "utf8mb4_general_ci")]
+)
+def test_a_key_that_is_ordered_in_another_way_between_invocations_starts_the_read_over(
+    big: Pipeline, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    monkeypatch.setattr("tests.integration.test_long_reads.ROWS", 10_000)
+    key = "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE {} NOT NULL PRIMARY KEY"
+    fill(big, key.format(before), "CONCAT(CHAR(IF(n % 2, 65, 97) + n DIV 500 USING utf8mb4), n)")
+    hurry(monkeypatch, rows=3_000, pages=1)
+    statuses: list[str] = []
+
+    def extract(run_id: str, table: str) -> str:
+        statuses.append(big.extract(run_id, table))
+        if len(statuses) == 1:
+            big.database.execute(f"ALTER TABLE big MODIFY {key.format(after).removesuffix('PRIMARY KEY')}")
+        return statuses[-1]
+
+    assert entry(big.run(extract=extract), "big")["rows"] == 10_000
+    assert statuses[0] == "CONTINUE"
+    assert set(ids(big, "k").values()) == {1}

@@ -34,7 +34,8 @@ def read_table(connection: Connection, database: str, name: str) -> Table | None
         return None
     columns = connection.rows(
         "SELECT column_name AS name, data_type AS type, column_type AS full_type, is_nullable AS nullable, "
-        "datetime_precision AS digits, character_set_name AS charset FROM information_schema.columns "
+        "datetime_precision AS digits, character_set_name AS charset, collation_name AS collation "
+        "FROM information_schema.columns "
         "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
         (database, name),
     )
@@ -57,6 +58,7 @@ def _column(row: dict[str, Any]) -> TableColumn:
         nullable=row["nullable"] == "YES",
         fraction_digits=int(row["digits"] or 0),
         character_set=row["charset"],
+        collation=row["collation"],
     )
 
 
