@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from rds_to_s3.aws import database
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.credentials import Credentials, CredentialsReference
 from rds_to_s3.errors import CredentialsNotFoundError, SettingsError, StorageUnavailableError
@@ -121,6 +122,22 @@ def test_a_store_that_cannot_be_reached_is_worth_another_try() -> None:
 
     with pytest.raises(StorageUnavailableError, match="interface endpoint"):
         source("secretsmanager:x", Unreachable()).get()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("ThrottlingException", StorageUnavailableError), ("ParameterNotFound", CredentialsNotFoundError)],
+)
+def test_a_busy_parameter_store_is_worth_another_try_and_a_missing_authority_is_not(
+    monkeypatch: pytest.MonkeyPatch, code: str, expected: type[Exception]
+) -> None:
+    class Refusing:
+        def get_parameter(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "GetParameter")
+
+    monkeypatch.setattr("rds_to_s3.aws.database.boto3.client", lambda _: Refusing())
+    with pytest.raises(expected):
+        database._ca_bundle.__wrapped__("/shop/ca", 0)
 
 
 @pytest.mark.parametrize("text", ["", "password123", "vault:/x", "ssm:", "secretsmanager"])

@@ -7,24 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
+from rds_to_s3.aws.errors import translated_errors
 from rds_to_s3.credentials import Credentials, CredentialsReference
-from rds_to_s3.errors import CredentialsNotFoundError, StorageUnavailableError
+from rds_to_s3.errors import CredentialsNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_FINAL = {
-    "ResourceNotFoundException",
-    "ParameterNotFound",
-    "AccessDeniedException",
-    "AccessDenied",
-    "DecryptionFailure",
-    "InvalidRequestException",
-    "ValidationException",
-    "InvalidKeyId",
-}
 
 
 class CredentialsSource:
@@ -60,23 +50,10 @@ class CredentialsSource:
         return self._cached
 
     def _fetch(self) -> Credentials:
-        try:
-            if self.reference.store == "secretsmanager":
-                return self._from_secret()
-            return self._from_parameters()
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "Unknown")
-            if code in _FINAL:
-                raise CredentialsNotFoundError(
-                    f"cannot read the database credentials at {self.reference}: {code}. "
-                    "Check the name, and that the function's role may read and decrypt it."
-                ) from error
-            raise StorageUnavailableError(f"{self.reference.store} answered {code}") from error
-        except BotoCoreError as error:
-            raise StorageUnavailableError(
-                f"{self.reference.store} cannot be reached ({type(error).__name__}). In a VPC without a NAT gateway "
-                "the function needs an interface endpoint for it."
-            ) from error
+        service = "secretsmanager" if self.reference.store == "secretsmanager" else "ssm"
+        advice = "Check the name, and that the function's role may read and decrypt it."
+        with translated_errors(service, f"the database credentials at {self.reference}", advice):
+            return self._from_secret() if service == "secretsmanager" else self._from_parameters()
 
     def _from_secret(self) -> Credentials:
         response = self._client("secretsmanager").get_secret_value(SecretId=self.reference.name)

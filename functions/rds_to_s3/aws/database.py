@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from rds_to_s3.aws.credentials import CredentialsSource
+from rds_to_s3.aws.errors import translated_errors
 from rds_to_s3.credentials import CredentialsReference
-from rds_to_s3.errors import CredentialsNotFoundError
 from rds_to_s3.mysql.connection import Connection, Tls, connect
 
 if TYPE_CHECKING:
     from rds_to_s3.settings import DatabaseSettings
+
+CA_SECONDS = 300  # a warm function hears of new authorities after so long
 
 
 def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection:
@@ -32,7 +34,8 @@ def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection
         See `rds_to_s3.mysql.connection.connect` and `rds_to_s3.aws.credentials.CredentialsSource.get`.
     """
     source = _source(settings.database_credentials)
-    tls = Tls(settings.database_tls, _ca_bundle(settings.database_ca_parameter))
+    period = int(time.monotonic() // CA_SECONDS)
+    tls = Tls(settings.database_tls, _ca_bundle(settings.database_ca_parameter, period))
     return connect(lambda refresh: source.get(refresh=refresh), tls, read_seconds=read_seconds)
 
 
@@ -42,14 +45,10 @@ def _source(reference: str) -> CredentialsSource:
 
 
 @cache
-def _ca_bundle(parameter: str) -> str | None:
+def _ca_bundle(parameter: str, _period: int) -> str | None:
     if not parameter:
         return None
-    try:
+    advice = "Check DatabaseCaParameter, and that the function's role may read it."
+    with translated_errors("ssm", f"the CA certificates at ssm:{parameter}", advice):
         response = boto3.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
         return str(response["Parameter"]["Value"])
-    except (ClientError, BotoCoreError) as error:
-        raise CredentialsNotFoundError(
-            f"cannot read the CA certificates at ssm:{parameter} ({type(error).__name__}): check DatabaseCaParameter, "
-            "and that the function's role may read it"
-        ) from error
