@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
+import telemetry
 from rds_to_s3.gate import Decision, decide
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import BucketSettings
 
 
-@cache
-def _logger() -> Logger:
-    return Logger()
-
-
 def handler(event: dict[str, Any], _context: Any) -> Decision:
     """Decide how a run goes on. `event` is ``{"execution": $$.Execution, "state": {"outcome"}}``."""
-    logger = _logger()
-    logger.append_keys(run_id=event["execution"]["Name"])
+    logger = telemetry.logger(run_id=event["execution"]["Name"])
     settings = BucketSettings.from_environment()
     outcome = event["state"]["outcome"]
     stored = ObjectStore(settings.data_bucket).get(outcome["manifest"])

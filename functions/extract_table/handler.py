@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-
+import telemetry
 from rds_to_s3.aws.database import open_connection
 from rds_to_s3.extraction_run import run_extraction
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import DatabaseSettings
-from telemetry import emit_metrics
-
-
-@cache
-def _logger() -> Logger:
-    return Logger()
-
-
-@cache
-def _metrics() -> Metrics:
-    return Metrics()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Extract one table. `event` is ``{"run_id", "table", "execution_id"}``."""
-    logger = _logger()
-    logger.append_keys(run_id=event["run_id"], table=event["table"])
+    logger = telemetry.logger(run_id=event["run_id"], table=event["table"])
     settings = DatabaseSettings.from_environment()
     outcome = run_extraction(
         event["run_id"],
@@ -38,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         on_step=logger.debug,
         on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),
     )
-    emit_metrics(_metrics(), event["table"], outcome)
+    telemetry.emit_table(event["table"], outcome)
     logger.info(
         outcome.status, extra={"rows": outcome.rows, "files": outcome.files, "lag_seconds": outcome.lag_seconds}
     )

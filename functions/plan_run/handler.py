@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
+import telemetry
 from rds_to_s3.aws.database import open_connection
 from rds_to_s3.planning import plan_run
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 
 
-@cache
-def _logger() -> Logger:
-    return Logger()
-
-
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Plan a run. `event` is ``{"execution": $$.Execution, "state": $}``."""
-    logger = _logger()
-    logger.append_keys(run_id=event["execution"]["Name"])
+    logger = telemetry.logger(run_id=event["execution"]["Name"])
     settings = PlanSettings.from_environment()
     answer = plan_run(
         event["execution"],

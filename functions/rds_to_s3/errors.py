@@ -104,6 +104,10 @@ class CannotResumeError(PermanentError):
     """The table has no usable key and does not fit into one invocation."""
 
 
+class DiskFullError(PermanentError):
+    """The function's /tmp has no room for a very long row, or for the keys of a table whose deletes are tracked."""
+
+
 # --- the data ---------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,12 @@ def redrives_of(execution: Mapping[str, Any]) -> int:
     return int(execution.get("RedriveCount") or 0)
 
 
+def is_of_all(execution: Mapping[str, Any]) -> bool:
+    """Whether the execution's input asks for every listed table."""
+    data = execution.get("Input")
+    return isinstance(data, Mapping) and not {"tables", "rerun_failed_of"} & set(data)
+
+
 def parse_utc(text: str) -> datetime:
     """Read a time as Step Functions writes it.
 

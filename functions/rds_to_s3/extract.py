@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
-from rds_to_s3.errors import CannotResumeError, StorageUnavailableError
+from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
 from rds_to_s3.execution import utc_text
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.mysql.charsets import unsendable_text
@@ -158,8 +159,13 @@ class TableExtraction:
             return self._skipped(refused)
         try:
             return self._extract_holding_lease()
-        except BaseException:
+        except BaseException as error:
             self.superseded = not self.commit.release()
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise DiskFullError(
+                    f"the function's /tmp is full: table {self.spec.name!r} needs more room for very long rows, or for "
+                    "the keys that deletes are found by. Raise ExtractStorageSize."
+                ) from error
             raise
 
     # --- steps ---

@@ -34,16 +34,14 @@ def run_extraction(
     RdsToS3Error
         What made the table fail; the record says the same.
     """
-    stored = store.get(plan_key(run_id))
-    if stored is None:
-        raise InputError(f"run {run_id} has no plan in s3://{store.bucket}/{plan_key(run_id)}")
-    plan = PlannedRun.from_json(stored.body)
-    extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, on_step=on_step)
+    extraction: TableExtraction | None = None
     try:
+        plan = _plan(store, run_id)
+        extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, on_step=on_step)
         outcome = extraction.extract()
     except BaseException as error:
         on_failure(error)
-        if not extraction.superseded:
+        if extraction is not None and not extraction.superseded:
             with contextlib.suppress(RdsToS3Error, ConditionFailedError):
                 _write_record(store, run_id, table, extraction.failed_record(error))
         raise
@@ -55,6 +53,13 @@ def run_extraction(
         _write_record(store, run_id, table, outcome.record)
         on_step("after record")
     return outcome
+
+
+def _plan(store: ObjectStore, run_id: str) -> PlannedRun:
+    stored = store.get(plan_key(run_id))
+    if stored is None:
+        raise InputError(f"run {run_id} has no plan in s3://{store.bucket}/{plan_key(run_id)}")
+    return PlannedRun.from_json(stored.body)
 
 
 def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,35 @@ from rds_to_s3.table_list import TableSpec
 from rds_to_s3.window import format_timestamp
 
 Json = dict[str, Any]
+_LOOK = "The execution's history has its message (rds-to-s3 history RUN), the function's log what came before."
+_OUT_OF_TIME = "It ran out of time: raise ExtractTimeout, or see in the function's log what it waited for."
+_OUT_OF_MEMORY = "It was killed, as a rule for lack of memory: raise ExtractMemorySize. The function's log tells."
+_REMEDIES = {
+    "Sandbox.Timedout": _OUT_OF_TIME,
+    "States.Timeout": _OUT_OF_TIME,
+    "Runtime.ExitError": _OUT_OF_MEMORY,
+    "Runtime.OutOfMemory": _OUT_OF_MEMORY,
+}  # by the name that Lambda or Step Functions gives to the error
 LONGEST_MESSAGE = 2_000
+
+
+@dataclass(frozen=True)
+class KnownState:
+    """What a table's state says, where its extractor left no word.
+
+    Attributes
+    ----------
+    attempts : int
+        How often this run has tried it.
+    committed : dict or None
+        The entry that this run's commit carries, if it was carried out.
+    extracted_until : str or None
+        The watermark after the last commit, whosever it was.
+    """
+
+    attempts: int = 0
+    committed: Json | None = None
+    extracted_until: str | None = None
 
 
 def build_manifest(
@@ -22,7 +51,7 @@ def build_manifest(
     records: Mapping[str, Json],
     results: Sequence[Mapping[str, Any]],
     *,
-    state_of: Callable[[PlannedRun, TableSpec], tuple[int, Json | None]],
+    state_of: Callable[[PlannedRun, TableSpec], KnownState],
     plan_error: Mapping[str, Any] | None,
     finished_at: datetime,
 ) -> Json:
@@ -39,8 +68,7 @@ def build_manifest(
     results : sequence of mapping
         What the Map's iterations ended with; after a redrive, those of the tables that ran again.
     state_of : callable
-        Asks a table's state, where the record and the Map disagree: how often this run tried it, and the entry that
-        this run's commit carries if it was carried out.
+        Asks a table's state, where the record and the Map disagree.
     plan_error : mapping or None
         The state machine's ``{"Error", "Cause"}``.
     finished_at : datetime
@@ -90,21 +118,6 @@ def outcome_of(manifest: Json, key: str) -> Json:
     }
 
 
-def lags_of_failed(manifest: Json) -> dict[str, float]:
-    """Return how many seconds the failed tables' watermarks are behind the server's clock at the time of the plan.
-
-    A table that never had a watermark is left out: nothing of it is stale.
-    """
-    if not manifest["bound"]:
-        return {}
-    now = datetime.fromisoformat(manifest["bound"]["server_now"])
-    return {
-        table["table"]: (now - datetime.fromisoformat(table["window"]["after"])).total_seconds()
-        for table in manifest["tables"]
-        if table["status"] == "FAILED" and table["window"]["after"]
-    }
-
-
 def is_newer(manifest: Json, latest: Json | None) -> bool:
     """Whether `manifest` is of a run that started no earlier than that of `latest`."""
     return latest is None or parse_utc(manifest["started_at"]) >= parse_utc(latest["started_at"])
@@ -125,11 +138,10 @@ def _from_state(
     plan: PlannedRun,
     record: Json | None,
     result: Mapping[str, Any] | None,
-    state: tuple[int, Json | None],
+    state: KnownState,
 ) -> Json:
-    attempts, committed = state
     # The function died between its commit and its word of it.
-    return committed if committed is not None else _without_answer(spec, plan, record, result, attempts)
+    return state.committed if state.committed is not None else _without_answer(spec, plan, record, result, state)
 
 
 def _without_answer(
@@ -137,24 +149,24 @@ def _without_answer(
     plan: PlannedRun,
     record: Json | None,
     result: Mapping[str, Any] | None,
-    attempts: int,
+    state: KnownState,
 ) -> Json:
     name = str((result or {}).get("error") or "NoAnswer")
     message = (
         f"the function ended without an answer ({name}); nothing of this window is visible unless a later run says so, "
-        "and the next run covers its rows too. Look at the function's log; for a time-out raise ExtractTimeout, for an "
-        "out-of-memory ExtractMemorySize."
+        f"and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
     )
     if record is not None and record.get("error"):
         message += f" An earlier attempt said: {record['error']['type']}: {record['error']['message']}"
+    after = record["window"]["after"] if record is not None else None
     return {
         "table": spec.name,
         "status": "FAILED",
         "rows": 0,
         "source_rows": 0,
-        "window": {"after": None, "until": format_timestamp(plan.until)},
+        "window": {"after": after or state.extracted_until, "until": format_timestamp(plan.until)},
         "format": spec.format,
-        "attempts": attempts,
+        "attempts": state.attempts,
         "seconds": 0.0,
         "files": [],
         "columns": [],

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from rds_to_s3.execution import redrives_of
-from rds_to_s3.manifest import build_manifest, is_newer, outcome_of
+from rds_to_s3.execution import is_of_all, redrives_of
+from rds_to_s3.freshness import Freshness
+from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
@@ -37,7 +39,7 @@ def write_manifest(
     *,
     region: str = "",
     on_problem: Callable[[BaseException], None] = lambda _: None,
-    on_manifest: Callable[[dict[str, Any]], None] = lambda _: None,
+    on_lags: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
 
@@ -54,8 +56,8 @@ def write_manifest(
         For links from the report to the console.
     on_problem : callable
         Told why there is no report.
-    on_manifest : callable
-        Given the manifest once it is written.
+    on_lags : callable
+        Told how many seconds each listed table is behind the database.
 
     Returns
     -------
@@ -81,9 +83,10 @@ def write_manifest(
     key = manifest_key(run_id)
     store.put(key, body, content_type="application/json")
     _write_latest(store, manifest, body)
-    on_manifest(manifest)
     try:
-        _write_report(store, manifest, region)
+        runs, freshness = _remember(store, manifest, plan, of_all=is_of_all(execution))
+        on_lags(freshness.lags(time.time()))
+        _write_report(store, manifest, runs, region)
     except Exception as error:  # whatever it is: see the docstring
         on_problem(error)
     # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
@@ -102,36 +105,46 @@ def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, dict[str,
     return {name: record for name, record in records.items() if plan.wrote(record)}
 
 
-def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> tuple[int, dict[str, Any] | None]:
+def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
     stored = store.get(state_key(spec.name, spec.format))
     if stored is None:
-        return 0, None
+        return KnownState()
     state = TableState.model_validate_json(stored.body)
     commit = state.commit
-    committed = commit.record if commit and commit.is_of(plan.run_id, plan.planned_at) and commit.applied else None
-    return state.attempts.get(plan.run_id, 0), committed
+    is_ours = commit is not None and commit.is_of(plan.run_id, plan.planned_at) and commit.applied
+    return KnownState(
+        attempts=state.attempts.get(plan.run_id, 0),
+        committed=commit.record if commit is not None and is_ours else None,
+        extracted_until=commit.extracted_until if commit is not None else None,
+    )
 
 
-def _write_report(store: ObjectStore, manifest: dict[str, Any], region: str) -> None:
-    earlier = [run for run in _remember(store, manifest) if run["run_id"] != manifest["run_id"]]
+def _write_report(store: ObjectStore, manifest: dict[str, Any], runs: list[dict[str, Any]], region: str) -> None:
+    earlier = [run for run in runs if run["run_id"] != manifest["run_id"]]
     page = render_report(manifest, earlier, bucket=store.bucket, region=region)
     store.put(report_key(manifest["run_id"]), page.encode(), content_type="text/html; charset=utf-8")
 
 
-def _remember(store: ObjectStore, manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Add a run to the history that the trend is drawn from, so that no report reads every manifest there ever was."""
+def _remember(
+    store: ObjectStore, manifest: dict[str, Any], plan: PlannedRun | None, *, of_all: bool
+) -> tuple[list[dict[str, Any]], Freshness]:
+    """Add a run to the history: figures for the trend, so that no report reads every manifest, and each table's age."""
+    runs: list[dict[str, Any]] = []
+    freshness = Freshness()
     for _ in range(TRIES):
         stored = store.get(HISTORY_KEY)
-        runs = json.loads(stored.body)["runs"] if stored else []
-        runs = [run for run in runs if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
+        history = json.loads(stored.body) if stored else {"runs": []}
+        runs = [run for run in history["runs"] if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
         runs = sorted(runs, key=lambda run: str(run["started_at"]))[-RUNS_IN_TREND:]
-        body = json.dumps({"version": 1, "runs": runs}).encode()
+        freshness = Freshness.from_json(history.get("freshness"))
+        freshness = freshness.after(manifest, plan.planned_at if plan else None, of_all=of_all)
+        body = json.dumps({"version": 1, "runs": runs, "freshness": freshness.as_json()}).encode()
         try:
             store.put(HISTORY_KEY, body, if_match=stored.etag if stored else None, if_absent=stored is None)
         except ConditionFailedError:
             continue
-        return list(runs)
-    return []
+        break
+    return runs, freshness
 
 
 def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:

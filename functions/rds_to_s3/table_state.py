@@ -6,10 +6,13 @@ that others hold stale: that is the fence. Nothing here does I/O.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from rds_to_s3.window import format_timestamp
 
 
 class _Part(BaseModel):
@@ -225,6 +228,11 @@ class Commit(_Part):
     def every_file(self) -> list[StagedFile]:
         """All files that become visible together."""
         return [*self.files, *self.quarantine, *self.deletes]
+
+    @property
+    def extracted_until(self) -> str:
+        """The watermark after it, as the manifest writes a timestamp."""
+        return format_timestamp(datetime.fromisoformat(self.watermark))
 
     def is_of(self, run_id: str, planned_at: float) -> bool:
         """Whether a run made it; an earlier one may have had the same id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import time
@@ -239,3 +240,17 @@ def test_what_a_dead_run_delivered_is_not_told_as_deleted_in_the_manifest_that_t
     assert (table["deleted_rows"], table["deletes"]) == (0, [])
     assert "rows deleted since run dead are told of by the next run" in table["warnings"]
     assert deleted(orders) == ["9"]
+
+
+def test_a_full_disk_is_told_as_that_with_the_parameter_that_helps(
+    orders: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted(orders)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(key_runs.KeySpill, "add", full)
+    table = entry(orders.run(), "orders")
+    assert (table["error"]["type"], table["attempts"]) == ("DiskFullError", 1)
+    assert "ExtractStorageSize" in table["error"]["message"]

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3.manifest import build_manifest, is_newer, lags_of_failed, outcome_of
+from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from tests.support.schemas import manifest_schema
 from tests.unit.test_plan import plan
 
@@ -50,7 +50,7 @@ def build(
         plan(),
         {entry["table"]: entry for entry in records},
         results,
-        state_of=lambda *_: (4, committed),
+        state_of=lambda *_: KnownState(4, committed, "2025-04-02 04:00:00.000000"),
         **(arguments | changes),
     )
     jsonschema.validate(manifest, manifest_schema())
@@ -73,6 +73,7 @@ def test_a_function_that_died_without_a_word_is_in_the_manifest_with_its_attempt
     manifest = build([record("orders")], [ended("orders"), ended("menu", "FAILED", "Sandbox.Timedout")])
     menu = manifest["tables"][1]
     assert (menu["status"], menu["attempts"], menu["error"]["type"]) == ("FAILED", 4, "Sandbox.Timedout")
+    assert menu["window"]["after"] == "2025-04-02 04:00:00.000000"
     assert outcome_of(manifest, "key")["failed"] == ["menu"]
 
 
@@ -122,7 +123,7 @@ def test_a_redrive_keeps_the_records_of_the_tables_that_did_not_run_again() -> N
 def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expected: dict[str, str]) -> None:
     finished = datetime(2025, 4, 2, tzinfo=UTC)
     manifest = build_manifest(
-        EXECUTION, None, {}, [], state_of=lambda *_: (0, None), plan_error=error, finished_at=finished
+        EXECUTION, None, {}, [], state_of=lambda *_: KnownState(), plan_error=error, finished_at=finished
     )
     jsonschema.validate(manifest, manifest_schema())
     assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])
@@ -133,10 +134,3 @@ def test_the_newest_manifest_is_the_one_that_started_last() -> None:
     assert is_newer(later, earlier)
     assert is_newer(earlier, None)
     assert not is_newer(earlier, later)
-
-
-def test_failed_tables_lag_by_their_watermark() -> None:
-    plan_bound = {"server_now": "2025-04-02 12:00:02.000000"}
-    manifest = {"bound": plan_bound, "tables": [record("menu", "FAILED"), record("orders")]}
-    assert lags_of_failed(manifest) == {"menu": 4 * 3600 + 2.0}
-    assert lags_of_failed({"bound": None, "tables": []}) == {}

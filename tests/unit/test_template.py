@@ -355,7 +355,8 @@ def test_an_alarm_says_what_to_do_and_reaches_the_topic(name: str) -> None:
 
 
 def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:
-    metrics = {Stack().resource(name)["MetricName"] for name in ALARMS}
+    alarms = map(Stack().resource, ALARMS)
+    metrics = {alarm.get("MetricName") or alarm["Metrics"][1]["MetricStat"]["Metric"]["MetricName"] for alarm in alarms}
     assert metrics == {
         "ExecutionsFailed",
         "ExecutionsTimedOut",
@@ -387,4 +388,22 @@ def test_the_dashboard_shows_the_tables_of_this_stack() -> None:
         ["ExtractSeconds", "shop"],
         ["BytesWritten", "shop"],
     ]
-    assert body["widgets"][1]["properties"]["annotations"]["horizontal"][0]["value"] == 28800
+    assert body["widgets"][1]["properties"]["annotations"]["horizontal"][0]["value"] == 8
+
+
+@pytest.mark.parametrize(
+    ("state", "on_the_dashboard"), [("ENABLED", set(ALARMS)), ("DISABLED", {*ALARMS} - {"NothingStartedAlarm"})]
+)
+def test_the_dashboard_shows_every_alarm_that_there_is(state: str, on_the_dashboard: set[str]) -> None:
+    body = json.loads(Stack(ScheduleState=state).resource("Dashboard")["DashboardBody"])
+    assert {
+        alarm.strip("<>").removesuffix(".Arn") for alarm in body["widgets"][0]["properties"]["alarms"]
+    } == on_the_dashboard
+
+
+def test_a_limit_of_a_week_is_within_what_an_alarm_can_look_back_at() -> None:
+    stack = Stack(FreshnessLimitHours=str(TEMPLATE["Parameters"]["FreshnessLimitHours"]["MaxValue"]))
+    alarm = stack.resource("NothingStartedAlarm")
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    assert alarm["Period"] >= 3600
+    assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= 604_800

@@ -1,0 +1,87 @@
+"""How far each table's files are behind the database: remembered from run to run, so that every run can tell of all.
+
+A run may be of a few tables only, and a table that keeps failing, or is skipped, leaves no word of its own. What counts
+is up to when a table was last extracted, and what the server's clock reads now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+Json = dict[str, Any]
+_EXTRACTED = {"SUCCEEDED", "UNCHANGED"}
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Up to when the tables are extracted.
+
+    Attributes
+    ----------
+    until : dict
+        By table, in the server's zone, as the manifest writes it: such texts sort as their times do.
+    server_now : str or None
+        The server's clock at the last plan; None before the first.
+    planned_at : float
+        That moment by the planner's clock, seconds since 1970.
+    """
+
+    until: dict[str, str] = field(default_factory=dict)
+    server_now: str | None = None
+    planned_at: float = 0.0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Self:
+        """Read what `as_json` wrote; None is no knowledge yet."""
+        return cls(**data) if data else cls()
+
+    def as_json(self) -> Json:
+        """Return a JSON object."""
+        return {"until": self.until, "server_now": self.server_now, "planned_at": self.planned_at}
+
+    def after(self, manifest: Mapping[str, Any], planned_at: float | None, *, of_all: bool) -> Freshness:
+        """Return what is known after a run.
+
+        Parameters
+        ----------
+        manifest : mapping
+        planned_at : float or None
+            None where the run could not be planned: it has nothing to say, and time goes on.
+        of_all : bool
+            Whether the run was of every listed table. The tables that it does not have are listed no more.
+        """
+        if planned_at is None or not manifest["bound"]:
+            return self
+        is_newest = planned_at >= self.planned_at
+        until = {} if of_all and is_newest else dict(self.until)
+        for entry in manifest["tables"]:
+            name, window = entry["table"], entry["window"]
+            known = [self.until.get(name), window["after"]]
+            if entry["status"] in _EXTRACTED:
+                known.append(window["until"])
+            reached = max((moment for moment in known if moment), default=None)
+            if reached is not None and (is_newest or name in until):
+                until[name] = reached
+        if not is_newest:  # a redrive of a run that others have overtaken
+            return Freshness(until, self.server_now, self.planned_at)
+        return Freshness(until, manifest["bound"]["server_now"], planned_at)
+
+    def lags(self, now: float) -> dict[str, float]:
+        """Return how many seconds each table is behind; one that was never extracted is left out.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since 1970.
+        """
+        if self.server_now is None:
+            return {}
+        passed = max(now - self.planned_at, 0.0)
+        clock = datetime.fromisoformat(self.server_now)
+        return {
+            table: max((clock - datetime.fromisoformat(until)).total_seconds() + passed, 0.0)
+            for table, until in self.until.items()
+        }
