@@ -57,7 +57,7 @@ def emit_lags(lags: Mapping[str, float]) -> None:
         metrics.add_metric("FreshnessLagSeconds", MetricUnit.Seconds, seconds)
         metrics.flush_metrics()
     if lags:
-        _emit_for_alarms("FreshnessLagSeconds", MetricUnit.Seconds, max(lags.values()))
+        _emit_for_alarms("FreshnessLagHours", MetricUnit.NoUnit, max(lags.values()) / 3600)
 
 
 def _emit_for_alarms(name: str, unit: MetricUnit, value: float) -> None:

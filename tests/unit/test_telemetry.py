@@ -34,9 +34,11 @@ def test_a_finished_table_emits_its_figures_and_the_alarms_theirs(capsys: pytest
 
 
 def test_the_alarm_hears_how_far_the_last_table_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.emit_lags({"orders": 60.0, "menu": 90.0, "café": 5.0})
-    lags = [(document.get("table"), document["FreshnessLagSeconds"]) for _, document in emitted(capsys)]
-    assert lags == [("orders", [60.0]), ("menu", [90.0]), ("caf\\xe9", [5.0]), (None, [90.0])]
+    telemetry.emit_lags({"orders": 60.0, "menu": 5400.0, "café": 5.0})
+    *tables, (dimensions, alarm) = emitted(capsys)
+    lags = [(document["table"], document["FreshnessLagSeconds"]) for _, document in tables]
+    assert lags == [("orders", [60.0]), ("menu", [5400.0]), ("caf\\xe9", [5.0])]
+    assert (dimensions, alarm["FreshnessLagHours"]) == ([["service"]], [1.5])
     telemetry.emit_lags({})
     assert emitted(capsys) == []
 
