@@ -34,8 +34,8 @@ from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit, KeyRun, Position, Staged, StagedFile, key_run_key, key_runs_prefix
 
 if TYPE_CHECKING:
+    from rds_to_s3.file_series import FileSeries
     from rds_to_s3.key_runs import KeyValues
-    from rds_to_s3.reading import FileSeries
 
 ROWS_AT_ONCE = 1_000_000
 CACHED_ROWS = 1_000_000

@@ -134,6 +134,10 @@ class StorageRefusedError(PermanentError):
     """S3 refused: the bucket's policy, the role, or the key does not allow it."""
 
 
+class StateMalformedError(PermanentError):
+    """An object under ``_state/`` is not what this release writes; the message names the key."""
+
+
 class StorageUnavailableError(TransientError):
     """S3 did not answer, or answered with a fault of its own."""
 

@@ -6,8 +6,7 @@ import errno
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,18 +17,19 @@ from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
 from rds_to_s3.execution import utc_text
-from rds_to_s3.formats import OutputColumn
+from rds_to_s3.file_series import WindowFiles, side_prefixes
+from rds_to_s3.kept_tails import KeptTails, committed_tail
 from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.clock import hours_repeat
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun
-from rds_to_s3.reading import FileSeries, Pace, WindowRead
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.staged_upload import Uploader
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection, select_columns
+from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_record import committed_record, with_untold
@@ -39,16 +39,9 @@ from rds_to_s3.table_state import (
     Position,
     Staged,
     StagedFile,
-    Tail,
-    data_key,
-    data_prefix,
-    segment,
-    side_key,
-    side_prefix,
-    tail_key,
 )
 from rds_to_s3.table_window import Window, derive_window, read_segments, unstamped_rows
-from rds_to_s3.tail import TailFilter, pack, unpack
+from rds_to_s3.tail import TailFilter
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
@@ -77,16 +70,6 @@ class Outcome:
     rows: int = 0
     files: int = 0
     lag_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What one invocation reads."""
-
-    table: Table
-    selection: Selection
-    window: Window
-    segments: list[Segment]
 
 
 class TableExtraction:
@@ -128,11 +111,12 @@ class TableExtraction:
             run_id=run.run_id,
             planned_at=run.planned_at,
             on_step=on_step,
-            side_prefixes=_side_prefixes(spec),
+            side_prefixes=side_prefixes(spec),
         )
         self._deletes: DeleteTracking | None = None
         if spec.deletes == "track":
             self._deletes = DeleteTracking(spec, store, self.commit.token, self.commit.guard, on_step)
+        self._tails = KeptTails(spec, store, self.commit.token, on_step)
         self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
@@ -227,8 +211,9 @@ class TableExtraction:
             staged.warnings += unsendable_text(connection, table.name, selection.columns, segments)
         staged.invocations += 1
         self._began_at = staged.position
-        tail = self._tail_filter(selection, window, last, warnings)
-        reading = _Reading(table, selection, window, segments)
+        tail = self._tails.open(selection, window, last)
+        warnings += self._tails.warnings
+        reading = Reading(table, selection, window, segments)
         if self._deletes is not None:
             self._deletes.open(table, selection, last, staged)
         fresh = staged.position.segment == len(segments)
@@ -240,7 +225,7 @@ class TableExtraction:
         untold = self.commit.untold()
         self._find_deleted(connection, reading, staged, untold)
         self._checks.conclude(selection, staged, finished=True)
-        self._save_tail(tail, staged)
+        self._tails.save(tail, staged)
         commit = self._decision(reading, staged, etag, warnings, untold)
         self.commit.decide(commit)
         applied = self.commit.apply(commit, release=True)
@@ -251,7 +236,13 @@ class TableExtraction:
         self._checks.forget_seen(staged)
         return self._done(applied.record)
 
-    def _find_deleted(self, connection: Connection, reading: _Reading, staged: Staged, untold: Commit | None) -> None:
+    def _read(self, connection: Connection, reading: Reading, tail: TailFilter, staged: Staged) -> bool:
+        """Return whether the read reached the window's end."""
+        read = StagedRead(self.commit, self._checks, self._tails, self._deletes, reading, tail, staged)
+        with Uploader(self._store) as uploader:
+            return read.run(connection, self._files(reading, uploader), self._reading_seconds())
+
+    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, untold: Commit | None) -> None:
         if self._deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -259,118 +250,16 @@ class TableExtraction:
                 connection,
                 reading.table,
                 staged,
-                partial(self._side_series, uploader, reading, "deletes", 0),
+                partial(self._files(reading, uploader).side, "deletes", before=0),
                 whole=reading.window.read_from is None,
                 untold=untold,
             )
 
-    def _read(
-        self,
-        connection: Connection,
-        reading: _Reading,
-        tail: TailFilter,
-        staged: Staged,
-    ) -> bool:
-        """Return whether the read reached the window's end."""
-        budget = self._reading_seconds()
-        page_seconds = min(15.0, budget / 10)
-        with Uploader(self._store) as uploader:
-            files = self._file_series(uploader, reading, staged)
-            self._checks.open(
-                reading.table,
-                reading.selection,
-                staged,
-                partial(self._side_series, uploader, reading, "quarantine", len(staged.quarantine)),
-            )
-            read = WindowRead(
-                connection=connection,
-                table=self.spec.name,
-                columns=reading.selection.select,
-                segments=reading.segments,
-                tail=tail,
-                files=files,
-                pace=Pace.start(reading.table.average_row_bytes, page_seconds, staged.page_rows),
-                position=staged.position,
-                stop_at=time.monotonic() + budget - page_seconds,
-                on_page=lambda: self._checkpoint(files, read, tail, staged),
-                admission=self._checks.admission,
-                on_rows=self._deletes.record if self._deletes is not None else None,
-            )
-            try:
-                finished = read.run()
-            except BaseException:
-                read.abort()
-                raise
-            if self._checks.admission is not None and self._checks.admission.failed:
-                self._checks.conclude(reading.selection, staged, finished=finished)
-            self._take_over_finished(files, tail, staged)
-            staged.page_rows = read.pace.rows
-            return finished
-
-    def _file_series(self, uploader: Uploader, reading: _Reading, staged: Staged) -> FileSeries:
-        spec, window = self.spec, reading.window
-        stem = f"{data_prefix(spec.name, spec.format)}{segment(spec.name)}_data_{window.stamp}"
-        return FileSeries(
-            uploader=uploader,
-            key=lambda number, extension: data_key(spec.name, spec.format, window.stamp, number, extension),
-            columns=reading.selection.output,
-            file_format=spec.format,
-            compression=spec.compression or "none",
-            target_bytes=spec.target_file_bytes,
-            next_part=len(staged.files) + self.commit.next_part(stem),
-            on_step=self._step,
-        )
-
-    def _side_series(
-        self, uploader: Uploader, reading: _Reading, kind: str, before: int, columns: Sequence[OutputColumn]
-    ) -> FileSeries:
-        """Return the files of quarantined or of deleted rows."""
-        name, stamp = self.spec.name, reading.window.stamp
-        stem = f"{side_prefix(name, kind)}{segment(name)}_{kind}_{stamp}"
-        return FileSeries(
-            uploader=uploader,
-            key=lambda number, _: side_key(name, kind, stamp, number),
-            columns=columns,
-            file_format="csv",
-            compression="none",
-            target_bytes=self.spec.target_file_bytes,
-            next_part=before + self.commit.next_part(stem),
-            on_step=self._step,
-        )
-
-    def _checkpoint(self, files: FileSeries, read: WindowRead, tail: TailFilter, staged: Staged) -> None:
-        """After a page: make the files that it finished survive this invocation."""
-        admission = self._checks.admission
-        if len(files.finished) == files.taken_over or not read.resumable:
-            return
-        if admission is not None and getattr(admission, "failed", False):
-            return
-        exact = admission is not None or self._deletes is not None
-        if exact:
-            # What the checks have found, and the keys, belong to all rows up to here: so do the files have to.
-            read.close()
-        self._take_over_finished(files, tail, staged)
-        self._checks.keep_seen(staged)
-        # A file that is still open will be read again, perhaps in another version, should this invocation end here.
-        self._save_tail(tail, staged, rows=None if exact else files.finished_rows)
-        self.commit.save_staged(staged)
-
-    def _take_over_finished(self, files: FileSeries, tail: TailFilter, staged: Staged) -> None:
-        new = files.finished[files.taken_over :]
-        staged.files = [*staged.files, *new]
-        staged.rows = sum(file.rows for file in staged.files)
-        files.taken_over = len(files.finished)
-        if files.finished_at is not None:
-            staged.position = files.finished_at
-        self._checks.checkpoint(staged)
-        if self._deletes is not None:
-            self._deletes.checkpoint(staged)
-        staged.left_out += tail.left_out
-        tail.left_out = 0
-        staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
+    def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
+        return WindowFiles(self.spec, reading.window.stamp, uploader, self.commit.next_part, self._step)
 
     def _hand_back(self, staged: Staged, tail: TailFilter) -> Outcome:
-        self._save_tail(tail, staged)
+        self._tails.save(tail, staged)
         self._checks.keep_seen(staged)
         staged.stalled = staged.stalled + 1 if staged.position == self._began_at else 0
         if staged.stalled > MOST_STALLED:
@@ -383,41 +272,9 @@ class TableExtraction:
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
 
-    def _tail_filter(
-        self, selection: Selection, window: Window, last: Commit | None, warnings: list[str]
-    ) -> TailFilter:
-        if self.spec.mode == "full":
-            return TailFilter((), "")
-        delivered: Counter[bytes] = Counter()
-        latest = None
-        if window.uses_tail and last is not None and last.tail is not None:
-            latest = last.tail.latest
-            for key in last.tail.keys:
-                if (stored := self._store.get(key)) is None:
-                    warnings.append(f"{key} is gone: rows that the last run delivered ahead may be delivered again")
-                else:
-                    delivered += unpack(stored.body)
-        return TailFilter(selection.cursor_positions, format_timestamp(window.remember_from), delivered, latest)
-
-    def _save_tail(self, tail: TailFilter, staged: Staged, *, rows: int | None = None) -> None:
-        """Record the digests of what was delivered ahead; with `rows`, among the first so many rows written."""
-        digests = tail.digests_of(rows)
-        if not digests:
-            return
-        key = tail_key(self.spec.name, self.spec.format, self.commit.token)
-        self._step("before tail")
-        self._store.put(key, pack(digests))
-        self._step("after tail")
-        if key not in staged.tail_keys:
-            staged.tail_keys = [*staged.tail_keys, key]
-        staged.tail_count += len(digests) - tail.saved
-        tail.saved = len(digests)
-        latest = tail.latest.decode("ascii")
-        staged.tail_latest = max(staged.tail_latest or "", latest)
-
     def _decision(
         self,
-        reading: _Reading,
+        reading: Reading,
         staged: Staged,
         etag: str | None,
         warnings: list[str],
@@ -442,9 +299,6 @@ class TableExtraction:
         record["key"] = reading.selection.key_of(reading.table)
         if untold is not None:
             record = with_untold(record, untold)
-        tail = None
-        if staged.tail_keys:
-            tail = Tail(keys=staged.tail_keys, count=staged.tail_count, latest=staged.tail_latest or "")
         return Commit(
             run_id=self.run.run_id,
             token=self.commit.token,
@@ -459,7 +313,7 @@ class TableExtraction:
             deletes=self._deleted,
             key_runs=self._key_runs,
             key_columns=self._deletes.key_columns if self._deletes is not None else None,
-            tail=tail,
+            tail=committed_tail(staged),
             columns=columns,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
@@ -526,8 +380,3 @@ class TableExtraction:
     def _done(self, record: dict[str, Any]) -> Outcome:
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
         return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)
-
-
-def _side_prefixes(spec: TableSpec) -> list[str]:
-    kinds = ["quarantine"] * (spec.on_violation == "quarantine") + ["deletes"] * (spec.deletes == "track")
-    return [side_prefix(spec.name, kind) for kind in kinds]

@@ -53,6 +53,7 @@ def build_manifest(
     *,
     state_of: Callable[[PlannedRun, TableSpec], KnownState],
     plan_error: Mapping[str, Any] | None,
+    map_error: Mapping[str, Any] | None = None,
     finished_at: datetime,
 ) -> Json:
     """Put a run's manifest together.
@@ -69,8 +70,8 @@ def build_manifest(
         What the Map's iterations ended with; after a redrive, those of the tables that ran again.
     state_of : callable
         Asks a table's state, where the record and the Map disagree.
-    plan_error : mapping or None
-        The state machine's ``{"Error", "Cause"}``.
+    plan_error, map_error : mapping or None
+        The state machine's ``{"Error", "Cause"}``, where the plan or the Map itself failed.
     finished_at : datetime
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
@@ -78,7 +79,7 @@ def build_manifest(
     if plan is not None:
         for spec in plan.tables:
             record = records.get(spec.name)
-            result = ended.get(spec.name)
+            result = ended.get(spec.name) or _of_map(map_error)
             if record is None or not _agrees(record, result):
                 record = _from_state(spec, plan, record, result, state_of(plan, spec))
             tables.append(record)
@@ -152,7 +153,7 @@ def _without_answer(
     state: KnownState,
 ) -> Json:
     name = str((result or {}).get("error") or "NoAnswer")
-    message = (
+    message = (result or {}).get("message") or (
         f"the function ended without an answer ({name}); nothing of this window is visible unless a later run says so, "
         f"and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
     )
@@ -173,6 +174,14 @@ def _without_answer(
         "warnings": [],
         "error": {"type": name, "message": message[:LONGEST_MESSAGE]},
     }
+
+
+def _of_map(error: Mapping[str, Any] | None) -> Json | None:
+    """Return how a table ended that the Map had no result of, since it failed as a whole."""
+    if error is None:
+        return None
+    kind, cause = str(error.get("Error", "Unknown")), str(error.get("Cause", ""))
+    return {"status": "FAILED", "error": kind, "message": f"the state machine gave the tables up ({kind}). {cause}"}
 
 
 def _plan_error(error: Mapping[str, Any] | None) -> Json:

@@ -1,130 +1,25 @@
-"""Reads a window page by page, leaves out what was delivered, and fills staged files."""
+"""Reads a window page by page, and leaves out what was delivered."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from rds_to_s3.errors import CannotResumeError, RowCountError
-from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
+from rds_to_s3.file_series import FileSeries
+from rds_to_s3.formats import Rows
 from rds_to_s3.mysql.connection import Connection, translated_errors
 from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import Segment, SelectColumn, select_page
-from rds_to_s3.s3.staged_upload import OpenFile, Uploader
-from rds_to_s3.table_state import Position, StagedFile
+from rds_to_s3.table_state import Position
 from rds_to_s3.tail import TailFilter
 
 FIRST_PAGE_BYTES = 16 * 1024 * 1024
 FEWEST_ROWS, MOST_ROWS = 1, 5_000_000
 PAGE_SECONDS = 15.0
-
-
-@dataclass
-class FileSeries:
-    """The files of one window: splits at row boundaries, numbers them, and knows where the last finished one ended.
-
-    Parameters
-    ----------
-    uploader : Uploader
-    key : callable
-        Makes the key of the nth part.
-    columns : sequence of OutputColumn
-    next_part : int
-        Number of the first file.
-
-    Attributes
-    ----------
-    finished : list of StagedFile
-    finished_at : Position or None
-        Where the last of them ends.
-    finished_rows : int
-        How many rows stand up to there.
-    taken_over : int
-        How many of them the caller has recorded.
-    """
-
-    uploader: Uploader
-    key: Callable[[int, str], str]
-    columns: Sequence[OutputColumn]
-    file_format: str
-    compression: str
-    target_bytes: int
-    next_part: int
-    on_step: Callable[[str], None]
-    finished: list[StagedFile] = field(default_factory=list)
-    finished_at: Position | None = None
-    finished_rows: int = 0
-    rows: int = 0
-    warnings: list[str] = field(default_factory=list)
-    taken_over: int = 0
-    _file: OpenFile | None = None
-    _encoder: RowEncoder | None = None
-    _file_rows: int = 0
-    _payload: int = 0
-
-    def write(self, block: Rows, position_of: Callable[[int], Position]) -> None:
-        """Write rows, starting a new file wherever the target size is reached.
-
-        Parameters
-        ----------
-        block : Rows
-        position_of : callable
-            Tells the position of the block's nth row.
-        """
-        start = 0
-        while start < block.rows:
-            rest = block.slice(start, block.rows) if start else block
-            if self._encoder is None:
-                self._open()
-            room = self.target_bytes - self._size()
-            count = max(1, rest.rows_within(room)) if rest.payload_bytes > room else rest.rows
-            piece = rest.slice(0, count) if count < rest.rows else rest
-            encoder = self._encoder
-            assert encoder is not None  # noqa: S101 - opened above
-            encoder.write(piece)
-            self._file_rows += count
-            self._payload += piece.payload_bytes
-            self.rows += count
-            start += count
-            if self._size() >= self.target_bytes:
-                self.close(position_of(start - 1))
-
-    def close(self, position: Position) -> None:
-        """Finish the open file, if there is one; every row up to `position` is then in a finished file."""
-        if self._encoder is not None and self._file is not None:
-            self._encoder.close()
-            self.warnings += self._encoder.warnings
-            self.on_step("before last part")
-            self.finished.append(self._file.close(self._file_rows))
-            self.on_step("after last part")
-        self._file = self._encoder = None
-        self.finished_at, self.finished_rows = position, self.rows
-
-    def abort(self) -> None:
-        """Throw away the file that is open."""
-        if self._file is not None:
-            self._file.abort()
-        self._file = self._encoder = None
-
-    def _open(self) -> None:
-        number = self.next_part + len(self.finished)
-        extension = {"csv": "csv", "parquet": "parquet"}[self.file_format]
-        if self.file_format == "csv" and self.compression == "gzip":
-            extension = "csv.gz"
-        self.on_step("before start upload")
-        self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
-        self.on_step("after start upload")
-        self._encoder = open_encoder(self.file_format, self.compression, self.columns, self._file.write)
-        self._file_rows = self._payload = 0
-
-    def _size(self) -> int:
-        """Return the file's size, or what the rows still held by the encoder will come to at most."""
-        if self._file is None:
-            return 0
-        return max(self._file.bytes, self._payload) if self.compression == "none" else self._file.bytes
 
 
 @dataclass
@@ -153,6 +48,11 @@ class Admission(Protocol):
     """Decides which rows the files may hold: `rds_to_s3.checks.admission`, which a table without checks never loads."""
 
     held_back: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing of this window may become visible."""
+        ...
 
     def admit(self, rows: Rows) -> Rows:
         """Return the rows that the files may hold."""

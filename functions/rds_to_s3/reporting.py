@@ -10,17 +10,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.execution import is_of_all, redrives_of
 from rds_to_s3.freshness import Freshness
 from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.s3.state_store import read_state
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
-    TableState,
     manifest_key,
     plan_key,
     record_key,
@@ -77,6 +78,7 @@ def write_manifest(
         state.get("results") or [],
         state_of=partial(_state, store),
         plan_error=state.get("plan_error"),
+        map_error=state.get("map_error"),
         finished_at=datetime.now(UTC),
     )
     body = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
@@ -106,10 +108,14 @@ def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, dict[str,
 
 
 def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
-    stored = store.get(state_key(spec.name, spec.format))
+    key = state_key(spec.name, spec.format)
+    stored = store.get(key)
     if stored is None:
         return KnownState()
-    state = TableState.model_validate_json(stored.body)
+    try:
+        state = read_state(stored.body, key)
+    except StateMalformedError:
+        return KnownState()
     commit = state.commit
     is_ours = commit is not None and commit.is_of(plan.run_id, plan.planned_at) and commit.applied
     return KnownState(

@@ -21,7 +21,7 @@ from rds_to_s3.window import format_timestamp
 if TYPE_CHECKING:
     from rds_to_s3.checks.admission import Admission
     from rds_to_s3.checks.engine import RowChecks
-    from rds_to_s3.reading import FileSeries
+    from rds_to_s3.file_series import FileSeries
 
 REASON_COLUMN = "_violations"
 

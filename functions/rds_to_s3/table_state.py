@@ -115,8 +115,6 @@ class Staged(_Part):
         Of the columns and the segments; changed meanwhile, the progress is void.
     tail_keys : list of str
         Objects with the digests of the rows beyond the bound.
-    left_out : int
-        Rows that an earlier run had delivered.
     quarantine : list of StagedFile
         Files of rows that broke a check.
     violations : dict
@@ -127,13 +125,15 @@ class Staged(_Part):
         The keys delivered so far, where deletes are tracked.
     """
 
+    # Of another release, perhaps: then its fingerprint is another one, too, and the read begins anew.
+    model_config = ConfigDict(extra="ignore")
+
     run_id: str
     watermark: str | None
     fingerprint: str
     files: list[StagedFile] = Field(default_factory=list)
     position: Position = Field(default_factory=Position)
     rows: int = 0
-    left_out: int = 0
     seconds: float = 0.0
     invocations: int = 0
     tail_keys: list[str] = Field(default_factory=list)

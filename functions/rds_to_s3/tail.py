@@ -52,7 +52,6 @@ class TailFilter:
         self._ordinals: list[int] = []  # of the first row written with or after each digest's, from 1
         self._written = 0
         self.latest = b""
-        self.left_out = 0
         self.left_out_in_all = 0
         self.saved = 0
 
@@ -91,7 +90,6 @@ class TailFilter:
             ordinal = first + row - (self.left_out_in_all - left_out)
             if known[row] and self._delivered.get(digest, 0):
                 self._delivered[digest] -= 1
-                self.left_out += 1
                 self.left_out_in_all += 1
                 keep[row] = False
             if beyond[row]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rds_to_s3.commit import Refused, TableCommit
-from rds_to_s3.errors import LeaseLostError, WatermarkMalformedError
+from rds_to_s3.errors import LeaseLostError, StateMalformedError, WatermarkMalformedError
 from rds_to_s3.s3.staged_upload import TOKEN
-from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, plan_key, record_key, tail_key
+from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, plan_key, record_key, state_key, tail_key
 from tests.support.memory_store import MemoryStore
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
@@ -305,3 +305,15 @@ def test_files_of_a_run_that_could_not_tell_of_them_are_told_of_once(bucket: Buc
     bucket.store.delete("runs/a/manifest.json")
     bucket.store.delete(plan_key("a"))
     assert later.untold() is None, "a run that is forgotten told of them long ago"
+
+
+@pytest.mark.parametrize("body", ["not JSON", '{"table": "orders", "format": "csv", "of_a_newer_release": 1}'])
+def test_a_state_that_cannot_be_read_is_named_and_left_as_it_is(body: str) -> None:
+    bucket = Bucket()
+    key = state_key("orders", "csv")
+    bucket.store.put(key, body.encode())
+    with pytest.raises(StateMalformedError, match=key):
+        bucket.invocation("run-1")
+    stored = bucket.store.get(key)
+    assert stored is not None
+    assert stored.body == body.encode()

@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("README.md")])
 TEMPLATE = load()
-YET_TO_COME = {"table-list.md", "exactly-once.md", "types.md", "benchmark.md", "bench"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 
@@ -110,7 +109,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if "://" in target:
             continue
         path = (page.parent / target).resolve() if target else page
-        assert path.exists() or path.name in YET_TO_COME, f"{page.name} links to {target}"
+        assert path.exists(), f"{page.name} links to {target}"
         if anchor and path.suffix == ".md" and path.exists():
             assert anchor in anchors(path), f"{page.name} links to {target}#{anchor}"
 
@@ -141,4 +140,4 @@ def test_every_command_on_a_page_exists_with_its_options(page: str, words: list[
 def test_every_make_target_on_a_page_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"(?:^|`|&& |\$ )make ([a-z][a-z-]*)", text(page), re.MULTILINE))
-    assert named <= targets | YET_TO_COME
+    assert named <= targets

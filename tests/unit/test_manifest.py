@@ -101,6 +101,26 @@ def test_a_stale_failure_gives_way_to_the_commit_in_the_tables_state() -> None:
     assert manifest["tables"][1]["status"] == "SUCCEEDED"
 
 
+def test_an_error_of_the_map_itself_is_why_its_tables_failed() -> None:
+    error = {"Error": "States.DataLimitExceeded", "Cause": "the output is too large"}
+    orders, menu = build([record("orders")], [], map_error=error)["tables"]
+    assert (orders["status"], menu["error"]["type"]) == ("SUCCEEDED", "States.DataLimitExceeded")
+    assert "the output is too large" in menu["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("Sandbox.Timedout", "raise ExtractTimeout"),
+        ("Runtime.ExitError", "raise ExtractMemorySize"),
+        ("SettingsError", "rds-to-s3 history"),
+    ],
+)
+def test_a_function_without_an_answer_is_given_the_advice_that_fits_its_end(error: str, advice: str) -> None:
+    menu = build([record("orders")], [ended("menu", "FAILED", error)])["tables"][1]
+    assert advice in menu["error"]["message"]
+
+
 def test_a_redrive_keeps_the_records_of_the_tables_that_did_not_run_again() -> None:
     manifest = build([record("orders"), record("menu")], [ended("menu")])
     assert manifest["status"] == "SUCCEEDED"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rds_to_s3.checks.engine import RowChecks
+from rds_to_s3.file_series import FileSeries
 from rds_to_s3.formats import Rows
-from rds_to_s3.reading import FileSeries
 from rds_to_s3.rows.annotated import with_value
 from rds_to_s3.table_state import Position, Violation
 

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from rds_to_s3.errors import LeaseLostError
+from pydantic import ValidationError
+
+from rds_to_s3.errors import LeaseLostError, StateMalformedError
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 from rds_to_s3.table_state import TableState, state_key
+
+
+def read_state(body: bytes, key: str) -> TableState:
+    """Read a state.
+
+    Raises
+    ------
+    StateMalformedError
+    """
+    try:
+        return TableState.model_validate_json(body)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        where = ".".join(str(part) for part in detail["loc"]) or "the document"
+        raise StateMalformedError(
+            f"{key} cannot be read ({where}: {detail['msg']}): a newer release wrote it, or somebody edited it. Deploy "
+            "that release again, or bring back an earlier version of the object. Without it the table goes on from its "
+            "watermark, but may deliver a few rows again."
+        ) from None
 
 
 class StateStore:
@@ -30,7 +51,7 @@ class StateStore:
             self.state = TableState(table=self.state.table, format=self.state.format)
         else:
             self._etag = stored.etag
-            self.state = TableState.model_validate_json(stored.body)
+            self.state = read_state(stored.body, f"s3://{self._store.bucket}/{self._key}")
         return self.state
 
     def confirm(self) -> None:
