@@ -9,7 +9,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench crash-matrix soak lint check template format venv clean test-stepfunctions-local
+.PHONY: help up down demo test bench crash-matrix soak audit lint check template format venv clean test-stepfunctions-local
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ test-stepfunctions-local: venv  ## the state-machine tests against AWS's own con
 soak:           ## the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
+
+audit:          ## look the pinned packages up in PyPI's list of known vulnerabilities
+	@$(SETUP) audit
+	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt
 
 lint: venv      ## formatting, ruff and mypy
 	@$(MAKE) --no-print-directory check

@@ -1,8 +1,8 @@
 """What has to be installed before anything else can run: run by the machine's own Python, with nothing but it.
 
 ``python3 -m local.bootstrap venv`` makes ``.venv`` (tests, checks, the local AWS); ``sam`` makes ``.local/sam`` (the
-SAM command pins other versions, so it lives apart) and ``bench`` the benchmark's contenders; ``mysql`` fetches a server
-unless there is one. Those that are needed are made side by side; what is there already costs nothing.
+SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit; ``mysql`` fetches
+a server unless there is one. Those that are needed are made side by side; what is there already costs nothing.
 """
 
 from __future__ import annotations
@@ -169,6 +169,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "sam": lambda: make_environment(LOCAL / "sam", REPOSITORY / "requirements" / "sam.txt"),
     "mysql": fetch_mysql,
     "test-servers": fetch_test_servers,
+    "audit": lambda: make_environment(LOCAL / "audit", REPOSITORY / "requirements" / "audit.txt"),
     "bench": lambda: make_environment(LOCAL / "bench" / "venv", REPOSITORY / "requirements" / "bench.txt"),
 }
 

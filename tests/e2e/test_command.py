@@ -77,21 +77,26 @@ def test_the_files_are_verified_against_the_manifest_and_the_database(system: De
     assert 'MERGE INTO "orders"' in command("ddl", "--for", "snowflake", "orders").stdout
 
 
-def everything_left_by(system: DeployedSystem, run: Run) -> str:
-    """All that a run leaves where somebody may read: the bucket, the execution and its history, the logs."""
-    left = [system.body(key).decode("utf-8", "replace") for key in system.keys("")]
+def everything_left_by(system: DeployedSystem, *runs: Run) -> dict[str, str]:
+    """All that runs leave where somebody may read: the bucket, the executions and their histories, the logs."""
     states = system.client("stepfunctions")
-    left += [
-        str(states.describe_execution(executionArn=run.arn)),
-        str(states.get_execution_history(executionArn=run.arn)),
+    histories = [
+        str(call(executionArn=run.arn))
+        for run in runs
+        for call in (states.describe_execution, states.get_execution_history)
     ]
+    messages: list[str] = []
     logs = system.client("logs")
     for group in logs.describe_log_groups()["logGroups"]:
         streams = logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]
         for stream in streams:
             events = logs.get_log_events(logGroupName=group["logGroupName"], logStreamName=stream["logStreamName"])
-            left += [event["message"] for event in events["events"]]
-    return "\n".join(left)
+            messages += [event["message"] for event in events["events"]]
+    return {
+        "bucket": "\n".join(system.body(key).decode("utf-8", "replace") for key in system.keys("")),
+        "histories": "\n".join(histories),
+        "logs": "\n".join(messages),
+    }
 
 
 def test_no_failing_run_and_no_command_shows_the_password(system: DeployedSystem, command: Command) -> None:
@@ -109,6 +114,7 @@ def test_no_failing_run_and_no_command_shows_the_password(system: DeployedSystem
     system.sql("RENAME TABLE menu_elsewhere TO menu")
     assert failed.execution["error"] == "TablesFailed"
 
-    left = everything_left_by(system, refused) + everything_left_by(system, failed) + shown
-    assert "DatabaseLoginError" in left
-    assert password not in left
+    places = everything_left_by(system, refused, failed) | {"commands": shown}
+    for place in ("bucket", "histories", "logs", "commands"):
+        assert "DatabaseLoginError" in places[place], f"{place} tells nothing of the failure, so nothing was searched"
+        assert password not in places[place]

@@ -72,6 +72,21 @@ def test_a_name_that_was_used_before_does_not_make_a_run_the_same(orders: Pipeli
     assert (unplanned["status"], unplanned["tables"], unplanned["error"]["type"]) == ("FAILED", [], "TableListError")
 
 
+def test_a_redrive_after_a_newer_run_finds_its_table_covered_and_ends_well(orders: Pipeline) -> None:
+    orders.tables = ["orders", "late"]
+    failed = orders.run("first")
+    assert [entry(failed, name)["status"] for name in orders.tables] == ["SUCCEEDED", "FAILED"]
+    orders.database.execute("CREATE TABLE late LIKE orders", "INSERT INTO late (note) VALUES ('x'), ('y')")
+    newer = orders.run("second")
+    assert entry(newer, "late")["rows"] == 2
+    redriven = orders.redrive(failed)
+    late = entry(redriven, "late")
+    assert (redriven["status"], late["status"], redriven["redrives"]) == ("SUCCEEDED", "SKIPPED", 1)
+    assert "run second, planned later, has already covered this window" in late["warnings"][0]
+    assert entry(redriven, "orders") == entry(failed, "orders")
+    assert len(orders.data_keys("late")) == 1
+
+
 def test_of_two_executions_at_once_one_extracts_and_the_other_is_skipped_with_the_reason(orders: Pipeline) -> None:
     first = orders.execution("first")
     orders.plan(first)
