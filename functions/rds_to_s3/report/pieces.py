@@ -1,0 +1,65 @@
+"""What the page's sections are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+
+Json = Mapping[str, Any]
+
+LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
+# A sign beside each word and colour: neither is ever alone in carrying a meaning.
+_SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "UNCHANGED": "=", "SKIPPED": "→"}
+
+
+def section(title: str, content: str) -> str:
+    name = title.lower()
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{content}\n</section>'
+
+
+def scrolling_table(name: str, caption: str, heads: Sequence[tuple[str, str]], rows: str) -> str:
+    cells = "".join(f'<th scope="col" class="{kind}">{head}</th>' for head, kind in heads)
+    # Too wide for a phone: it scrolls by itself, also by keyboard.
+    return (
+        f'<div class="wide {name}" role="region" aria-label="{name.capitalize()}" tabindex="0"><table>'
+        f"<caption><span>{caption}</span></caption>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+    )
+
+
+def state(status: str) -> str:
+    return (
+        f'<span class="state {status}"><span aria-hidden="true">{_SIGNS[status]}</span> '
+        f'<span class="word">{LABELS[status]}</span></span>'
+    )
+
+
+def how_often(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def short(timestamp: str) -> str:
+    return timestamp.removesuffix(".000000")
+
+
+def moment(instant: str) -> datetime:
+    return datetime.fromisoformat(instant)
+
+
+def clock(instant: str) -> str:
+    return f"{moment(instant):%H:%M:%S}"
+
+
+def text(value: object) -> str:
+    """Escape for both HTML and XML; what neither can hold becomes a sign."""
+    return escape("".join(character if _is_allowed(character) else "\ufffd" for character in str(value)))
+
+
+def _is_allowed(character: str) -> bool:
+    return (
+        character in "\n\t"
+        or (" " <= character < "\ud800")
+        or "\ue000" <= character <= "\ufffd"
+        or character > "\uffff"
+    )
