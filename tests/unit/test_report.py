@@ -149,6 +149,51 @@ def test_the_timeline_places_each_table_when_its_end_is_known() -> None:
     assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("25.00%", "25.00%"), ("75.00%", "25.00%")]
 
 
+def redriven(*tables: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A run of one pass at noon and one on the next afternoon."""
+    return manifest(*tables, redrives=1, finished_at="2025-04-03T14:00:05.000Z", **members)
+
+
+FIRST = table("menu", seconds=2.0, finished_at="2025-04-02T12:00:04.000Z")
+NEXT_DAY = table("orders", seconds=3.0, finished_at="2025-04-03T14:00:04.000Z")
+
+
+def test_the_times_of_a_run_that_was_redriven_a_day_later_have_their_dates() -> None:
+    head = said(parsed(redriven(FIRST, NEXT_DAY)).find(".//header"))
+    assert "Took26 h 00 min2025-04-02 12:00:00 to 2025-04-03 14:00:05 UTC, with the wait for the redrive" in head
+
+
+def test_the_timeline_of_a_redriven_run_leaves_out_the_wait_and_says_when_each_pass_began() -> None:
+    region = parsed(redriven(NEXT_DAY, FIRST)).find(".//div[@aria-label='Timeline']")
+    assert region is not None
+    assert [said(head) for head in region.findall(".//tbody//th")] == [
+        "At first, from 2025-04-02 12:00:00 UTC", "menu",
+        "After a redrive, from 2025-04-03 14:00:01 UTC", "orders",
+    ]  # fmt: skip
+    bars = region.findall(".//td[@class='bar']/svg/rect")
+    assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("50.00%", "50.00%"), ("0.00%", "75.00%")]
+
+
+def test_a_run_that_only_its_redrive_could_plan_has_a_timeline_of_that_pass() -> None:
+    region = parsed(redriven(NEXT_DAY)).find(".//div[@aria-label='Timeline']")
+    assert said(region).startswith("When each table was last at work")
+    assert "Table0 s3.0 s" in said(region)
+    assert "After a redrive, from 2025-04-03 14:00:01 UTC orders" in said(region)
+
+
+def test_a_run_that_waited_for_itself_keeps_its_waits_in_the_timeline() -> None:
+    late = table("orders", seconds=3.0, finished_at="2025-04-02T12:20:00.000Z")
+    region = parsed(manifest(FIRST, late)).find(".//div[@aria-label='Timeline']")
+    assert "Table0 s20 min 00 s" in said(region)
+
+
+def test_no_bar_of_the_timeline_leaves_the_plot() -> None:
+    short = table("last", seconds=0.001, finished_at="2025-04-02T12:20:00.000Z")
+    bars = parsed(manifest(FIRST, short)).findall(".//td[@class='bar']/svg/rect")
+    places = [(float((bar.get("x") or "")[:-1]), float((bar.get("width") or "")[:-1])) for bar in bars]
+    assert all(left >= 0 and left + width <= 100 for left, width in places)
+
+
 def test_without_the_ends_the_timeline_compares_how_long_the_tables_took() -> None:
     bars = parsed(manifest(table("a", seconds=1.0), table("b", seconds=2.0))).findall(".//td[@class='bar']/svg/rect")
     assert {(bar.get("x"), bar.get("width")) for bar in bars} == {("0.00%", "50.00%"), ("0.00%", "100.00%")}
@@ -182,6 +227,28 @@ def test_the_trend_shows_the_last_runs_oldest_first_and_links_their_reports() ->
     assert rows[1].find(".//a").get("href") == "../run-011/report.html"  # type: ignore[union-attr]
 
 
+def test_a_redriven_run_does_not_flatten_the_others_in_the_trend() -> None:
+    earlier = [manifest(table("menu"), run_id="run-0", hour=8), redriven(NEXT_DAY, run_id="run-00", hour=9)]
+    page = parsed(manifest(table("menu")), map(summary_of, earlier))
+    times = page.findall(".//section[@aria-labelledby='trend']//figure")[1]
+    assert said(times.find("figcaption")) == "Time; the highest is 5.0 s"
+    dashed = ["dasharray" in (bar.get("style") or "") for bar in times.findall(".//rect")]
+    assert dashed == [False, True, False]
+    assert "have no bar of their time, but a dashed place" in section_text(page, "trend")
+    assert "29 h 00 min, redriven once" in section_text(page, "trend")
+
+
+def test_a_trend_of_redriven_runs_alone_is_drawn_too() -> None:
+    page = parsed(redriven(FIRST), [redriven(FIRST, run_id="run-0", hour=9)])
+    assert "Time; the highest is unknown" in section_text(page, "trend")
+
+
+def test_a_summary_from_before_redrives_were_kept_is_drawn_too() -> None:
+    old = summary_of(manifest(table("menu"), run_id="run-0", hour=9))
+    del old["redrives"]
+    assert section(parsed(manifest(table("menu")), [old]), "trend") is not None
+
+
 def test_the_trend_is_of_a_bounded_number_of_runs() -> None:
     earlier = [manifest(table("menu"), run_id=f"run-{number}", hour=1) for number in range(100)]
     page = parsed(manifest(table("menu")), earlier)
@@ -201,6 +268,7 @@ def test_runs_of_no_rows_and_no_time_are_drawn_too() -> None:
 
 PAGES = {
     "all kinds": (ALL_KINDS, [manifest(table("menu"), run_id="run-0", hour=8)]),
+    "redriven": (redriven(FIRST, NEXT_DAY), [redriven(FIRST, run_id="run-0", hour=8)]),
     "plan failed": (PLAN_FAILED, []),
     "one table": (manifest(table("menu")), []),
 }

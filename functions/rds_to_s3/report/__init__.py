@@ -85,4 +85,5 @@ def render_report(manifest: Json, previous: Iterable[Json] = (), *, bucket: str 
 
 def summary_of(manifest: Json) -> dict[str, Any]:
     """Return what the trend needs of a run."""
-    return {key: manifest[key] for key in ("run_id", "status", "started_at", "finished_at", "totals")}
+    kept = ("run_id", "status", "started_at", "finished_at", "redrives", "totals")
+    return {key: manifest[key] for key in kept}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rds_to_s3.figures import count, duration, size
-from rds_to_s3.report.pieces import Json, clock, how_often, moment, section, short, state, text
+from rds_to_s3.report.pieces import Json, how_often, moment, period, section, short, state, text
 
 _HELD_BACK_BY = {
     "transaction": "the oldest transaction that was open",
@@ -20,12 +20,13 @@ def header(manifest: Json) -> str:
     totals = manifest["totals"]
     seconds = (moment(manifest["finished_at"]) - moment(manifest["started_at"])).total_seconds()
     redriven = f", redriven {how_often(manifest['redrives'])}" if manifest.get("redrives") else ""
+    waited = ", with the wait for the redrive" if redriven else ""
     failed = f"{totals['failed']} failed" if totals["failed"] else "none failed"
     figures = [
         ("Tables", count(totals["tables"]), failed),
         ("Rows", count(totals["rows"]), ""),
         ("Files", count(totals["files"]), size(totals["bytes"])),
-        ("Took", duration(seconds), f"{clock(manifest['started_at'])} to {clock(manifest['finished_at'])} UTC"),
+        ("Took", duration(seconds), f"{period(manifest['started_at'], manifest['finished_at'])}{waited}"),
         ("Complete up to", *_window_end(manifest)),
     ]
     cells = "".join(
@@ -48,6 +49,8 @@ def _window_end(manifest: Json) -> tuple[str, str]:
     if bound.get("server_now"):
         behind = datetime.fromisoformat(bound["server_now"]) - datetime.fromisoformat(end)
         note = f"{duration(behind.total_seconds())} behind the database's clock"
+        # The end stays that of the first plan.
+        note += " when first planned" if manifest.get("redrives") else ""
     held = _HELD_BACK_BY.get(str(bound.get("decided_by")))
     return short(end), f"{note}, held back by {held}" if held else note
 

@@ -19,12 +19,14 @@ def section(title: str, content: str) -> str:
     return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{content}\n</section>'
 
 
-def scrolling_table(name: str, caption: str, heads: Sequence[tuple[str, str]], rows: str) -> str:
+def scrolling_table(name: str, caption: str, heads: Sequence[tuple[str, str]], *parts: str) -> str:
+    """Write a table of one or more groups of rows."""
     cells = "".join(f'<th scope="col" class="{kind}">{head}</th>' for head, kind in heads)
+    bodies = "\n".join(f"<tbody>\n{rows}</tbody>" for rows in parts)
     # Too wide for a phone: it scrolls by itself, also by keyboard.
     return (
         f'<div class="wide {name}" role="region" aria-label="{name.capitalize()}" tabindex="0"><table>'
-        f"<caption><span>{caption}</span></caption>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+        f"<caption><span>{caption}</span></caption>\n<thead><tr>{cells}</tr></thead>\n{bodies}</table></div>"
     )
 
 
@@ -47,8 +49,12 @@ def moment(instant: str) -> datetime:
     return datetime.fromisoformat(instant)
 
 
-def clock(instant: str) -> str:
-    return f"{moment(instant):%H:%M:%S}"
+def period(start: str, end: str) -> str:
+    """Write two instants, with their days unless that is one and the same."""
+    first, last = moment(start), moment(end)
+    if first.date() == last.date():
+        return f"{first:%H:%M:%S} to {last:%H:%M:%S} UTC"
+    return f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def text(value: object) -> str:
