@@ -79,6 +79,17 @@ def section_text(page: Element, name: str) -> str:
     return said(section(page, name))
 
 
+def side_file(name: str, kind: str, rows: int, size: int = 9) -> dict[str, Any]:
+    return {"key": f"{name}/{kind}/{name}_{kind}.csv", "rows": rows, "bytes": size, "sha256": "0" * 64}
+
+
+WITH_ASIDES = table(
+    "orders",
+    quarantined_rows=1200,
+    quarantine=[side_file("orders", "quarantine", 1000, 51_200), side_file("orders", "quarantine", 200)],
+    deleted_rows=1,
+    deletes=[side_file("orders", "deletes", 1)],
+)
 ALL_KINDS = manifest(
     table("menu"),
     table("orders", "FAILED", attempts=3),
@@ -119,6 +130,13 @@ def test_a_run_that_could_not_be_planned_says_why_and_has_no_empty_sections() ->
     assert [section(page, name) for name in ("timeline", "tables", "files", "warnings")] == [None] * 4
 
 
+def test_a_redrive_that_could_not_be_planned_is_not_taken_for_the_run() -> None:
+    page = parsed(ALL_KINDS | {"redrives": 1, "error": {"type": "TableListError", "message": "not JSON"}})
+    told = section_text(page, "failures")
+    assert "The redrive could not be plannedTableListError: not JSON" in told
+    assert "ordersDatabaseAccessError: GRANT SELECT first" in told
+
+
 def test_a_good_run_has_no_section_of_failures_or_warnings() -> None:
     page = parsed(manifest(table("menu")))
     assert [section(page, name) for name in ("failures", "warnings")] == [None, None]
@@ -127,7 +145,7 @@ def test_a_good_run_has_no_section_of_failures_or_warnings() -> None:
 def test_warnings_name_their_table_and_count_what_is_in_quarantine() -> None:
     run = manifest(table("menu", warnings=["odd"], quarantined_rows=1200), warnings=["no PROCESS privilege"])
     told = section_text(parsed(run), "warnings")
-    assert told == "Warnings no PROCESS privilege menu: odd menu: 1,200 rows broke a check and are in quarantine"
+    assert told == "Warnings no PROCESS privilege menu: odd menu: 1,200 rows broke a check and went into quarantine"
 
 
 def test_the_tables_say_how_complete_each_is_a_failed_one_only_as_before() -> None:
@@ -217,6 +235,32 @@ def test_files_are_linked_from_where_the_report_stands_and_in_the_console() -> N
     assert (console.get("href") or "").startswith("https://eu-west-1.console.aws.amazon.com/s3/object/data?region=")
 
 
+def test_files_of_quarantine_and_of_deletes_are_listed_with_the_data_and_their_rows() -> None:
+    run = manifest(WITH_ASIDES)
+    page = parsed(run)
+    told = section_text(page, "files")
+    assert "orders: 1 file, 20 rows, 4.1 kB; 1,200 rows in quarantine; 1 key deleted" in told
+    assert "Quarantine: 1,200 rows that broke a check, each with the reason " in told
+    assert "orders/quarantine/orders_quarantine.csv1,000 rows, 51 kB" in told
+    assert "Deletes: 1 key of rows that are gone orders/deletes/orders_deletes.csv1 row, 9 B" in told
+    links = [link.get("href") or "" for link in section(page, "files").findall(".//a")]  # type: ignore[union-attr]
+    assert [link.split("/")[3] for link in links] == ["csv", "quarantine", "quarantine", "deletes"]
+    assert "Rows201,200 in quarantine, 1 deletedFiles1" in said(page.find(".//header"))
+
+
+def test_a_table_of_which_only_deletes_are_new_has_its_files_listed() -> None:
+    gone = table("orders", rows=0, source_rows=0, files=[], deleted_rows=1, deletes=[side_file("orders", "deletes", 1)])
+    assert "orders: 0 files, 0 rows, 0 B; 1 key deleted" in section_text(parsed(manifest(gone)), "files")
+
+
+def test_the_warning_of_a_quarantine_leads_to_its_files() -> None:
+    name = "näme #1"
+    files = [side_file(name, "quarantine", 3)]
+    page = parsed(manifest(table(name, quarantined_rows=3, quarantine=files)))
+    target = (section(page, "warnings").find(".//a").get("href") or "").removeprefix("#")  # type: ignore[union-attr]
+    assert said(page.find(f".//section[@aria-labelledby='files']//*[@id='{target}']")).startswith("Quarantine: 3 rows")
+
+
 def test_the_trend_shows_the_last_runs_oldest_first_and_links_their_reports() -> None:
     earlier = [manifest(table("menu"), run_id=f"run-0{hour}", hour=hour) for hour in range(1, 12)]
     later = manifest(table("menu"), run_id="run-later", hour=13)
@@ -269,6 +313,7 @@ def test_runs_of_no_rows_and_no_time_are_drawn_too() -> None:
 PAGES = {
     "all kinds": (ALL_KINDS, [manifest(table("menu"), run_id="run-0", hour=8)]),
     "redriven": (redriven(FIRST, NEXT_DAY), [redriven(FIRST, run_id="run-0", hour=8)]),
+    "asides": (manifest(WITH_ASIDES, table("menu", quarantined_rows=0, quarantine=[])), []),
     "plan failed": (PLAN_FAILED, []),
     "one table": (manifest(table("menu")), []),
 }
@@ -353,6 +398,10 @@ def test_whatever_a_name_or_message_holds_stays_text() -> None:
     hostile = copy.deepcopy(ALL_KINDS)
     hostile["run_id"] = hostile["tables"][0]["table"] = hostile["tables"][1]["error"]["message"] = HOSTILE
     hostile["tables"][0]["files"][0]["key"] = "a&b\"<'/c"
+    # As much of it as a link can name: a lone surrogate is in no key.
+    hostile["tables"].append(
+        table(HOSTILE[:-1], quarantined_rows=1, quarantine=[side_file(HOSTILE[:-1], "quarantine", 1)])
+    )
     page = parsed(hostile, bucket="b", region="r")
     assert not list(page.iter("img"))
     assert HOSTILE[:35] in section_text(page, "failures")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rds_to_s3.report.files import files_section
 from rds_to_s3.report.outcome import failures_section, footer, header, warnings_section
 from rds_to_s3.report.pieces import LABELS, Json, text
 from rds_to_s3.report.style import STYLE
-from rds_to_s3.report.tables import files_section, tables_section
+from rds_to_s3.report.tables import tables_section
 from rds_to_s3.report.timeline import TABLES_IN_TIMELINE, timeline_section
 from rds_to_s3.report.trend import RUNS_IN_TREND, trend_section
 

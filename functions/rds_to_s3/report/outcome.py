@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rds_to_s3.figures import count, duration, size
-from rds_to_s3.report.pieces import Json, how_often, moment, period, section, short, state, text
+from rds_to_s3.report.pieces import Json, how_often, moment, period, quarantine_id, section, short, some, state, text
 
 _HELD_BACK_BY = {
     "transaction": "the oldest transaction that was open",
@@ -22,9 +22,14 @@ def header(manifest: Json) -> str:
     redriven = f", redriven {how_often(manifest['redrives'])}" if manifest.get("redrives") else ""
     waited = ", with the wait for the redrive" if redriven else ""
     failed = f"{totals['failed']} failed" if totals["failed"] else "none failed"
+    aside = [
+        f"{count(sum(table.get(key, 0) for table in manifest['tables']))} {what}"
+        for key, what in (("quarantined_rows", "in quarantine"), ("deleted_rows", "deleted"))
+        if any(table.get(key) for table in manifest["tables"])
+    ]
     figures = [
         ("Tables", count(totals["tables"]), failed),
-        ("Rows", count(totals["rows"]), ""),
+        ("Rows", count(totals["rows"]), ", ".join(aside)),
         ("Files", count(totals["files"]), size(totals["bytes"])),
         ("Took", duration(seconds), f"{period(manifest['started_at'], manifest['finished_at'])}{waited}"),
         ("Complete up to", *_window_end(manifest)),
@@ -57,13 +62,15 @@ def _window_end(manifest: Json) -> tuple[str, str]:
 
 def failures_section(manifest: Json, tables: Sequence[Json]) -> str:
     run_error = manifest.get("error")
+    # Once it was planned it has tables: then it is a redrive that could not be.
+    unplanned = f"The {'redrive' if tables else 'run'} could not be planned"
     failed = [(table["table"], table["error"]) for table in tables if table["status"] == "FAILED"]
     if not failed and not run_error:
         return ""
     articles = "".join(
         f"<article><h3>{text(name)}</h3>"
         f"<p><strong>{text(error['type'])}</strong>: {text(error['message'])}</p></article>\n"
-        for name, error in ([("The run could not be planned", run_error)] if run_error else []) + failed
+        for name, error in ([(unplanned, run_error)] if run_error else []) + failed
     )
     again = (
         f"<p>Run only these again: redrive the execution, or <code>rds-to-s3 rerun {text(manifest['run_id'])}</code>. "
@@ -75,19 +82,22 @@ def failures_section(manifest: Json, tables: Sequence[Json]) -> str:
 
 
 def warnings_section(manifest: Json, tables: Sequence[Json]) -> str:
-    told = [("", warning) for warning in manifest.get("warnings") or []]
-    told += [(table["table"], warning) for table in tables for warning in table["warnings"]]
-    told += [
-        (table["table"], f"{count(table['quarantined_rows'])} rows broke a check and are in quarantine")
-        for table in tables
-        if table.get("quarantined_rows")
-    ]
+    told = [("", text(warning)) for warning in manifest.get("warnings") or []]
+    told += [(table["table"], text(warning)) for table in tables for warning in table["warnings"]]
+    told += [(table["table"], _in_quarantine(table)) for table in tables if table.get("quarantined_rows")]
     if not told:
         return ""
     items = "".join(
-        f"<li>{f'<strong>{text(name)}</strong>: ' if name else ''}{text(warning)}</li>\n" for name, warning in told
+        f"<li>{f'<strong>{text(name)}</strong>: ' if name else ''}{warning}</li>\n" for name, warning in told
     )
     return section("Warnings", f"<ul>\n{items}</ul>")
+
+
+def _in_quarantine(table: Json) -> str:
+    return (
+        f"{some(table['quarantined_rows'], 'row')} broke a check and went into "
+        f'<a href="#{text(quarantine_id(table))}">quarantine</a>'
+    )
 
 
 def footer(manifest: Json, bucket: str) -> str:

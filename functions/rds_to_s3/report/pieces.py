@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
+from urllib.parse import quote
+
+from rds_to_s3.figures import count
 
 Json = Mapping[str, Any]
 
@@ -35,6 +38,15 @@ def state(status: str) -> str:
         f'<span class="state {status}"><span aria-hidden="true">{_SIGNS[status]}</span> '
         f'<span class="word">{LABELS[status]}</span></span>'
     )
+
+
+def some(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def quarantine_id(table: Json) -> str:
+    """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
+    return f"quarantine-{quote(table['table'], safe='')}"
 
 
 def how_often(number: int) -> str:
