@@ -18,7 +18,10 @@ def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
         return ""
     number = sum(len(table.get(kind, [])) for table in written for kind in _KINDS)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
-    return section("Files", "".join(_table(table, is_open, bucket, region) for table in written))
+    # The signature of a presigned link is of one object.
+    where = "Links lead to where each file lies from here: in the bucket or a copy of it, not behind a presigned link."
+    hint = f'<p class="soft screen">{where}</p>\n'
+    return section("Files", hint + "".join(_table(table, is_open, bucket, region) for table in written))
 
 
 def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
