@@ -26,7 +26,7 @@ demo:           ## up, then three runs: everything, what changed, nothing
 	@$(VENV)/python -m local demo
 
 test:           ## every check and every test; needs no AWS account and no MySQL on the machine
-	@$(SETUP) venv sam test-servers
+	@$(SETUP) venv sam test-servers browser
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
