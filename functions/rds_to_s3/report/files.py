@@ -58,5 +58,5 @@ def _file(file: Json, bucket: str, region: str) -> str:
     if bucket and region:
         place = f"{bucket}?region={region}&prefix={quote(file['key'], safe='')}"
         url = f"https://{region}.console.aws.amazon.com/s3/object/{place}"
-        console = f', <a class="screen" href="{text(url)}" aria-label="console: {text(name)}">console</a>'
+        console = f'<span class="screen">, <a href="{text(url)}" aria-label="console: {text(name)}">console</a></span>'
     return f"{link}<br/>{some(file['rows'], 'row')}, {size(file['bytes'])}{console}"

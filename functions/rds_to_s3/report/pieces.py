@@ -69,6 +69,11 @@ def period(start: str, end: str) -> str:
     return f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def breakable(name: str) -> str:
+    """Escape a name that may be broken after its underscores, where there is no room for all of it."""
+    return text(name).replace("_", "_<wbr/>")
+
+
 def text(value: object) -> str:
     """Escape for both HTML and XML; what neither can hold becomes a sign."""
     return escape("".join(character if _is_allowed(character) else "\ufffd" for character in str(value)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.figures import count, duration, size
-from rds_to_s3.report.pieces import Json, scrolling_table, section, short, state, text
+from rds_to_s3.report.pieces import Json, breakable, scrolling_table, section, short, state, text
 
 
 def tables_section(tables: Sequence[Json]) -> str:
     if not tables:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{text(table["table"])}</th><td>{state(table["status"])}</td>'
+        f'<tr><th scope="row">{breakable(table["table"])}</th><td>{state(table["status"])}</td>'
         f'<td class="n">{count(table["rows"])}</td><td class="n">{_bytes(table)}</td>'
         f'<td class="n">{duration(table["seconds"])}</td><td class="n">{table["attempts"]}</td>'
         f"<td>{text(_after(table))}</td><td>{text(_complete_up_to(table))}</td></tr>\n"

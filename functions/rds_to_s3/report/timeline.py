@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rds_to_s3.figures import duration
-from rds_to_s3.report.pieces import Json, moment, scrolling_table, section, state, text
+from rds_to_s3.report.pieces import Json, breakable, moment, scrolling_table, section, state
 
 TABLES_IN_TIMELINE = 60
 _NARROWEST = 0.004  # of the plot, so that no bar is invisible
@@ -87,7 +87,7 @@ def _pass_head(manifest: Json, began: float) -> str:
 
 def _row(table: Json, start: float, end: float) -> str:
     return (
-        f'<tr><th scope="row">{text(table["table"])}</th><td class="bar">{_bar(table, start, end)}</td>'
+        f'<tr><th scope="row">{breakable(table["table"])}</th><td class="bar">{_bar(table, start, end)}</td>'
         f'<td class="n">{duration(table["seconds"])}</td><td>{state(table["status"])}</td></tr>\n'
     )
 
