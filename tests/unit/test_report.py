@@ -8,9 +8,12 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from rds_to_s3.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
+from tests.support.sample_report import earlier_runs, sample_manifest
+from tests.support.schemas import manifest_schema
 
 Element = ElementTree.Element
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00\x1b\ud800"
@@ -97,6 +100,12 @@ ALL_KINDS = manifest(
     table("delivery", "SKIPPED", warnings=["run-0 holds this table"]),
 )
 PLAN_FAILED = manifest(status="FAILED", window_end=None, error={"type": "TableListError", "message": "not JSON"})
+
+
+def test_the_run_in_the_docs_pictures_is_one_that_could_be() -> None:
+    jsonschema.validate(sample_manifest(), manifest_schema())
+    kept = summary_of(sample_manifest())
+    assert all(run.keys() == kept.keys() and run["totals"].keys() == kept["totals"].keys() for run in earlier_runs())
 
 
 # --- what it says -------------------------------------------------------------------------------------------------
