@@ -9,7 +9,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench crash-matrix soak audit lint check template format venv clean test-stepfunctions-local
+.PHONY: help up down demo test bench crash-matrix soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ demo:           ## up, then three runs: everything, what changed, nothing
 	@$(VENV)/python -m local demo
 
 test:           ## every check and every test; needs no AWS account and no MySQL on the machine
-	@$(SETUP) venv sam test-servers
+	@$(SETUP) venv sam test-servers browser
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
@@ -42,6 +42,10 @@ crash-matrix:   ## kill the extractor at every step, both ways on, and write doc
 
 test-stepfunctions-local: venv  ## the state-machine tests against AWS's own container, where docker is
 	@STEPFUNCTIONS_LOCAL=1 $(VENV)/python -m pytest tests/statemachine/test_run.py tests/statemachine/test_redrive.py
+
+report-screenshots:  ## the pictures of the run report in docs/images, taken anew
+	@$(SETUP) venv browser
+	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.report_screenshots
 
 soak:           ## the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers

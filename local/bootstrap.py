@@ -2,7 +2,8 @@
 
 ``python3 -m local.bootstrap venv`` makes ``.venv`` (tests, checks, the local AWS); ``sam`` makes ``.local/sam`` (the
 SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit; ``mysql`` fetches
-a server unless there is one. Those that are needed are made side by side; what is there already costs nothing.
+a server and ``browser`` a Chromium, unless there is one. Those that are needed are made side by side; what is there
+already costs nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 if sys.version_info < (3, 11):  # noqa: UP036 - this very check is for people who call it with an older one
     sys.exit(f"error: Python 3.11 or newer is needed, this is {platform.python_version()}: make PYTHON=python3.x ...")
 
-from local import mysql_programs
+from local import browser, mysql_programs
 from local.debian_packages import codename, unpack
 from local.errors import LocalSystemError, exit_with_message
 
@@ -135,6 +136,14 @@ def fetch_test_servers() -> None:
     mysql_programs.fetched("mariadb", say)
 
 
+def fetch_browser() -> None:
+    """Fetch a browser unless the machine has one; without any, its tests are skipped."""
+    try:
+        browser.find(say)
+    except LocalSystemError as error:
+        say(f"no browser: {error}")
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text()
@@ -170,6 +179,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "mysql": fetch_mysql,
     "test-servers": fetch_test_servers,
     "audit": lambda: make_environment(LOCAL / "audit", REPOSITORY / "requirements" / "audit.txt"),
+    "browser": fetch_browser,
     "bench": lambda: make_environment(LOCAL / "bench" / "venv", REPOSITORY / "requirements" / "bench.txt"),
 }
 

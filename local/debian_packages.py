@@ -18,6 +18,10 @@ from pathlib import Path
 from local.errors import LocalSystemError
 
 ROLLING_SUITES = frozenset({"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"})
+_INSTEAD = (
+    "install it, so that its program is on PATH; or, for a MySQL server, name yours with "
+    "MYSQL_URL=mysql://user:password@host:port/database"
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,13 @@ def render_source(source: Source, suite: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def unpack(packages: list[str], suite: str, directory: Path) -> Path:
+def render_status(present: Iterable[str]) -> str:
+    """Return a dpkg status in which packages are installed, in a version that satisfies any lower bound."""
+    facts = "Status: install ok installed\nArchitecture: all\nMulti-Arch: foreign\nVersion: 999"
+    return "".join(f"Package: {package}\n{facts}\n\n" for package in present)
+
+
+def unpack(packages: list[str], suite: str, directory: Path, present: Iterable[str] = ()) -> Path:
     """Download `packages` of `suite` with all they depend on, and unpack them into one folder.
 
     Parameters
@@ -125,6 +135,8 @@ def unpack(packages: list[str], suite: str, directory: Path) -> Path:
         ``unstable``, ``bookworm``, ...
     directory : Path
         Where apt's state, the packages and the result live.
+    present : iterable of str
+        Packages not to be fetched, nor what only they depend on: the machine has them, or they are never called.
 
     Returns
     -------
@@ -136,7 +148,7 @@ def unpack(packages: list[str], suite: str, directory: Path) -> Path:
     with _locked(directory / "lock"):
         if root.is_dir():
             return root
-        archives = _download(packages, suite, directory)
+        archives = _download(packages, suite, directory, present)
         partial = directory / "root.partial"
         shutil.rmtree(partial, ignore_errors=True)
         for archive in archives:
@@ -155,22 +167,19 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _download(packages: list[str], suite: str, directory: Path) -> list[Path]:
+def _download(packages: list[str], suite: str, directory: Path, present: Iterable[str]) -> list[Path]:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise LocalSystemError(
-            "no apt on this machine, so no MySQL server can be fetched: install one (mysqld on PATH), or name yours "
-            "with MYSQL_URL=mysql://user:password@host:port/database"
-        )
+        raise LocalSystemError(f"no apt on this machine, so {packages[0]} cannot be fetched: {_INSTEAD}")
     source = debian_source(_machine_sources(), codename())
     if source is None:
         raise LocalSystemError(
-            "apt is set up with no Debian archive (a source of `main` for this release), so no MySQL server can be "
-            "fetched: install one (mysqld on PATH), or name yours with MYSQL_URL=mysql://user:password@host:port/database"
+            "apt is set up with no Debian archive (a source of `main` for this release), so "
+            f"{packages[0]} cannot be fetched: {_INSTEAD}"
         )
     apt = directory / "apt"
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
-    (apt / "status").write_text("")
+    (apt / "status").write_text(render_status(present))
     (apt / "archive.sources").write_text(render_source(source, suite))
     (apt / "apt.conf").write_text(_configuration(apt))
     command = ["apt-get", "-c", str(apt / "apt.conf"), "-q", "-y"]

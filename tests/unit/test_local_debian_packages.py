@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from local.debian_packages import Source, debian_source, parse_deb822, parse_one_line, render_source
+from local.debian_packages import Source, debian_source, parse_deb822, parse_one_line, render_source, render_status
 
 DEB822 = """\
 # the machine's own
@@ -75,3 +75,15 @@ def test_only_the_suite_changes() -> None:
         "Targets: Packages\n"
         "Signed-By: /usr/share/keyrings/debian.gpg\n"
     )
+
+
+def test_what_is_said_to_be_present_looks_installed_to_apt() -> None:
+    assert render_status([]) == ""
+    assert render_status(["libc6"]).splitlines() == [
+        "Package: libc6",
+        "Status: install ok installed",
+        "Architecture: all",
+        "Multi-Arch: foreign",
+        "Version: 999",
+        "",
+    ]

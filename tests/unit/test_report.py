@@ -8,9 +8,12 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from rds_to_s3.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
+from tests.support.sample_report import earlier_runs, sample_manifest
+from tests.support.schemas import manifest_schema
 
 Element = ElementTree.Element
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00\x1b\ud800"
@@ -79,6 +82,17 @@ def section_text(page: Element, name: str) -> str:
     return said(section(page, name))
 
 
+def side_file(name: str, kind: str, rows: int, size: int = 9) -> dict[str, Any]:
+    return {"key": f"{name}/{kind}/{name}_{kind}.csv", "rows": rows, "bytes": size, "sha256": "0" * 64}
+
+
+WITH_ASIDES = table(
+    "orders",
+    quarantined_rows=1200,
+    quarantine=[side_file("orders", "quarantine", 1000, 51_200), side_file("orders", "quarantine", 200)],
+    deleted_rows=1,
+    deletes=[side_file("orders", "deletes", 1)],
+)
 ALL_KINDS = manifest(
     table("menu"),
     table("orders", "FAILED", attempts=3),
@@ -86,6 +100,12 @@ ALL_KINDS = manifest(
     table("delivery", "SKIPPED", warnings=["run-0 holds this table"]),
 )
 PLAN_FAILED = manifest(status="FAILED", window_end=None, error={"type": "TableListError", "message": "not JSON"})
+
+
+def test_the_run_in_the_docs_pictures_is_one_that_could_be() -> None:
+    jsonschema.validate(sample_manifest(), manifest_schema())
+    kept = summary_of(sample_manifest())
+    assert all(run.keys() == kept.keys() and run["totals"].keys() == kept["totals"].keys() for run in earlier_runs())
 
 
 # --- what it says -------------------------------------------------------------------------------------------------
@@ -119,6 +139,13 @@ def test_a_run_that_could_not_be_planned_says_why_and_has_no_empty_sections() ->
     assert [section(page, name) for name in ("timeline", "tables", "files", "warnings")] == [None] * 4
 
 
+def test_a_redrive_that_could_not_be_planned_is_not_taken_for_the_run() -> None:
+    page = parsed(ALL_KINDS | {"redrives": 1, "error": {"type": "TableListError", "message": "not JSON"}})
+    told = section_text(page, "failures")
+    assert "The redrive could not be plannedTableListError: not JSON" in told
+    assert "ordersDatabaseAccessError: GRANT SELECT first" in told
+
+
 def test_a_good_run_has_no_section_of_failures_or_warnings() -> None:
     page = parsed(manifest(table("menu")))
     assert [section(page, name) for name in ("failures", "warnings")] == [None, None]
@@ -127,7 +154,7 @@ def test_a_good_run_has_no_section_of_failures_or_warnings() -> None:
 def test_warnings_name_their_table_and_count_what_is_in_quarantine() -> None:
     run = manifest(table("menu", warnings=["odd"], quarantined_rows=1200), warnings=["no PROCESS privilege"])
     told = section_text(parsed(run), "warnings")
-    assert told == "Warnings no PROCESS privilege menu: odd menu: 1,200 rows broke a check and are in quarantine"
+    assert told == "Warnings no PROCESS privilege menu: odd menu: 1,200 rows broke a check and went into quarantine"
 
 
 def test_the_tables_say_how_complete_each_is_a_failed_one_only_as_before() -> None:
@@ -147,6 +174,51 @@ def test_the_timeline_places_each_table_when_its_end_is_known() -> None:
     )
     bars = parsed(run).findall(".//td[@class='bar']/svg/rect")
     assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("25.00%", "25.00%"), ("75.00%", "25.00%")]
+
+
+def redriven(*tables: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A run of one pass at noon and one on the next afternoon."""
+    return manifest(*tables, redrives=1, finished_at="2025-04-03T14:00:05.000Z", **members)
+
+
+FIRST = table("menu", seconds=2.0, finished_at="2025-04-02T12:00:04.000Z")
+NEXT_DAY = table("orders", seconds=3.0, finished_at="2025-04-03T14:00:04.000Z")
+
+
+def test_the_times_of_a_run_that_was_redriven_a_day_later_have_their_dates() -> None:
+    head = said(parsed(redriven(FIRST, NEXT_DAY)).find(".//header"))
+    assert "Took26 h 00 min2025-04-02 12:00:00 to 2025-04-03 14:00:05 UTC, with the wait for the redrive" in head
+
+
+def test_the_timeline_of_a_redriven_run_leaves_out_the_wait_and_says_when_each_pass_began() -> None:
+    region = parsed(redriven(NEXT_DAY, FIRST)).find(".//div[@aria-label='Timeline']")
+    assert region is not None
+    assert [said(head) for head in region.findall(".//tbody//th")] == [
+        "At first, from 2025-04-02 12:00:00 UTC", "menu",
+        "After a redrive, from 2025-04-03 14:00:01 UTC", "orders",
+    ]  # fmt: skip
+    bars = region.findall(".//td[@class='bar']/svg/rect")
+    assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("50.00%", "50.00%"), ("0.00%", "75.00%")]
+
+
+def test_a_run_that_only_its_redrive_could_plan_has_a_timeline_of_that_pass() -> None:
+    region = parsed(redriven(NEXT_DAY)).find(".//div[@aria-label='Timeline']")
+    assert said(region).startswith("When each table was last at work")
+    assert "Table0 s3.0 s" in said(region)
+    assert "After a redrive, from 2025-04-03 14:00:01 UTC orders" in said(region)
+
+
+def test_a_run_that_waited_for_itself_keeps_its_waits_in_the_timeline() -> None:
+    late = table("orders", seconds=3.0, finished_at="2025-04-02T12:20:00.000Z")
+    region = parsed(manifest(FIRST, late)).find(".//div[@aria-label='Timeline']")
+    assert "Table0 s20 min 00 s" in said(region)
+
+
+def test_no_bar_of_the_timeline_leaves_the_plot() -> None:
+    short = table("last", seconds=0.001, finished_at="2025-04-02T12:20:00.000Z")
+    bars = parsed(manifest(FIRST, short)).findall(".//td[@class='bar']/svg/rect")
+    places = [(float((bar.get("x") or "")[:-1]), float((bar.get("width") or "")[:-1])) for bar in bars]
+    assert all(left >= 0 and left + width <= 100 for left, width in places)
 
 
 def test_without_the_ends_the_timeline_compares_how_long_the_tables_took() -> None:
@@ -172,6 +244,32 @@ def test_files_are_linked_from_where_the_report_stands_and_in_the_console() -> N
     assert (console.get("href") or "").startswith("https://eu-west-1.console.aws.amazon.com/s3/object/data?region=")
 
 
+def test_files_of_quarantine_and_of_deletes_are_listed_with_the_data_and_their_rows() -> None:
+    run = manifest(WITH_ASIDES)
+    page = parsed(run)
+    told = section_text(page, "files")
+    assert "orders: 1 file, 20 rows, 4.1 kB; 1,200 rows in quarantine; 1 key deleted" in told
+    assert "Quarantine: 1,200 rows that broke a check, each with the reason " in told
+    assert "orders/quarantine/orders_quarantine.csv1,000 rows, 51 kB" in told
+    assert "Deletes: 1 key of rows that are gone orders/deletes/orders_deletes.csv1 row, 9 B" in told
+    links = [link.get("href") or "" for link in section(page, "files").findall(".//a")]  # type: ignore[union-attr]
+    assert [link.split("/")[3] for link in links] == ["csv", "quarantine", "quarantine", "deletes"]
+    assert "Rows201,200 in quarantine, 1 deletedFiles1" in said(page.find(".//header"))
+
+
+def test_a_table_of_which_only_deletes_are_new_has_its_files_listed() -> None:
+    gone = table("orders", rows=0, source_rows=0, files=[], deleted_rows=1, deletes=[side_file("orders", "deletes", 1)])
+    assert "orders: 0 files, 0 rows, 0 B; 1 key deleted" in section_text(parsed(manifest(gone)), "files")
+
+
+def test_the_warning_of_a_quarantine_leads_to_its_files() -> None:
+    name = "näme #1"
+    files = [side_file(name, "quarantine", 3)]
+    page = parsed(manifest(table(name, quarantined_rows=3, quarantine=files)))
+    target = (section(page, "warnings").find(".//a").get("href") or "").removeprefix("#")  # type: ignore[union-attr]
+    assert said(page.find(f".//section[@aria-labelledby='files']//*[@id='{target}']")).startswith("Quarantine: 3 rows")
+
+
 def test_the_trend_shows_the_last_runs_oldest_first_and_links_their_reports() -> None:
     earlier = [manifest(table("menu"), run_id=f"run-0{hour}", hour=hour) for hour in range(1, 12)]
     later = manifest(table("menu"), run_id="run-later", hour=13)
@@ -180,6 +278,28 @@ def test_the_trend_shows_the_last_runs_oldest_first_and_links_their_reports() ->
     assert [said(row[0]) for row in rows][:2] == ["run-1 (this one)", "run-011"]
     assert len(rows) == 12
     assert rows[1].find(".//a").get("href") == "../run-011/report.html"  # type: ignore[union-attr]
+
+
+def test_a_redriven_run_does_not_flatten_the_others_in_the_trend() -> None:
+    earlier = [manifest(table("menu"), run_id="run-0", hour=8), redriven(NEXT_DAY, run_id="run-00", hour=9)]
+    page = parsed(manifest(table("menu")), map(summary_of, earlier))
+    times = page.findall(".//section[@aria-labelledby='trend']//figure")[1]
+    assert said(times.find("figcaption")) == "Time; the highest is 5.0 s"
+    dashed = ["dasharray" in (bar.get("style") or "") for bar in times.findall(".//rect")]
+    assert dashed == [False, True, False]
+    assert "have no bar of their time, but a dashed place" in section_text(page, "trend")
+    assert "29 h 00 min, redriven once" in section_text(page, "trend")
+
+
+def test_a_trend_of_redriven_runs_alone_is_drawn_too() -> None:
+    page = parsed(redriven(FIRST), [redriven(FIRST, run_id="run-0", hour=9)])
+    assert "Time; the highest is unknown" in section_text(page, "trend")
+
+
+def test_a_summary_from_before_redrives_were_kept_is_drawn_too() -> None:
+    old = summary_of(manifest(table("menu"), run_id="run-0", hour=9))
+    del old["redrives"]
+    assert section(parsed(manifest(table("menu")), [old]), "trend") is not None
 
 
 def test_the_trend_is_of_a_bounded_number_of_runs() -> None:
@@ -201,6 +321,8 @@ def test_runs_of_no_rows_and_no_time_are_drawn_too() -> None:
 
 PAGES = {
     "all kinds": (ALL_KINDS, [manifest(table("menu"), run_id="run-0", hour=8)]),
+    "redriven": (redriven(FIRST, NEXT_DAY), [redriven(FIRST, run_id="run-0", hour=8)]),
+    "asides": (manifest(WITH_ASIDES, table("menu", quarantined_rows=0, quarantine=[])), []),
     "plan failed": (PLAN_FAILED, []),
     "one table": (manifest(table("menu")), []),
 }
@@ -285,6 +407,10 @@ def test_whatever_a_name_or_message_holds_stays_text() -> None:
     hostile = copy.deepcopy(ALL_KINDS)
     hostile["run_id"] = hostile["tables"][0]["table"] = hostile["tables"][1]["error"]["message"] = HOSTILE
     hostile["tables"][0]["files"][0]["key"] = "a&b\"<'/c"
+    # As much of it as a link can name: a lone surrogate is in no key.
+    hostile["tables"].append(
+        table(HOSTILE[:-1], quarantined_rows=1, quarantine=[side_file(HOSTILE[:-1], "quarantine", 1)])
+    )
     page = parsed(hostile, bucket="b", region="r")
     assert not list(page.iter("img"))
     assert HOSTILE[:35] in section_text(page, "failures")
