@@ -29,6 +29,8 @@ CHANGES = (
     """UPDATE `the "orders"` SET note = '', amount = 7, modifiedDate = NOW() WHERE id = 1""",
     """INSERT INTO `the "orders"` (id, `part of, it`, createdDate) VALUES (4, 'new', NOW(6))""",
 )
+FILES = """CREATE TABLE files (id INT PRIMARY KEY, FileName VARCHAR(9), _file INT, _FILE_ INT,
+    createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', KEY (createdDate))"""
 SETTINGS: list[dict[str, Any]] = [
     {"format": "csv"},
     {"format": "csv", "compression": "gzip", "target_file_bytes": 100},
@@ -49,22 +51,42 @@ def copy_bucket(pipeline: Pipeline, folder: Path) -> None:
         path.write_bytes(pipeline.body(key))
 
 
+def load_newest(pipeline: Pipeline, warehouse: duckdb.DuckDBPyConnection, folder: Path, table: str) -> list[str]:
+    """Run the printed statements; return them."""
+    copy_bucket(pipeline, folder)
+    (load,) = table_loads(Bucket(pipeline.s3_client, pipeline.bucket), table, None, [])
+    # A copy on disk stands for the bucket: DuckDB's way to S3 is an extension that it would have to fetch.
+    statements = [
+        statement.replace(f"s3://{pipeline.bucket}", str(folder)) for statement in load_statements("duckdb", load)
+    ]
+    for statement in statements:
+        warehouse.execute(statement)
+    return statements
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
 def test_what_duckdb_loads_and_merges_is_the_table(
     any_pipeline: Pipeline, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     any_pipeline.database.execute(ORDERS, INSERTS)
     any_pipeline.tables, any_pipeline.defaults = [TABLE], settings
-    bucket = Bucket(any_pipeline.s3_client, any_pipeline.bucket)
     with duckdb.connect() as warehouse:
         for changes in ((), CHANGES):
             any_pipeline.database.execute(*changes)
             any_pipeline.run()
-            copy_bucket(any_pipeline, tmp_path)
-            (load,) = table_loads(bucket, TABLE, None, [])
-            for statement in load_statements("duckdb", load):
-                # A copy on disk stands for the bucket: DuckDB's way to S3 is an extension that it would have to fetch.
-                warehouse.execute(statement.replace(f"s3://{any_pipeline.bucket}", str(tmp_path)))
+            load_newest(any_pipeline, warehouse, tmp_path, TABLE)
         loaded = warehouse.execute('SELECT * FROM "the ""orders""" ORDER BY id').fetchall()
     there = any_pipeline.database.rows(f"SELECT {SHOWN} FROM `{TABLE}` ORDER BY id")
     assert loaded == there
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_columns_may_have_the_names_that_the_load_would_take(
+    pipeline: Pipeline, file_format: str, tmp_path: Path
+) -> None:
+    pipeline.database.execute(FILES, "INSERT INTO files (id, FileName, _file, _FILE_) VALUES (1, 'a', 2, 3)")
+    pipeline.tables, pipeline.defaults = ["files"], {"format": file_format}
+    pipeline.run()
+    with duckdb.connect() as warehouse:
+        load_newest(pipeline, warehouse, tmp_path, "files")
+        assert warehouse.execute("SELECT id, FileName, _file, _FILE_ FROM files").fetchall() == [(1, "a", 2, 3)]

@@ -87,6 +87,17 @@ def test_every_file_of_the_run_is_loaded_and_the_later_one_wins() -> None:
     assert "runs/run-1/manifest.json" in ddl("duckdb", load())
 
 
+def test_a_column_of_the_load_has_a_name_that_no_column_of_the_table_has_in_any_case() -> None:
+    columns = [*COLUMNS, *({"name": n, "type": "int", "nullable": True} for n in ("_FILE", "_file_", "_Rank"))]
+    names: tuple[tuple[Warehouse, str], ...] = (
+        ("snowflake", '"_file__" VARCHAR'),
+        ("athena", 'AS "_rank_"'),
+        ("duckdb", "= '_file__'"),
+    )
+    for warehouse, own in names:
+        assert own in ddl(warehouse, load(columns=columns))
+
+
 def test_gzipped_files_are_said_to_be() -> None:
     files = ["orders/csv/orders_data_20250402_120000.csv.gz"]
     assert "COMPRESSION = GZIP" in ddl("snowflake", load(files=files))

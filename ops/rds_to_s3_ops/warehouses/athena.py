@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3_ops.warehouses.sql import TableLoad, merge, name, names, select
+from rds_to_s3_ops.warehouses.sql import TableLoad, merge, name, names, select, unused_name
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 # https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
@@ -42,9 +42,10 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     rows = select(values, name(loaded))
     if load.key:
         # A row may be in two files of a run: the later one counts.
-        rank = f'ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY "$path" DESC) AS "_rank"'
-        ranked = select([*values, rank], name(loaded))
-        rows = select((name(column.name) for column in columns), f"({ranked}) AS r", ' WHERE "_rank" = 1')
+        rank = name(unused_name("_rank", columns))
+        ranking = f'ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY "$path" DESC) AS {rank}'
+        ranked = select([*values, ranking], name(loaded))
+        rows = select((name(column.name) for column in columns), f"({ranked}) AS r", f" WHERE {rank} = 1")
     properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if is_csv else ""
     target = ",\n  ".join(f"{tick(column.name)} {column.type}" for column in columns)
     return [

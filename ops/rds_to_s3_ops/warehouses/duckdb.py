@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.table_state import manifest_key
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, merge, name, names, select, text
+from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, merge, name, names, select, text, unused_name
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 _LONGEST_LINE = 64 << 20
@@ -28,16 +28,17 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
         else name(column.name)
         for column in columns
     ]
+    # "filename" unless it is given another name: https://duckdb.org/docs/stable/data/multiple_files/overview
+    file_name = unused_name("_file", columns)
     # A row may be in two files of a run: the later one counts.
     newest = (
         f"\n  QUALIFY row_number() OVER (PARTITION BY {names(load.key)} "
-        "ORDER BY list_position(getvariable('files'), filename) DESC) = 1"
+        f"ORDER BY list_position(getvariable('files'), {name(file_name)}) DESC) = 1"
         if load.key
         else ""
     )
-    rows = select(
-        values, _csv(load, columns) if is_csv else "read_parquet(getvariable('files'), filename = true)", newest
-    )
+    parquet = f"read_parquet(getvariable('files'), filename = {text(file_name)})"
+    rows = select(values, _csv(load, columns, file_name) if is_csv else parquet, newest)
     return [
         f"SET VARIABLE source = {text(f's3://{load.bucket}')}",
         create_table(load, columns),
@@ -46,14 +47,14 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     ]
 
 
-def _csv(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
+def _csv(load: TableLoad, columns: Sequence[WarehouseColumn], file_name: str) -> str:
     # allow_quoted_nulls tells "" from nothing: https://duckdb.org/docs/stable/data/csv/overview
     types = ", ".join(
         f"{text(column.name)}: {text('VARCHAR' if column.kind == 'binary' else column.type)}" for column in columns
     )
     return (
         "read_csv(getvariable('files'), auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
-        "new_line = '\\n',\n    nullstr = '', allow_quoted_nulls = false, filename = true, "
-        f"compression = '{'gzip' if load.is_gzipped else 'none'}', max_line_size = {_LONGEST_LINE},\n"
-        f"    columns = {{{types}}})"
+        "new_line = '\\n',\n    nullstr = '', allow_quoted_nulls = false, "
+        f"filename = {text(file_name)}, max_line_size = {_LONGEST_LINE},\n"
+        f"    compression = '{'gzip' if load.is_gzipped else 'none'}', columns = {{{types}}})"
     )

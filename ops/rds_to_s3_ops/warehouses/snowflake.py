@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.table_state import data_prefix
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, merge, name, names, select, text
+from rds_to_s3_ops.warehouses.sql import (
+    TableLoad,
+    create_table,
+    definition,
+    merge,
+    name,
+    names,
+    select,
+    text,
+    unused_name,
+)
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 
@@ -16,9 +26,12 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     options = _csv_options(load) if load.format == "csv" else _parquet_options()
     values = _csv_values(columns) if load.format == "csv" else _parquet_values(columns)
     files = ",\n  ".join(text(file.removeprefix(prefix)) for file in load.files)
+    file_name = name(unused_name("_file", columns))
     # A row may be in two files of a run: the later one counts.
     newest = (
-        f'\n  QUALIFY ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY "_file" DESC) = 1' if load.key else ""
+        f"\n  QUALIFY ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY {file_name} DESC) = 1"
+        if load.key
+        else ""
     )
     rows = select((name(column.name) for column in columns), loaded, newest)
     return [
@@ -27,9 +40,9 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
         "  STORAGE_INTEGRATION = YOUR_INTEGRATION",
         create_table(load, columns),
         f"CREATE OR REPLACE TEMPORARY TABLE {loaded} (\n  "
-        + ",\n  ".join([*(definition(column) for column in columns), '"_file" VARCHAR'])
+        + ",\n  ".join([*(definition(column) for column in columns), f"{file_name} VARCHAR"])
         + "\n)",
-        f'COPY INTO {loaded} ({names(column.name for column in columns)}, "_file")\n'
+        f"COPY INTO {loaded} ({names(column.name for column in columns)}, {file_name})\n"
         f"FROM ({select([*values, 'METADATA$FILENAME'], f'@{stage}')})\n"
         f"FILES = ({files})\nFILE_FORMAT = (FORMAT_NAME = {text(file_format)})\nON_ERROR = ABORT_STATEMENT",
         merge(load, columns, rows),

@@ -88,6 +88,14 @@ def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, ali
     )
 
 
+def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
+    """Return a name that no column has, in any case: not every warehouse tells cases apart, quoted or not."""
+    taken = {column.name.lower() for column in columns}
+    while wanted.lower() in taken:
+        wanted += "_"
+    return wanted
+
+
 def name(identifier: str) -> str:
     """Quote an identifier."""
     return '"' + identifier.replace('"', '""') + '"'
