@@ -43,8 +43,9 @@ def test_a_parser_of_the_warehouses_dialect_takes_every_statement(
     statements = load_statements(warehouse, load(file_format, **changes))
     with caplog.at_level(logging.ERROR, "sqlglot"):  # it warns of what it takes without a look inside
         parsed = [sqlglot.parse_one(statement, dialect=warehouse) for statement in statements]
-    merges = [statement for statement in parsed if isinstance(statement, exp.Merge if keyed else exp.Insert)]
-    assert len(merges) == (2 if warehouse == "redshift" else 1)
+    targets = [statement.this for statement in parsed if isinstance(statement, exp.Merge if keyed else exp.Insert)]
+    merges = [target for target in targets if next(target.find_all(exp.Table), target).name == "orders"]
+    assert len(merges) == 1
     created = [
         table for statement in parsed if isinstance(statement, exp.Create) for table in statement.find_all(exp.Schema)
     ]
@@ -96,6 +97,34 @@ def test_a_column_of_the_load_has_a_name_that_no_column_of_the_table_has_in_any_
     )
     for warehouse, own in names:
         assert own in ddl(warehouse, load(columns=columns))
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_redshift_merges_from_a_table_that_has_each_key_once(file_format: str) -> None:
+    statements = load_statements("redshift", load(file_format))
+    (merge,) = (
+        parsed for text in statements if isinstance(parsed := sqlglot.parse_one(text, dialect="redshift"), exp.Merge)
+    )
+    assert merge.args["using"].sql("redshift") == '"orders_load" AS s'
+    newer = statements[: statements.index(next(text for text in statements if "MERGE" in text))]
+    (replaced,) = (text for text in newer if text.startswith("DELETE FROM") and "USING" in text)
+    assert '"orders_load"."line, no" = "orders_file"."line, no"' in replaced
+
+
+def test_redshifts_tables_of_the_load_are_gone_with_its_transaction() -> None:
+    statements = load_statements("redshift", load())
+    begin, commit = statements.index("BEGIN"), statements.index("COMMIT")
+    made = [text.split('"')[1] for text in statements[begin:commit] if text.startswith("CREATE TEMP TABLE")]
+    dropped = [text.split('"')[1] for text in statements[begin:commit] if text.startswith("DROP TABLE")]
+    assert made == ["orders_load", "orders_file"]
+    assert sorted(dropped) == sorted(made)
+    assert sum(text.startswith("CREATE TEMP") for text in statements) == 2
+
+
+def test_redshift_needs_no_second_table_for_one_file() -> None:
+    script = ddl("redshift", load(files=["orders/csv/orders_data_20250402_120000.csv"]))
+    assert "orders_file" not in script
+    assert script.count("COPY ") == 1
 
 
 def test_gzipped_files_are_said_to_be() -> None:

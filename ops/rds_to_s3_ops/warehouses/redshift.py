@@ -1,10 +1,10 @@
-"""Redshift: COPY into a temporary table and MERGE, file by file, in one transaction."""
+"""Redshift: COPY into a temporary table, file by file, and MERGE from it, in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, merge, name, names, select, text
+from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, delete, merge, name, names, select, text
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 CASE_NOTE = "Names keep their case only with: SET enable_case_sensitive_identifier TO true;"
@@ -26,23 +26,44 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements."""
-    loaded = name(f"{load.table}_load")
-    every = names(column.name for column in columns)
-    parts = [
-        create_table(load, columns),
-        f"CREATE TEMP TABLE {loaded} (\n  " + ",\n  ".join(definition(column) for column in columns) + "\n)",
-        "BEGIN",
-    ]
-    rows = select((name(column.name) for column in columns), loaded)
-    for file in load.files:
-        # A row may be in two files of a run, and MERGE takes each key once. TRUNCATE would commit.
-        parts += [
-            f"DELETE FROM {loaded}",  # noqa: S608 - a quoted name
-            f"COPY {loaded} ({every})\nFROM {text(f's3://{load.bucket}/{file}')}\nIAM_ROLE DEFAULT\n{_options(load)}",
-            # The target has no alias: https://docs.aws.amazon.com/redshift/latest/dg/r_MERGE.html
-            merge(load, columns, rows, alias=""),
-        ]
-    return [*parts, "COMMIT"]
+    return [create_table(load, columns), "BEGIN", *_rows(load, columns), "COMMIT"]
+
+
+def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    """Write what loads the rows, each key once, and merges them.
+
+    Temporary tables come before others of their name, and are gone with the transaction:
+    https://docs.aws.amazon.com/redshift/latest/dg/r_search_path.html
+    """
+    loaded, single = f"{load.table}_load", f"{load.table}_file"
+    every = [column.name for column in columns]
+    first, *later = load.files
+    parts = [_temporary(loaded, columns), _copy(loaded, every, load, first)]
+    if not load.key:
+        parts += [_copy(loaded, every, load, file) for file in later]
+    elif later:
+        parts.append(_temporary(single, columns))
+        for file in later:
+            # A row may be in two files of a run: the later one counts. TRUNCATE would commit.
+            parts += [
+                _copy(single, every, load, file),
+                delete(loaded, load.key, name(single), name(single)),
+                f"INSERT INTO {name(loaded)} ({names(every)})\n{select(map(name, every), name(single))}",
+                f"DELETE FROM {name(single)}",  # noqa: S608 - a quoted name
+            ]
+        parts.append(f"DROP TABLE {name(single)}")
+    # The target has no alias, and the source is a table: https://docs.aws.amazon.com/redshift/latest/dg/r_MERGE.html
+    rows = select(map(name, every), name(loaded))
+    return [*parts, merge(load, columns, rows, alias="", table=loaded), f"DROP TABLE {name(loaded)}"]
+
+
+def _temporary(table: str, columns: Sequence[WarehouseColumn]) -> str:
+    return f"CREATE TEMP TABLE {name(table)} (\n  " + ",\n  ".join(definition(column) for column in columns) + "\n)"
+
+
+def _copy(table: str, columns: Sequence[str], load: TableLoad, file: str) -> str:
+    source = text(f"s3://{load.bucket}/{file}")
+    return f"COPY {name(table)} ({names(columns)})\nFROM {source}\nIAM_ROLE DEFAULT\n{_options(load)}"
 
 
 def _options(load: TableLoad) -> str:

@@ -59,7 +59,9 @@ def select(values: Iterable[str], source: str, then: str = "") -> str:
     return f"SELECT {', '.join(values)}\n  FROM {source}{then}"  # noqa: S608 - printed, with every name quoted
 
 
-def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t") -> str:
+def merge(
+    load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t", table: str | None = None
+) -> str:
     """Write the statement that merges rows by key, or appends them where there is none.
 
     Parameters
@@ -68,24 +70,30 @@ def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, ali
         A SELECT that yields each key once.
     alias : str
         Of the target; empty for a warehouse that gives it none.
+    table : str, optional
+        One that has what `rows` yields, for a warehouse that merges from tables only.
     """
     every = names(column.name for column in columns)
     if not load.key:
         return f"INSERT INTO {name(load.table)} ({every})\n{rows}"
     target = alias or name(load.table)
-    matched = " AND ".join(f"{target}.{name(part)} = s.{name(part)}" for part in load.key)
     others = [column.name for column in columns if column.name not in load.key] or list(load.key)
     assignments = ", ".join(f"{name(other)} = s.{name(other)}" for other in others)
     values = ", ".join(f"s.{name(column.name)}" for column in columns)
     return "\n".join(
         [
             f"MERGE INTO {name(load.table)}{f' AS {alias}' if alias else ''}",
-            f"USING ({rows}) AS s",
-            f"ON {matched}",
+            f"USING {name(table) if table else f'({rows})'} AS s",
+            f"ON {_same(target, 's', load.key)}",
             f"WHEN MATCHED THEN UPDATE SET {assignments}",
             f"WHEN NOT MATCHED THEN INSERT ({every}) VALUES ({values})",  # noqa: S608 - as above
         ]
     )
+
+
+def delete(table: str, key: Iterable[str], source: str, called: str) -> str:
+    """Write the statement that deletes the rows whose key is in a source, which goes by the name `called`."""
+    return f"DELETE FROM {name(table)}\nUSING {source}\nWHERE {_same(name(table), called, key)}"  # noqa: S608 - as above
 
 
 def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
@@ -94,6 +102,10 @@ def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
     while wanted.lower() in taken:
         wanted += "_"
     return wanted
+
+
+def _same(left: str, right: str, key: Iterable[str]) -> str:
+    return " AND ".join(f"{left}.{name(part)} = {right}.{name(part)}" for part in key)
 
 
 def name(identifier: str) -> str:
