@@ -127,6 +127,46 @@ def test_redshift_needs_no_second_table_for_one_file() -> None:
     assert script.count("COPY ") == 1
 
 
+def test_athena_takes_parquets_unsigned_numbers_for_what_they_are() -> None:
+    types = {
+        "b": "bigint unsigned",
+        "i": "int unsigned",
+        "m": "mediumint unsigned",
+        "d": "decimal(20,0)",
+        "s": "bigint",
+    }
+    columns = [{"name": name, "type": mysql, "nullable": name != "b"} for name, mysql in types.items()]
+    external, target, merge = (
+        text
+        for text in load_statements("athena", load("parquet", columns=columns, key=["b"]))
+        if not text.startswith("DROP")
+    )
+    # As the file has them: INT64 and INT32, whatever the logical type says.
+    assert "(`b` bigint, `i` int, `m` int, `d` decimal(20, 0), `s` bigint)" in external
+    assert "`b` decimal(20, 0),\n  `i` bigint,\n  `m` int,\n  `d` decimal(20, 0),\n  `s` bigint" in target
+    assert "CAST(\"b\" AS decimal(20, 0)) + IF(\"b\" < 0, DECIMAL '18446744073709551616', DECIMAL '0') AS" in merge
+    assert 'CAST("i" AS bigint) + IF("i" < 0, 4294967296, 0) AS "i"' in merge
+    assert ', "m", "d", "s"' in merge
+
+
+def test_athenas_script_can_be_run_again_and_drops_no_table_but_its_own() -> None:
+    statements = load_statements("athena", load(run_id="run-20250402-120000-k3x9"))
+    (external,) = (text for text in statements if text.startswith("CREATE EXTERNAL TABLE"))
+    table = external.split("`")[1]
+    assert table == "orders_load_run_20250402_120000_k3x9"
+    assert [text for text in statements if text.startswith("DROP")] == [f"DROP TABLE IF EXISTS `{table}`"] * 2
+    assert "'s3://YOUR_BUCKET/orders_load/run-20250402-120000-k3x9/'" in external
+    assert "s3://YOUR_BUCKET/orders_load/run-20250402-120000-k3x9/files.txt" in ddl(
+        "athena", load(run_id="run-20250402-120000-k3x9")
+    )
+
+
+def test_athena_takes_an_empty_text_that_cannot_be_null_for_what_it_is() -> None:
+    columns = [{"name": n, "type": "varchar(9)", "nullable": n == "note"} for n in ("id", "note")]
+    merge = load_statements("athena", load(columns=columns, key=["id"]))[-2]
+    assert '"id" AS "id", NULLIF("note", \'\') AS "note"' in merge
+
+
 def test_gzipped_files_are_said_to_be() -> None:
     files = ["orders/csv/orders_data_20250402_120000.csv.gz"]
     assert "COMPRESSION = GZIP" in ddl("snowflake", load(files=files))
