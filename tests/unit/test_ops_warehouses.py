@@ -111,6 +111,26 @@ def test_redshift_merges_from_a_table_that_has_each_key_once(file_format: str) -
     assert '"orders_load"."line, no" = "orders_file"."line, no"' in replaced
 
 
+def test_snowflakes_file_format_is_that_of_the_run_and_its_stage_serves_every_format() -> None:
+    formats = [f"orders/csv/orders_data_1.csv{end}" for end in ("", ".gz")]
+    for file, compression in zip(formats, ("NONE", "GZIP"), strict=True):
+        made = load_statements("snowflake", load(files=[file]))[0]
+        assert made.startswith('CREATE OR REPLACE FILE FORMAT "orders_csv"')
+        assert f"COMPRESSION = {compression}" in made
+    stages = {load_statements("snowflake", load(file_format))[1] for file_format in ("csv", "parquet")}
+    (stage,) = stages
+    assert "URL = 's3://data/orders/'" in stage
+
+
+@pytest.mark.parametrize(("files", "copies"), [(1000, [1000]), (2001, [1000, 1000, 1])])
+def test_snowflake_copies_a_thousand_files_at_a_time(files: int, copies: list[int]) -> None:
+    names = [f"orders/parquet/orders_data_{number}.parquet" for number in range(files)]
+    statements = load_statements("snowflake", load("parquet", files=names))
+    found = [text for text in statements if text.startswith("COPY")]
+    assert [text.count(".parquet'") for text in found] == copies
+    assert all('FROM @"orders_files"/parquet/)' in text for text in found)
+
+
 def test_redshifts_tables_of_the_load_are_gone_with_its_transaction() -> None:
     statements = load_statements("redshift", load())
     begin, commit = statements.index("BEGIN"), statements.index("COMMIT")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3.table_state import data_prefix
+from rds_to_s3.table_state import segment
 from rds_to_s3_ops.warehouses.sql import (
     TableLoad,
     create_table,
@@ -18,14 +18,15 @@ from rds_to_s3_ops.warehouses.sql import (
 )
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
+_MOST_FILES = 1000  # of FILES: https://docs.snowflake.com/en/user-guide/data-load-considerations-load
+
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements."""
-    file_format, stage, loaded = (name(f"{load.table}_{part}") for part in (load.format, "stage", "load"))
-    prefix = data_prefix(load.table, load.format)
-    options = _csv_options(load) if load.format == "csv" else _parquet_options()
+    file_format, stage = name(f"{load.table}_{load.format}"), name(f"{load.table}_files")
+    # The run is in its name, for a temporary table hides another one of that name, and the session may load that too.
+    loaded = name(f"{load.table}_load_{load.run_id}")
     values = _csv_values(columns) if load.format == "csv" else _parquet_values(columns)
-    files = ",\n  ".join(text(file.removeprefix(prefix)) for file in load.files)
     file_name = name(unused_name("_file", columns))
     # A row may be in two files of a run: the later one counts.
     newest = (
@@ -35,18 +36,37 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     )
     rows = select((name(column.name) for column in columns), loaded, newest)
     return [
-        f"CREATE FILE FORMAT IF NOT EXISTS {file_format}\n{options}",
-        f"CREATE STAGE IF NOT EXISTS {stage}\n  URL = {text(f's3://{load.bucket}/{prefix}')}\n"
+        # Replaced, for the table's compression may have changed.
+        f"CREATE OR REPLACE FILE FORMAT {file_format}\n"
+        + (_csv_options(load) if load.format == "csv" else _parquet_options()),
+        f"CREATE STAGE IF NOT EXISTS {stage}\n  URL = {text(f's3://{load.bucket}/{segment(load.table)}/')}\n"
         "  STORAGE_INTEGRATION = YOUR_INTEGRATION",
         create_table(load, columns),
         f"CREATE OR REPLACE TEMPORARY TABLE {loaded} (\n  "
         + ",\n  ".join([*(definition(column) for column in columns), f"{file_name} VARCHAR"])
         + "\n)",
-        f"COPY INTO {loaded} ({names(column.name for column in columns)}, {file_name})\n"
-        f"FROM ({select([*values, 'METADATA$FILENAME'], f'@{stage}')})\n"
-        f"FILES = ({files})\nFILE_FORMAT = (FORMAT_NAME = {text(file_format)})\nON_ERROR = ABORT_STATEMENT",
+        *_copies(
+            f"{loaded} ({names(column.name for column in columns)}, {file_name})",
+            select([*values, "METADATA$FILENAME"], f"@{stage}/{load.format}/"),
+            load.files,
+            file_format,
+        ),
         merge(load, columns, rows),
     ]
+
+
+def _copies(into: str, rows: str, files: Sequence[str], file_format: str) -> list[str]:
+    return [
+        f"COPY INTO {into}\nFROM ({rows})\n"
+        f"FILES = ({_listed(files[first : first + _MOST_FILES])})\n"
+        f"FILE_FORMAT = (FORMAT_NAME = {text(file_format)})\nON_ERROR = ABORT_STATEMENT"
+        for first in range(0, len(files), _MOST_FILES)
+    ]
+
+
+def _listed(files: Sequence[str]) -> str:
+    # Relative to the stage's folder; a table's name has no slash in a key.
+    return ",\n  ".join(text(file.rpartition("/")[2]) for file in files)
 
 
 def _csv_options(load: TableLoad) -> str:
