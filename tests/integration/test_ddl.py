@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.warehouses import load_statements
+from rds_to_s3_ops.warehouses import ddl, load_statements
 from rds_to_s3_ops.warehouses.loads import table_loads
 from tests.integration.pipeline import Pipeline
 
@@ -90,3 +90,99 @@ def test_columns_may_have_the_names_that_the_load_would_take(
     with duckdb.connect() as warehouse:
         load_newest(pipeline, warehouse, tmp_path, "files")
         assert warehouse.execute("SELECT id, FileName, _file, _FILE_ FROM files").fetchall() == [(1, "a", 2, 3)]
+
+
+LINES = """CREATE TABLE `lines` (`order, id` BIGINT UNSIGNED, code VARBINARY(4),
+    `sub "code"` VARCHAR(9) COLLATE utf8mb4_bin, note TEXT,
+    createdDate DATETIME(6) NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME(6),
+    PRIMARY KEY (`sub "code"`, code, `order, id`), KEY (createdDate), KEY (modifiedDate))"""
+LINE = 'INSERT INTO `lines` (`order, id`, code, `sub "code"`, note, createdDate) VALUES '
+HISTORY = (
+    (
+        LINE + "(18446744073709551615, x'00FF', '', 'a', '2025-01-01'), (1, x'', 'A, \"b\"', NULL, '2025-01-01'), "
+        "(2, x'41', 'a', '', '2025-01-01'), (3, x'41', 'NULL', 'c', '2025-01-01'), (4, x'41', '4', '', '2025-01-01')",
+    ),
+    (
+        "DELETE FROM `lines` WHERE `order, id` IN (1, 18446744073709551615)",
+        "UPDATE `lines` SET note = 'new', modifiedDate = NOW(6) WHERE `order, id` = 2",
+        LINE + "(5, x'41', '5', '', NOW(6))",
+    ),
+    ("DELETE FROM `lines` WHERE `order, id` = 3",),
+    (),
+    (
+        LINE + "(3, x'41', 'NULL', 'again', NOW(6)), (1, x'', 'A, \"b\"', 'again', NOW(6))",
+        "UPDATE `lines` SET `order, id` = 40, modifiedDate = NOW(6) WHERE `order, id` = 4",
+    ),
+    ("DELETE FROM `lines` WHERE `order, id` IN (3, 5)",),
+    ("DELETE FROM `lines`",),
+)
+ALL_LINES = 'SELECT `order, id`, code, `sub "code"`, note, createdDate, modifiedDate FROM `lines` ORDER BY 1, 2, 3'
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_rows_that_were_deleted_are_deleted_from_what_is_loaded(
+    any_pipeline: Pipeline, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    any_pipeline.database.execute(LINES)
+    any_pipeline.tables, any_pipeline.defaults = ["lines"], settings | {"deletes": "track"}
+    every = ALL_LINES.replace('`sub "code"`', '"sub ""code"""').replace("`", '"')
+    with duckdb.connect() as warehouse:
+        for changes in HISTORY:
+            any_pipeline.database.execute(*changes)
+            any_pipeline.run()
+            load_newest(any_pipeline, warehouse, tmp_path, "lines")
+            assert warehouse.execute(every).fetchall() == any_pipeline.database.rows(ALL_LINES)
+
+
+def test_a_run_that_has_deletes_only_is_the_newest_and_only_they_are_loaded(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.database.execute(LINES, *HISTORY[0])
+    pipeline.tables, pipeline.defaults = ["lines"], {"deletes": "track"}
+    with duckdb.connect() as warehouse:
+        pipeline.run()
+        load_newest(pipeline, warehouse, tmp_path, "lines")
+        pipeline.database.execute("DELETE FROM `lines` WHERE `order, id` = 1")
+        pipeline.run()
+        statements = load_newest(pipeline, warehouse, tmp_path, "lines")
+        assert [statement.split()[0] for statement in statements] == ["SET", "SET", "DELETE"]
+        assert warehouse.execute('SELECT count(*) FROM "lines"').fetchone() == (4,)
+
+
+@pytest.mark.parametrize("excluded", [[], ["code"]])
+def test_a_key_to_merge_by_does_not_become_the_key_of_the_deletes(
+    pipeline: Pipeline, excluded: list[str], tmp_path: Path
+) -> None:
+    pipeline.database.execute(LINES, *HISTORY[0])
+    pipeline.tables = [{"name": "lines", "deletes": "track"} | ({"exclude_columns": excluded} if excluded else {})]
+    pipeline.run()
+    pipeline.database.execute(*HISTORY[1])
+    pipeline.run()
+    copy_bucket(pipeline, tmp_path)
+    (load,) = table_loads(Bucket(pipeline.s3_client, pipeline.bucket), "lines", None, ["order, id"])
+    assert (list(load.key), len(load.deletes)) == (["order, id"], 1)
+    deleting = [statement for statement in load_statements("duckdb", load) if statement.startswith("DELETE")]
+    assert [statement.count('s."code"') for statement in deleting] == ([] if excluded else [1])
+    assert ("deletes files are left out" in ddl("duckdb", load)) == bool(excluded)
+
+
+def test_a_row_that_came_back_after_a_dead_run_had_told_of_its_delete_is_there(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    def die(step: str) -> None:
+        if step == "after applied":
+            raise KeyboardInterrupt
+
+    pipeline.database.execute(LINES, *HISTORY[0])
+    pipeline.tables, pipeline.defaults = ["lines"], {"deletes": "track"}
+    with duckdb.connect() as warehouse:
+        pipeline.run()
+        load_newest(pipeline, warehouse, tmp_path, "lines")
+        pipeline.database.execute(*HISTORY[2])
+        pipeline.plan(pipeline.execution("dead"))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.extract("dead", "lines", die)
+        pipeline.database.execute(HISTORY[4][0].partition(", (1,")[0])
+        # Its manifest tells of both runs' commits.
+        manifest = pipeline.run()
+        assert (len(manifest["tables"][0]["deletes"]), len(manifest["tables"][0]["files"])) == (1, 1)
+        load_newest(pipeline, warehouse, tmp_path, "lines")
+        assert warehouse.execute('SELECT note FROM "lines" WHERE "order, id" = 3').fetchall() == [("again",)]

@@ -21,6 +21,7 @@ COLUMNS = [
     {"name": "at", "type": "datetime(6)", "nullable": True},
     {"name": "total", "type": "decimal(65,30)", "nullable": True},
 ]
+KEY = ["id", "line, no"]
 
 
 def load(file_format: str = "csv", **changes: Any) -> TableLoad:
@@ -28,32 +29,83 @@ def load(file_format: str = "csv", **changes: Any) -> TableLoad:
     files = [f"orders/{file_format}/orders_data_20250402_120000{part}.{extension}" for part in ("", "_part0002")]
     given = {
         "table": "orders", "bucket": "data", "run_id": "run-1", "format": file_format, "columns": COLUMNS,
-        "key": ["id", "line, no"], "files": files, **changes,
+        "key": KEY, "files": files, **changes,
     }  # fmt: skip
     return TableLoad(**given)
 
 
-@pytest.mark.parametrize("keyed", [True, False])
+DELETES: dict[str, Any] = {"deletes": ["orders/deletes/orders_deletes_20250402_120000.csv"], "deletes_key": KEY}
+RUNS: dict[str, dict[str, Any]] = {
+    "rows": {},
+    "rows without a key": {"key": []},
+    "rows and deletes": DELETES,
+    "deletes": DELETES | {"files": []},
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
 def test_a_parser_of_the_warehouses_dialect_takes_every_statement(
-    warehouse: Warehouse, file_format: str, keyed: bool, caplog: pytest.LogCaptureFixture
+    warehouse: Warehouse, file_format: str, run: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes: dict[str, Any] = {} if keyed else {"key": []}
-    statements = load_statements(warehouse, load(file_format, **changes))
+    loaded = load(file_format, **RUNS[run])
+    statements = load_statements(warehouse, loaded)
     with caplog.at_level(logging.ERROR, "sqlglot"):  # it warns of what it takes without a look inside
         parsed = [sqlglot.parse_one(statement, dialect=warehouse) for statement in statements]
-    targets = [statement.this for statement in parsed if isinstance(statement, exp.Merge if keyed else exp.Insert)]
-    merges = [target for target in targets if next(target.find_all(exp.Table), target).name == "orders"]
-    assert len(merges) == 1
+    changing = [type(statement) for statement in parsed if _target(statement) == "orders"]
+    deleting = exp.Merge if warehouse == "athena" else exp.Delete
+    assert changing == [deleting] * ("deletes" in run) + [exp.Merge if loaded.key else exp.Insert] * ("rows" in run)
     created = [
         table for statement in parsed if isinstance(statement, exp.Create) for table in statement.find_all(exp.Schema)
     ]
-    assert created
     names = [[column.name for column in table.find_all(exp.ColumnDef)] for table in created]
-    assert all(found[: len(COLUMNS)] == [column["name"] for column in COLUMNS] for found in names)
-    script = ddl(warehouse, load(file_format, **changes))
+    every = [column["name"] for column in COLUMNS]
+    assert all(found == KEY or found[: len(every)] == every for found in names)
+    assert (KEY in names) == ("deletes" in run and warehouse != "duckdb")
+    assert any(found[: len(every)] == every for found in names) == ("rows" in run)
+    script = ddl(warehouse, loaded)
     assert all(f"{statement};\n" in script for statement in statements)
+
+
+def _target(statement: Any) -> str | None:
+    if not isinstance(statement, exp.Merge | exp.Insert | exp.Delete):
+        return None
+    return str(next(statement.this.find_all(exp.Table)).name)
+
+
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_deletes_come_before_the_rows_and_by_the_tables_own_key(warehouse: Warehouse) -> None:
+    statements = load_statements(warehouse, load("parquet", **DELETES | {"key": ["line, no"]}))
+    own = ('DELETE FROM "orders"\n', "MERGE")
+    (deleting,) = (text for text in statements if text.startswith(own) and "THEN UPDATE" not in text)
+    assert ('."id" = ' in deleting, '."line, no" = ' in deleting) == (True, True)
+    merging = next(text for text in statements if "THEN UPDATE" in text)
+    assert '."id" = s."id" AND' not in merging
+    assert statements.index(deleting) < statements.index(merging)
+
+
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_deletes_files_are_csv_and_not_compressed_whatever_the_table_is(warehouse: Warehouse) -> None:
+    gzipped = load(files=["orders/csv/orders_data_20250402_120000.csv.gz"], **DELETES)
+    for loaded in (gzipped, load("parquet", **DELETES)):
+        statements = load_statements(warehouse, loaded)
+        told = {
+            "snowflake": "TYPE = CSV COMPRESSION = NONE",
+            "redshift": "TIMEFORMAT 'auto'",
+            "athena": "OpenCSVSerde",
+            "duckdb": "compression = 'none'",
+        }[warehouse]
+        first = next(n for n, text in enumerate(statements) if told in text)
+        assert not statements[first].endswith("GZIP")
+        assert first < next(n for n, text in enumerate(statements) if "THEN UPDATE" in text)
+
+
+def test_deletes_that_the_files_have_no_key_for_are_left_out_and_told() -> None:
+    for warehouse in WAREHOUSES:
+        loaded = load(deletes=DELETES["deletes"], key=[])
+        assert load_statements(warehouse, loaded) == load_statements(warehouse, load(key=[]))
+        assert "deletes files are left out" in ddl(warehouse, loaded)
 
 
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
@@ -114,10 +166,10 @@ def test_redshift_merges_from_a_table_that_has_each_key_once(file_format: str) -
 def test_snowflakes_file_format_is_that_of_the_run_and_its_stage_serves_every_format() -> None:
     formats = [f"orders/csv/orders_data_1.csv{end}" for end in ("", ".gz")]
     for file, compression in zip(formats, ("NONE", "GZIP"), strict=True):
-        made = load_statements("snowflake", load(files=[file]))[0]
-        assert made.startswith('CREATE OR REPLACE FILE FORMAT "orders_csv"')
+        statements = load_statements("snowflake", load(files=[file]))
+        (made,) = (text for text in statements if text.startswith('CREATE OR REPLACE FILE FORMAT "orders_csv"'))
         assert f"COMPRESSION = {compression}" in made
-    stages = {load_statements("snowflake", load(file_format))[1] for file_format in ("csv", "parquet")}
+    stages = {load_statements("snowflake", load(file_format))[0] for file_format in ("csv", "parquet")}
     (stage,) = stages
     assert "URL = 's3://data/orders/'" in stage
 

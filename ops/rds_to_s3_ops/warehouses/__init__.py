@@ -1,5 +1,8 @@
 """The SQL that loads a table's files into a warehouse and merges them by key: `ddl`. Text only, nothing connects.
 
+A run's deletes come before its rows: no key is in both, unless the run tells of another's commit beside its own, and
+what that one deleted may have come back since.
+
 What differs between warehouses is how a CSV file tells NULL (nothing between the separators) from the empty string
 (``""``), how they are given a list of files, and how they merge.
 """
@@ -42,6 +45,8 @@ def ddl(warehouse: Warehouse, load: TableLoad) -> str:
     notes += [f"{column.name}: {column.remark}" for column in columns if column.remark]
     if not load.key:
         notes.append("The table has no key, or its files do not hold it: rows are appended, versions of a row too.")
+    if load.deletes and not load.deletes_key:
+        notes.append("The deletes files are left out: the data files do not hold the key that they name.")
     notes += _NOTES[warehouse](load, columns) if warehouse in _NOTES else []
     comments = "".join(f"-- {line}\n" for note in notes for line in note.splitlines())
     return comments + "\n" + "\n\n".join(f"{statement};" for statement in load_statements(warehouse, load)) + "\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rds_to_s3_ops.warehouses.sql import TableLoad, merge, name, names, select, text, unused_name
+from rds_to_s3_ops.warehouses.sql import TableLoad, merge, merge_deletes, name, names, select, text, unused_name
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 # https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
@@ -38,20 +38,39 @@ _UNSIGNED = {
 }
 
 
-def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:  # noqa: ARG001 - as the others have it
-    """Return what a person should know, and the list of files that is to be written."""
-    return [
-        *(_CSV_NOTES if load.format == "csv" else _PARQUET_NOTES),
-        f"Write these lines to {_location(load)}files.txt:",
-        *(f"  s3://{load.bucket}/{file}" for file in load.files),
-    ]
+def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    """Return what a person should know, and the lists of files that are to be written."""
+    told: list[str] = []
+    if load.files:
+        told += _CSV_NOTES if load.format == "csv" else _PARQUET_NOTES
+    for what, files in (("deletes", load.deletes if load.deleted_by(columns) else ()), ("load", load.files)):
+        if files:
+            told.append(f"Write these lines to {_location(load, what)}files.txt:")
+            told += [f"  s3://{load.bucket}/{file}" for file in files]
+    return told
 
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements."""
-    # The run in its name keeps what is dropped from being somebody else's table.
-    loaded = f"{load.table}_load_{re.sub(r'[^A-Za-z0-9]', '_', load.run_id)}"
-    read = [_from_csv(column) if load.format == "csv" else _from_parquet(column) for column in columns]
+    return [*_deletes(load, load.deleted_by(columns)), *(_rows(load, columns) if load.files else [])]
+
+
+def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
+    if not key:
+        return []
+    loaded = _external_name(load, "deletes")
+    fields = [f"{tick(column.name)} string" for column in key]
+    keys = select([f"DISTINCT {_from_csv(key[0])[1]}", *(_from_csv(column)[1] for column in key[1:])], name(loaded))
+    return [
+        *_external(load, "deletes", fields, is_csv=True),
+        merge_deletes(load, keys),
+        _drop(loaded),
+    ]
+
+
+def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    loaded, is_csv = _external_name(load, "load"), load.format == "csv"
+    read = [_from_csv(column) if is_csv else _from_parquet(column) for column in columns]
     values = [value for _, value in read]
     rows = select(values, name(loaded))
     if load.key:
@@ -60,27 +79,43 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
         ranking = f'ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY "$path" DESC) AS {rank}'
         ranked = select([*values, ranking], name(loaded))
         rows = select((name(column.name) for column in columns), f"({ranked}) AS r", f" WHERE {rank} = 1")
-    properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if load.format == "csv" else ""
-    fields = ", ".join(f"{tick(column.name)} {declared}" for column, (declared, _) in zip(columns, read, strict=True))
+    fields = [f"{tick(column.name)} {declared}" for column, (declared, _) in zip(columns, read, strict=True)]
     target = ",\n  ".join(f"{tick(column.name)} {column.type}" for column in columns)
-    # Of an external table, only the definition goes: https://docs.aws.amazon.com/athena/latest/ug/drop-table.html
-    drop = f"DROP TABLE IF EXISTS {tick(loaded)}"
     return [
-        drop,
-        f"CREATE EXTERNAL TABLE {tick(loaded)} ({fields})\n{_CSV_SERDE if load.format == 'csv' else _PARQUET_SERDE}\n"
-        "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'\n"
-        "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'\n"
-        f"LOCATION {text(_location(load))}{properties}",
+        *_external(load, "load", fields, is_csv=is_csv),
         f"CREATE TABLE IF NOT EXISTS {tick(load.table)} (\n  {target}\n)\n"
         f"LOCATION 's3://YOUR_BUCKET/{load.table}/'\nTBLPROPERTIES ('table_type' = 'ICEBERG')",
         merge(load, columns, rows),
-        drop,
+        _drop(loaded),
     ]
 
 
-def _location(load: TableLoad) -> str:
+def _external(load: TableLoad, what: str, fields: Sequence[str], *, is_csv: bool) -> list[str]:
+    """Write what makes the table over a list of files, anew if a script before was not run to its end."""
+    table = _external_name(load, what)
+    properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if is_csv else ""
+    return [
+        _drop(table),
+        f"CREATE EXTERNAL TABLE {tick(table)} ({', '.join(fields)})\n{_CSV_SERDE if is_csv else _PARQUET_SERDE}\n"
+        "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'\n"
+        "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'\n"
+        f"LOCATION {text(_location(load, what))}{properties}",
+    ]
+
+
+def _external_name(load: TableLoad, what: str) -> str:
+    # The run in its name keeps what is dropped from being somebody else's table.
+    return f"{load.table}_{what}_{re.sub(r'[^A-Za-z0-9]', '_', load.run_id)}"
+
+
+def _drop(table: str) -> str:
+    # Of an external table, only the definition goes: https://docs.aws.amazon.com/athena/latest/ug/drop-table.html
+    return f"DROP TABLE IF EXISTS {tick(table)}"
+
+
+def _location(load: TableLoad, what: str) -> str:
     # A folder for each run: Athena takes every file of it for a list.
-    return f"s3://YOUR_BUCKET/{load.table}_load/{load.run_id}/"
+    return f"s3://YOUR_BUCKET/{load.table}_{what}/{load.run_id}/"
 
 
 def _from_csv(column: WarehouseColumn) -> tuple[str, str]:

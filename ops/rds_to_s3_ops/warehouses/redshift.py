@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, delete, merge, name, names, select, text
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
+# An empty field is two delimiters in succession, and NULL in a VARCHAR only with EMPTYASNULL:
+# https://docs.aws.amazon.com/redshift/latest/dg/copy-parameters-data-conversion.html
+# VARBYTE is read as hexadecimal: https://docs.aws.amazon.com/redshift/latest/dg/r_VARBYTE_type.html
+_CSV = "FORMAT AS CSV QUOTE AS '\"' IGNOREHEADER 1 EMPTYASNULL DATEFORMAT 'auto' TIMEFORMAT 'auto'"
 CASE_NOTE = "Names keep their case only with: SET enable_case_sensitive_identifier TO true;"
 
 
@@ -26,7 +30,26 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements."""
-    return [create_table(load, columns), "BEGIN", *_rows(load, columns), "COMMIT"]
+    return [
+        *([create_table(load, columns)] if load.files else []),
+        "BEGIN",
+        *_deletes(load, load.deleted_by(columns)),
+        *(_rows(load, columns) if load.files else []),
+        "COMMIT",
+    ]
+
+
+def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
+    if not key:
+        return []
+    loaded = f"{load.table}_deletes"
+    return [
+        _temporary(loaded, key),
+        *(_copy(loaded, load.deletes_key, f"s3://{load.bucket}/{file}", _CSV) for file in load.deletes),
+        # https://docs.aws.amazon.com/redshift/latest/dg/r_DELETE.html
+        delete(load.table, load.deletes_key, name(loaded), name(loaded)),
+        f"DROP TABLE {name(loaded)}",
+    ]
 
 
 def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
@@ -37,16 +60,17 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """
     loaded, single = f"{load.table}_load", f"{load.table}_file"
     every = [column.name for column in columns]
-    first, *later = load.files
-    parts = [_temporary(loaded, columns), _copy(loaded, every, load, first)]
+    first, *later = (f"s3://{load.bucket}/{file}" for file in load.files)
+    options = _options(load)
+    parts = [_temporary(loaded, columns), _copy(loaded, every, first, options)]
     if not load.key:
-        parts += [_copy(loaded, every, load, file) for file in later]
+        parts += [_copy(loaded, every, file, options) for file in later]
     elif later:
         parts.append(_temporary(single, columns))
         for file in later:
             # A row may be in two files of a run: the later one counts. TRUNCATE would commit.
             parts += [
-                _copy(single, every, load, file),
+                _copy(single, every, file, options),
                 delete(loaded, load.key, name(single), name(single)),
                 f"INSERT INTO {name(loaded)} ({names(every)})\n{select(map(name, every), name(single))}",
                 f"DELETE FROM {name(single)}",  # noqa: S608 - a quoted name
@@ -61,16 +85,11 @@ def _temporary(table: str, columns: Sequence[WarehouseColumn]) -> str:
     return f"CREATE TEMP TABLE {name(table)} (\n  " + ",\n  ".join(definition(column) for column in columns) + "\n)"
 
 
-def _copy(table: str, columns: Sequence[str], load: TableLoad, file: str) -> str:
-    source = text(f"s3://{load.bucket}/{file}")
-    return f"COPY {name(table)} ({names(columns)})\nFROM {source}\nIAM_ROLE DEFAULT\n{_options(load)}"
+def _copy(table: str, columns: Sequence[str], file: str, options: str) -> str:
+    return f"COPY {name(table)} ({names(columns)})\nFROM {text(file)}\nIAM_ROLE DEFAULT\n{options}"
 
 
 def _options(load: TableLoad) -> str:
     if load.format == "parquet":
         return "FORMAT AS PARQUET"
-    # An empty field is two delimiters in succession, and NULL in a VARCHAR only with EMPTYASNULL:
-    # https://docs.aws.amazon.com/redshift/latest/dg/copy-parameters-data-conversion.html
-    # VARBYTE is read as hexadecimal: https://docs.aws.amazon.com/redshift/latest/dg/r_VARBYTE_type.html
-    options = "FORMAT AS CSV QUOTE AS '\"' IGNOREHEADER 1 EMPTYASNULL DATEFORMAT 'auto' TIMEFORMAT 'auto'"
-    return options + (" GZIP" if load.is_gzipped else "")
+    return _CSV + (" GZIP" if load.is_gzipped else "")

@@ -21,6 +21,10 @@ class TableLoad:
         Empty where the table has none: its rows are appended.
     files : sequence of str
         Keys in the bucket, the oldest first.
+    deletes : sequence of str
+        Those of the files that hold the keys of deleted rows, as CSV.
+    deletes_key : sequence of str
+        The columns of these files; empty where the data files lack one of them.
     """
 
     table: str
@@ -30,6 +34,8 @@ class TableLoad:
     columns: Sequence[Any]
     key: Sequence[str]
     files: Sequence[str]
+    deletes: Sequence[str] = ()
+    deletes_key: Sequence[str] = ()
 
     @property
     def is_gzipped(self) -> bool:
@@ -39,6 +45,11 @@ class TableLoad:
     def columns_for(self, warehouse: Warehouse) -> list[WarehouseColumn]:
         """Return the warehouse's columns."""
         return [warehouse_column(warehouse, column, self.format) for column in self.columns]
+
+    def deleted_by(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
+        """Return the columns of the deletes files; none where there is nothing to delete, or it cannot be told."""
+        known = {column.name: column for column in columns}
+        return [known[part] for part in self.deletes_key] if self.deletes else []
 
 
 def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
@@ -94,6 +105,15 @@ def merge(
 def delete(table: str, key: Iterable[str], source: str, called: str) -> str:
     """Write the statement that deletes the rows whose key is in a source, which goes by the name `called`."""
     return f"DELETE FROM {name(table)}\nUSING {source}\nWHERE {_same(name(table), called, key)}"  # noqa: S608 - as above
+
+
+def merge_deletes(load: TableLoad, keys: str) -> str:
+    """Write the same for a warehouse that deletes by joining in MERGE only; `keys` is a SELECT of each key once.
+
+    https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html
+    """
+    matched = _same("t", "s", load.deletes_key)
+    return f"MERGE INTO {name(load.table)} AS t\nUSING ({keys}) AS s\nON {matched}\nWHEN MATCHED THEN DELETE"
 
 
 def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
