@@ -186,3 +186,44 @@ def test_a_row_that_came_back_after_a_dead_run_had_told_of_its_delete_is_there(
         assert (len(manifest["tables"][0]["deletes"]), len(manifest["tables"][0]["files"])) == (1, 1)
         load_newest(pipeline, warehouse, tmp_path, "lines")
         assert warehouse.execute('SELECT note FROM "lines" WHERE "order, id" = 3').fetchall() == [("again",)]
+
+
+def test_a_column_that_was_added_is_added_to_what_is_loaded(any_pipeline: Pipeline, tmp_path: Path) -> None:
+    any_pipeline.database.execute(LINES, *HISTORY[0])
+    any_pipeline.tables = ["lines"]
+    drifts = (
+        ('ALTER TABLE `lines` ADD `say "x"` INT NULL', *HISTORY[1][1:]),
+        # First in the table, and in a run without files: nothing is told of it in the next one.
+        ("ALTER TABLE `lines` ADD first DECIMAL(9,2) NOT NULL DEFAULT 0 FIRST",),
+        ("UPDATE `lines` SET first = `order, id` % 1000, modifiedDate = NOW(6)",),
+    )
+    with duckdb.connect() as warehouse:
+        any_pipeline.run()
+        load_newest(any_pipeline, warehouse, tmp_path, "lines")
+        for changes in drifts:
+            any_pipeline.database.execute(*changes)
+            any_pipeline.run()
+            load_newest(any_pipeline, warehouse, tmp_path, "lines")
+        loaded = warehouse.execute('SELECT "order, id", note, "say ""x""", first FROM "lines" ORDER BY 1').fetchall()
+    there = any_pipeline.database.rows('SELECT `order, id`, note, `say "x"`, first FROM `lines` ORDER BY 1')
+    assert loaded == there
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_a_table_without_a_key_is_appended_with_its_generated_and_invisible_columns(
+    pipeline: Pipeline, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    pipeline.database.execute(
+        """CREATE TABLE events (n INT, doubled BIGINT UNSIGNED AS (2 * n) STORED, hidden VARCHAR(9) INVISIBLE,
+           createdDate DATETIME(6) NOT NULL DEFAULT '2025-01-01 00:00:00', KEY (createdDate))""",
+        "INSERT INTO events (n, hidden) VALUES (1, ''), (1, NULL), (2, 'x')",
+    )
+    pipeline.tables, pipeline.defaults = ["events"], settings
+    with duckdb.connect() as warehouse:
+        for changes in ((), ("INSERT INTO events (n, hidden, createdDate) VALUES (1, '', NOW(6))",)):
+            pipeline.database.execute(*changes)
+            pipeline.run()
+            load_newest(pipeline, warehouse, tmp_path, "events")
+        loaded = warehouse.execute("SELECT n, doubled, hidden, createdDate FROM events").fetchall()
+    there = pipeline.database.rows("SELECT n, doubled, hidden, createdDate FROM events")
+    assert sorted(loaded, key=str) == sorted(there, key=str)

@@ -75,14 +75,15 @@ def _target(statement: Any) -> str | None:
 
 
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
-def test_deletes_come_before_the_rows_and_by_the_tables_own_key(warehouse: Warehouse) -> None:
+def test_deletes_come_after_the_table_and_before_the_rows_and_by_the_tables_own_key(warehouse: Warehouse) -> None:
     statements = load_statements(warehouse, load("parquet", **DELETES | {"key": ["line, no"]}))
     own = ('DELETE FROM "orders"\n', "MERGE")
     (deleting,) = (text for text in statements if text.startswith(own) and "THEN UPDATE" not in text)
     assert ('."id" = ' in deleting, '."line, no" = ' in deleting) == (True, True)
     merging = next(text for text in statements if "THEN UPDATE" in text)
     assert '."id" = s."id" AND' not in merging
-    assert statements.index(deleting) < statements.index(merging)
+    (created,) = (text for text in statements if text.startswith("CREATE TABLE IF NOT EXISTS"))
+    assert statements.index(created) < statements.index(deleting) < statements.index(merging)
 
 
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
@@ -115,6 +116,59 @@ def test_the_script_says_what_the_warehouse_cannot_hold(warehouse: Warehouse) ->
     assert "-- at: a date of no calendar" in script
     assert "no key" not in script
     assert "no key" in ddl(warehouse, load(key=[]))
+
+
+DRIFT = [
+    {"change": "added", "column": 'say "x"', "from": None, "to": "varchar(40)"},
+    {"change": "added", "column": "at", "from": None, "to": "datetime(6)"},
+    {"change": "renamed", "column": "raw", "from": "rough", "to": "raw"},
+    {"change": "widened", "column": "line, no", "from": "tinyint", "to": "smallint"},
+]
+
+
+@pytest.mark.parametrize("warehouse", ["snowflake", "duckdb"])
+def test_columns_beyond_the_key_are_added_where_they_are_missing(warehouse: Warehouse) -> None:
+    statements = load_statements(warehouse, load(drift=DRIFT))
+    altering = [text for text in statements if text.startswith("ALTER")]
+    assert [text.split(" ADD COLUMN IF NOT EXISTS ")[0] for text in altering] == ['ALTER TABLE "orders"'] * 4
+    # Without NOT NULL: the rows that are there have no value.
+    assert altering[0].endswith(' "say ""x""" VARCHAR' + ("(40)" if warehouse == "snowflake" else ""))
+    assert statements.index(altering[0]) == 1 + next(
+        n for n, text in enumerate(statements) if text.startswith('CREATE TABLE IF NOT EXISTS "orders"')
+    )
+    required = [{**column, "nullable": False} for column in COLUMNS]
+    assert not any("NOT NULL" in text for text in load_statements(warehouse, load(columns=required)) if "ALTER" in text)
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "told"),
+    [
+        (
+            "redshift",
+            [
+                'ALTER TABLE "orders" ADD COLUMN "say ""x""" VARCHAR(160);',
+                'ALTER TABLE "orders" ADD COLUMN "at" TIMESTAMP;',
+            ],
+        ),
+        ("athena", ['ALTER TABLE `orders` ADD COLUMNS (`say "x"` string, `at` timestamp);']),
+    ],
+)
+def test_where_columns_cannot_be_added_if_they_are_missing_the_runs_drift_is_told(
+    warehouse: Warehouse, told: list[str]
+) -> None:
+    script = ddl(warehouse, load(drift=DRIFT))
+    assert [line for line in script.splitlines() if line.startswith("--   ALTER")] == [f"--   {text}" for text in told]
+    assert not any(text.startswith("ALTER") for text in load_statements(warehouse, load(drift=DRIFT)))
+    sqlglot.parse_one(told[0], dialect=warehouse)
+    assert "ALTER" not in ddl(warehouse, load()).replace("ALTER the table", "")
+
+
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_drift_that_a_table_does_not_follow_by_itself_is_told(warehouse: Warehouse) -> None:
+    script = ddl(warehouse, load(drift=DRIFT))
+    assert "-- Drift: column rough was renamed to raw" in script
+    assert "-- Drift: column line, no was widened from tinyint to smallint" in script
+    assert "Drift: " not in ddl(warehouse, load())
 
 
 @pytest.mark.parametrize(
@@ -208,7 +262,7 @@ def test_athena_takes_parquets_unsigned_numbers_for_what_they_are() -> None:
         "s": "bigint",
     }
     columns = [{"name": name, "type": mysql, "nullable": name != "b"} for name, mysql in types.items()]
-    external, target, merge = (
+    target, external, merge = (
         text
         for text in load_statements("athena", load("parquet", columns=columns, key=["b"]))
         if not text.startswith("DROP")

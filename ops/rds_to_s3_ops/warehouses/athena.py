@@ -9,7 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rds_to_s3_ops.warehouses.sql import TableLoad, merge, merge_deletes, name, names, select, text, unused_name
+from rds_to_s3_ops.warehouses.sql import (
+    HAND_NOTE,
+    TableLoad,
+    merge,
+    merge_deletes,
+    name,
+    names,
+    select,
+    text,
+    unused_name,
+)
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 # https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
@@ -42,6 +52,10 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return what a person should know, and the lists of files that are to be written."""
     told: list[str] = []
     if load.files:
+        told.append(HAND_NOTE)
+        # No IF NOT EXISTS: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-add-columns.html
+        if added := ", ".join(f"{tick(column.name)} {column.type}" for column in load.added(columns)):
+            told.append(f"  ALTER TABLE {tick(load.table)} ADD COLUMNS ({added});")
         told += _CSV_NOTES if load.format == "csv" else _PARQUET_NOTES
     for what, files in (("deletes", load.deletes if load.deleted_by(columns) else ()), ("load", load.files)):
         if files:
@@ -52,7 +66,19 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements."""
-    return [*_deletes(load, load.deleted_by(columns)), *(_rows(load, columns) if load.files else [])]
+    return [
+        *([_create_table(load, columns)] if load.files else []),
+        *_deletes(load, load.deleted_by(columns)),
+        *(_rows(load, columns) if load.files else []),
+    ]
+
+
+def _create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
+    fields = ",\n  ".join(f"{tick(column.name)} {column.type}" for column in columns)
+    return (
+        f"CREATE TABLE IF NOT EXISTS {tick(load.table)} (\n  {fields}\n)\n"
+        f"LOCATION 's3://YOUR_BUCKET/{load.table}/'\nTBLPROPERTIES ('table_type' = 'ICEBERG')"
+    )
 
 
 def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
@@ -80,11 +106,8 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
         ranked = select([*values, ranking], name(loaded))
         rows = select((name(column.name) for column in columns), f"({ranked}) AS r", f" WHERE {rank} = 1")
     fields = [f"{tick(column.name)} {declared}" for column, (declared, _) in zip(columns, read, strict=True)]
-    target = ",\n  ".join(f"{tick(column.name)} {column.type}" for column in columns)
     return [
         *_external(load, "load", fields, is_csv=is_csv),
-        f"CREATE TABLE IF NOT EXISTS {tick(load.table)} (\n  {target}\n)\n"
-        f"LOCATION 's3://YOUR_BUCKET/{load.table}/'\nTBLPROPERTIES ('table_type' = 'ICEBERG')",
         merge(load, columns, rows),
         _drop(loaded),
     ]

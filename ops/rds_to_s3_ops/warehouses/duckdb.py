@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.table_state import manifest_key
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, delete, merge, name, names, select, text, unused_name
+from rds_to_s3_ops.warehouses.sql import (
+    TableLoad,
+    add_columns,
+    create_table,
+    delete,
+    merge,
+    name,
+    names,
+    select,
+    text,
+    unused_name,
+)
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 _LONGEST_LINE = 64 << 20
@@ -19,7 +30,8 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     """
     return [
         f"SET VARIABLE source = {text(f's3://{load.bucket}')}",
-        *([create_table(load, columns)] if load.files else []),
+        # https://duckdb.org/docs/stable/sql/statements/alter_table
+        *([create_table(load, columns), *add_columns(load, columns)] if load.files else []),
         *_deletes(load, load.deleted_by(columns)),
         *(_rows(load, columns) if load.files else []),
     ]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, definition, delete, merge, name, names, select, text
+from rds_to_s3_ops.warehouses.sql import (
+    HAND_NOTE,
+    TableLoad,
+    create_table,
+    definition,
+    delete,
+    merge,
+    name,
+    names,
+    select,
+    text,
+)
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 # An empty field is two delimiters in succession, and NULL in a VARCHAR only with EMPTYASNULL:
@@ -18,14 +29,17 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return what a person should know."""
     from rds_to_s3.formats.arrow_types import arrow_type  # noqa: PLC0415 - it brings pyarrow, which takes its time
 
+    told = [CASE_NOTE, *([HAND_NOTE] if load.files else [])]
+    # One column each, and no IF NOT EXISTS: https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
+    told += [
+        f"  ALTER TABLE {name(load.table)} ADD COLUMN {name(column.name)} {column.type};"
+        for column in load.added(columns)
+    ]
     unsigned = [column.name for column in columns if str(arrow_type(column.output_column)).startswith("uint")]
     if load.format == "parquet" and unsigned:
         # https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-columnar.html
-        return [
-            CASE_NOTE,
-            f"{', '.join(unsigned)}: unsigned in Parquet, which COPY may refuse; extract the table as CSV then",
-        ]
-    return [CASE_NOTE]
+        told.append(f"{', '.join(unsigned)}: unsigned in Parquet, which COPY may refuse; extract the table as CSV then")
+    return told
 
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rds_to_s3.table_state import segment
 from rds_to_s3_ops.warehouses.sql import (
     TableLoad,
+    add_columns,
     create_table,
     definition,
     delete,
@@ -27,6 +28,8 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
     return [
         f"CREATE STAGE IF NOT EXISTS {_stage(load)}\n"
         f"  URL = {text(f's3://{load.bucket}/{segment(load.table)}/')}\n  STORAGE_INTEGRATION = YOUR_INTEGRATION",
+        # https://docs.snowflake.com/en/sql-reference/sql/alter-table
+        *([create_table(load, columns), *add_columns(load, columns)] if load.files else []),
         *_deletes(load, load.deleted_by(columns)),
         *(_rows(load, columns) if load.files else []),
     ]
@@ -63,7 +66,6 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     return [
         # Replaced, for the table's compression may have changed.
         f"CREATE OR REPLACE FILE FORMAT {file_format}\n{options}",
-        create_table(load, columns),
         _temporary(loaded, [*map(definition, columns), f"{file_name} VARCHAR"]),
         *_copies(f"{loaded} ({every}, {file_name})", copied, load.files, file_format),
         merge(load, columns, select((name(column.name) for column in columns), loaded, newest)),

@@ -8,6 +8,10 @@ from typing import Any
 
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
 
+HAND_NOTE = (
+    "A column that the table did not have from the start is to be added by hand first; a run's drift tells of it."
+)
+
 
 @dataclass(frozen=True)
 class TableLoad:
@@ -25,6 +29,8 @@ class TableLoad:
         Those of the files that hold the keys of deleted rows, as CSV.
     deletes_key : sequence of str
         The columns of these files; empty where the data files lack one of them.
+    drift : sequence of mapping
+        How the columns have changed since the run before, as the manifest has it.
     """
 
     table: str
@@ -36,6 +42,7 @@ class TableLoad:
     files: Sequence[str]
     deletes: Sequence[str] = ()
     deletes_key: Sequence[str] = ()
+    drift: Sequence[Any] = ()
 
     @property
     def is_gzipped(self) -> bool:
@@ -51,6 +58,11 @@ class TableLoad:
         known = {column.name: column for column in columns}
         return [known[part] for part in self.deletes_key] if self.deletes else []
 
+    def added(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
+        """Return the columns that the drift tells of as added."""
+        names = {change["column"] for change in self.drift if change["change"] == "added"}
+        return [column for column in columns if column.name in names]
+
 
 def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
     """Write the table that the files are merged into."""
@@ -58,6 +70,18 @@ def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
     if load.key:
         lines.append(f"PRIMARY KEY ({names(load.key)})")
     return f"CREATE TABLE IF NOT EXISTS {name(load.table)} (\n  " + ",\n  ".join(lines) + "\n)"
+
+
+def add_columns(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    """Write what adds the columns that a table made by an earlier run lacks: all but its key are asked for.
+
+    The rows that it has get NULL, so none is NOT NULL.
+    """
+    return [
+        f"ALTER TABLE {name(load.table)} ADD COLUMN IF NOT EXISTS {name(column.name)} {column.type}"
+        for column in columns
+        if column.name not in load.key
+    ]
 
 
 def definition(column: WarehouseColumn) -> str:
