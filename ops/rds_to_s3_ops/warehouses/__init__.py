@@ -1,13 +1,17 @@
 """The SQL that loads a table's files into a warehouse and merges them by key: `ddl`. Text only, nothing connects.
 
+A run's deletes come before its rows: no key is in both, unless the run tells of another's commit beside its own, and
+what that one deleted may have come back since.
+
 What differs between warehouses is how a CSV file tells NULL (nothing between the separators) from the empty string
 (``""``), how they are given a list of files, and how they merge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from rds_to_s3.drift import Change
 from rds_to_s3_ops.warehouses import athena, duckdb, redshift, snowflake
 from rds_to_s3_ops.warehouses.sql import TableLoad
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn
@@ -39,9 +43,19 @@ def ddl(warehouse: Warehouse, load: TableLoad) -> str:
     """
     columns = load.columns_for(warehouse)
     notes = [f"{load.table} for {warehouse}: the {load.format} files of run {load.run_id} in s3://{load.bucket}"]
+    notes += [f"Drift: {sentence}; a table that is there does not follow" for sentence in _drift(load)]
     notes += [f"{column.name}: {column.remark}" for column in columns if column.remark]
     if not load.key:
         notes.append("The table has no key, or its files do not hold it: rows are appended, versions of a row too.")
+    if load.deletes and not load.deletes_key:
+        notes.append("The deletes files are left out: the data files do not hold the key that they name.")
     notes += _NOTES[warehouse](load, columns) if warehouse in _NOTES else []
     comments = "".join(f"-- {line}\n" for note in notes for line in note.splitlines())
     return comments + "\n" + "\n\n".join(f"{statement};" for statement in load_statements(warehouse, load)) + "\n"
+
+
+def _drift(load: TableLoad) -> Iterator[str]:
+    for change in load.drift:
+        # Columns are added by a statement or a note of their own, and named, whatever their order.
+        if change["change"] not in {"added", "reordered"}:
+            yield Change(change["change"], change["column"], change["from"], change["to"]).sentence()

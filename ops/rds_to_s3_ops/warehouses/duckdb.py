@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.table_state import manifest_key
-from rds_to_s3_ops.warehouses.sql import TableLoad, create_table, merge, name, names, select, text
+from rds_to_s3_ops.warehouses.sql import (
+    TableLoad,
+    add_columns,
+    create_table,
+    delete,
+    merge,
+    name,
+    names,
+    select,
+    text,
+    unused_name,
+)
 from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 _LONGEST_LINE = 64 << 20
-_TABLES = 'STRUCT("table" VARCHAR, files STRUCT("key" VARCHAR)[])[]'
+_TABLES = 'STRUCT("table" VARCHAR, files STRUCT("key" VARCHAR)[], deletes STRUCT("key" VARCHAR)[])[]'
 
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
@@ -17,43 +28,64 @@ def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]
 
     ``source`` may be any place that holds a copy of the bucket.
     """
-    manifest = f"getvariable('source') || {text('/' + manifest_key(load.run_id))}"
-    entries = select(["unnest(tables) AS entry"], f"read_json({manifest}, columns = {{tables: {text(_TABLES)}}})")
-    files = select(["unnest(entry.files) AS file"], f'({entries})\n  WHERE entry."table" = {text(load.table)}')
-    listed = select(["list(getvariable('source') || '/' || file.key)"], f"({files})")
-    is_csv = load.format == "csv"
-    values = [
-        f"unhex({name(column.name)}) AS {name(column.name)}"
-        if is_csv and column.kind == "binary"
-        else name(column.name)
-        for column in columns
+    return [
+        f"SET VARIABLE source = {text(f's3://{load.bucket}')}",
+        # https://duckdb.org/docs/stable/sql/statements/alter_table
+        *([create_table(load, columns), *add_columns(load, columns)] if load.files else []),
+        *_deletes(load, load.deleted_by(columns)),
+        *(_rows(load, columns) if load.files else []),
     ]
+
+
+def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    # "filename" unless it is given another name: https://duckdb.org/docs/stable/data/multiple_files/overview
+    file_name = unused_name("_file", columns)
     # A row may be in two files of a run: the later one counts.
     newest = (
         f"\n  QUALIFY row_number() OVER (PARTITION BY {names(load.key)} "
-        "ORDER BY list_position(getvariable('files'), filename) DESC) = 1"
+        f"ORDER BY list_position(getvariable('files'), {name(file_name)}) DESC) = 1"
         if load.key
         else ""
     )
-    rows = select(
-        values, _csv(load, columns) if is_csv else "read_parquet(getvariable('files'), filename = true)", newest
-    )
-    return [
-        f"SET VARIABLE source = {text(f's3://{load.bucket}')}",
-        create_table(load, columns),
-        f"SET VARIABLE files = (\n{listed})",
-        merge(load, columns, rows),
-    ]
+    if load.format == "csv":
+        compression = "gzip" if load.is_gzipped else "none"
+        rows = _csv_rows("files", columns, f"filename = {text(file_name)}, compression = {text(compression)}", newest)
+    else:
+        parquet = f"read_parquet(getvariable('files'), filename = {text(file_name)})"
+        rows = select((name(column.name) for column in columns), parquet, newest)
+    return [_set_files(load, "files"), merge(load, columns, rows)]
 
 
-def _csv(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
+def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
+    if not key:
+        return []
+    keys = _csv_rows("deletes", key, "compression = 'none'")
+    # https://duckdb.org/docs/stable/sql/statements/delete
+    return [_set_files(load, "deletes"), delete(load.table, load.deletes_key, f"({keys}) AS s", "s")]
+
+
+def _set_files(load: TableLoad, kind: str) -> str:
+    """Write what sets the variable of that name to the files that the manifest lists under it."""
+    manifest = f"getvariable('source') || {text('/' + manifest_key(load.run_id))}"
+    entries = select(["unnest(tables) AS entry"], f"read_json({manifest}, columns = {{tables: {text(_TABLES)}}})")
+    files = select([f"unnest(entry.{kind}) AS file"], f'({entries})\n  WHERE entry."table" = {text(load.table)}')
+    listed = select(["list(getvariable('source') || '/' || file.key)"], f"({files})")
+    return f"SET VARIABLE {kind} = (\n{listed})"
+
+
+def _csv_rows(variable: str, columns: Sequence[WarehouseColumn], options: str, then: str = "") -> str:
     # allow_quoted_nulls tells "" from nothing: https://duckdb.org/docs/stable/data/csv/overview
     types = ", ".join(
         f"{text(column.name)}: {text('VARCHAR' if column.kind == 'binary' else column.type)}" for column in columns
     )
-    return (
-        "read_csv(getvariable('files'), auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
-        "new_line = '\\n',\n    nullstr = '', allow_quoted_nulls = false, filename = true, "
-        f"compression = '{'gzip' if load.is_gzipped else 'none'}', max_line_size = {_LONGEST_LINE},\n"
-        f"    columns = {{{types}}})"
+    values = (
+        f"unhex({name(column.name)}) AS {name(column.name)}" if column.kind == "binary" else name(column.name)
+        for column in columns
+    )
+    return select(
+        values,
+        f"read_csv(getvariable('{variable}'), auto_detect = false, header = true, delim = ',', quote = '\"', "
+        "escape = '\"', new_line = '\\n',\n    nullstr = '', allow_quoted_nulls = false, "
+        f"max_line_size = {_LONGEST_LINE},\n    {options}, columns = {{{types}}})",
+        then,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.warehouses.sql import TableLoad
@@ -24,7 +24,7 @@ def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequ
     table : str or None
         None for every table of the run; without a run, every table of the newest one.
     run_id : str or None
-        None for the newest run that has files of the table.
+        None for the newest run that has files of the table, be it of deleted rows.
     key : sequence of str
         Columns to merge by instead of the table's key.
 
@@ -54,14 +54,20 @@ def _newest_entries(manifests: Iterable[Manifest], wanted: Sequence[str]) -> dic
     found: dict[str, tuple[str, TableRecord]] = {}
     for manifest in manifests:
         for entry in manifest["tables"]:
-            if entry["table"] in wanted and entry["files"] and entry["table"] not in found:
+            if entry["table"] in wanted and entry["table"] not in found and _has_files(entry):
                 found[entry["table"]] = (manifest["run_id"], entry)
         if len(found) == len(wanted):
             break
     return found
 
 
+def _has_files(entry: TableRecord) -> bool:
+    # Deletes that the data files have no key for are not to be loaded.
+    return bool(entry["files"] or (entry.get("deletes") and entry.get("key")))
+
+
 def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> TableLoad:
+    told: Mapping[str, Any] = entry  # more of a manifest's members than the command needs elsewhere
     names = [column["name"] for column in entry["columns"]]
     if unknown := [name for name in key if name not in names]:
         raise InvalidInputError(f"--key {unknown[0]}: the files have no such column; they have {', '.join(names)}")
@@ -73,4 +79,7 @@ def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> T
         columns=entry["columns"],
         key=list(key) or entry.get("key", []),
         files=[file["key"] for file in entry["files"]],
+        deletes=[file["key"] for file in entry.get("deletes", [])],
+        deletes_key=entry.get("key", []),
+        drift=told.get("drift", []),
     )

@@ -8,6 +8,10 @@ from typing import Any
 
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
 
+HAND_NOTE = (
+    "A column that the table did not have from the start is to be added by hand first; a run's drift tells of it."
+)
+
 
 @dataclass(frozen=True)
 class TableLoad:
@@ -21,6 +25,12 @@ class TableLoad:
         Empty where the table has none: its rows are appended.
     files : sequence of str
         Keys in the bucket, the oldest first.
+    deletes : sequence of str
+        Those of the files that hold the keys of deleted rows, as CSV.
+    deletes_key : sequence of str
+        The columns of these files; empty where the data files lack one of them.
+    drift : sequence of mapping
+        How the columns have changed since the run before, as the manifest has it.
     """
 
     table: str
@@ -30,6 +40,9 @@ class TableLoad:
     columns: Sequence[Any]
     key: Sequence[str]
     files: Sequence[str]
+    deletes: Sequence[str] = ()
+    deletes_key: Sequence[str] = ()
+    drift: Sequence[Any] = ()
 
     @property
     def is_gzipped(self) -> bool:
@@ -40,6 +53,16 @@ class TableLoad:
         """Return the warehouse's columns."""
         return [warehouse_column(warehouse, column, self.format) for column in self.columns]
 
+    def deleted_by(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
+        """Return the columns of the deletes files; none where there is nothing to delete, or it cannot be told."""
+        known = {column.name: column for column in columns}
+        return [known[part] for part in self.deletes_key] if self.deletes else []
+
+    def added(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
+        """Return the columns that the drift tells of as added."""
+        names = {change["column"] for change in self.drift if change["change"] == "added"}
+        return [column for column in columns if column.name in names]
+
 
 def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
     """Write the table that the files are merged into."""
@@ -47,6 +70,18 @@ def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
     if load.key:
         lines.append(f"PRIMARY KEY ({names(load.key)})")
     return f"CREATE TABLE IF NOT EXISTS {name(load.table)} (\n  " + ",\n  ".join(lines) + "\n)"
+
+
+def add_columns(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
+    """Write what adds the columns that a table made by an earlier run lacks: all but its key are asked for.
+
+    The rows that it has get NULL, so none is NOT NULL.
+    """
+    return [
+        f"ALTER TABLE {name(load.table)} ADD COLUMN IF NOT EXISTS {name(column.name)} {column.type}"
+        for column in columns
+        if column.name not in load.key
+    ]
 
 
 def definition(column: WarehouseColumn) -> str:
@@ -59,7 +94,9 @@ def select(values: Iterable[str], source: str, then: str = "") -> str:
     return f"SELECT {', '.join(values)}\n  FROM {source}{then}"  # noqa: S608 - printed, with every name quoted
 
 
-def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t") -> str:
+def merge(
+    load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t", table: str | None = None
+) -> str:
     """Write the statement that merges rows by key, or appends them where there is none.
 
     Parameters
@@ -68,24 +105,51 @@ def merge(load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, ali
         A SELECT that yields each key once.
     alias : str
         Of the target; empty for a warehouse that gives it none.
+    table : str, optional
+        One that has what `rows` yields, for a warehouse that merges from tables only.
     """
     every = names(column.name for column in columns)
     if not load.key:
         return f"INSERT INTO {name(load.table)} ({every})\n{rows}"
     target = alias or name(load.table)
-    matched = " AND ".join(f"{target}.{name(part)} = s.{name(part)}" for part in load.key)
     others = [column.name for column in columns if column.name not in load.key] or list(load.key)
     assignments = ", ".join(f"{name(other)} = s.{name(other)}" for other in others)
     values = ", ".join(f"s.{name(column.name)}" for column in columns)
     return "\n".join(
         [
             f"MERGE INTO {name(load.table)}{f' AS {alias}' if alias else ''}",
-            f"USING ({rows}) AS s",
-            f"ON {matched}",
+            f"USING {name(table) if table else f'({rows})'} AS s",
+            f"ON {_same(target, 's', load.key)}",
             f"WHEN MATCHED THEN UPDATE SET {assignments}",
             f"WHEN NOT MATCHED THEN INSERT ({every}) VALUES ({values})",  # noqa: S608 - as above
         ]
     )
+
+
+def delete(table: str, key: Iterable[str], source: str, called: str) -> str:
+    """Write the statement that deletes the rows whose key is in a source, which goes by the name `called`."""
+    return f"DELETE FROM {name(table)}\nUSING {source}\nWHERE {_same(name(table), called, key)}"  # noqa: S608 - as above
+
+
+def merge_deletes(load: TableLoad, keys: str) -> str:
+    """Write the same for a warehouse that deletes by joining in MERGE only; `keys` is a SELECT of each key once.
+
+    https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html
+    """
+    matched = _same("t", "s", load.deletes_key)
+    return f"MERGE INTO {name(load.table)} AS t\nUSING ({keys}) AS s\nON {matched}\nWHEN MATCHED THEN DELETE"
+
+
+def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
+    """Return a name that no column has, in any case: not every warehouse tells cases apart, quoted or not."""
+    taken = {column.name.lower() for column in columns}
+    while wanted.lower() in taken:
+        wanted += "_"
+    return wanted
+
+
+def _same(left: str, right: str, key: Iterable[str]) -> str:
+    return " AND ".join(f"{left}.{name(part)} = {right}.{name(part)}" for part in key)
 
 
 def name(identifier: str) -> str:
