@@ -6,8 +6,9 @@ written to the deletes file and struck from the first, all of it under the windo
 exactly once, and a key that is delivered again can be deleted again. A row that came and went between two runs was
 never delivered, and is not told of.
 
-No key stands both in the rows and in the deletes that one manifest tells of, so that a reader may apply them in either
-order: a row that was deleted while its window was still being read is told of by the next run.
+A reader applies a run's deletes, and then its rows. So no manifest may tell of a row and then of its delete: a row that
+was deleted while its window was still being read is told of by the next run. The reverse there is: the deletes of a run
+that died before it could tell of them, and a row that has come back since.
 
 Memory does not grow with the table: both sets are taken range by range.
 """

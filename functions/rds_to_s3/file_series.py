@@ -10,6 +10,8 @@ from rds_to_s3.s3.staged_upload import OpenFile, Uploader
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Position, StagedFile, data_key, data_prefix, segment, side_key, side_prefix
 
+PIECES = 16  # of a compressed file, whose size is known only after each
+
 
 @dataclass
 class FileSeries:
@@ -69,6 +71,9 @@ class FileSeries:
             if self._encoder is None:
                 self._open()
             room = self.target_bytes - self._size()
+            if self.compression != "none":
+                # What is still to be compressed is smaller than it looks; row by row it would take for ever.
+                room = max(room, self.target_bytes // PIECES)
             count = max(1, rest.rows_within(room)) if rest.payload_bytes > room else rest.rows
             piece = rest.slice(0, count) if count < rest.rows else rest
             encoder = self._encoder
@@ -106,7 +111,9 @@ class FileSeries:
         self.on_step("before start upload")
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
         self.on_step("after start upload")
-        self._encoder = open_encoder(self.file_format, self.compression, self.columns, self._file.write)
+        self._encoder = open_encoder(
+            self.file_format, self.compression, self.columns, self._file.write, target_bytes=self.target_bytes
+        )
         self._file_rows = self._payload = 0
 
     def _size(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from rds_to_s3 import errors
 from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
 from rds_to_s3.execution import parse_utc, started_at
-from rds_to_s3.table_list import TableList, TableSpec, select_tables
+from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
 
@@ -40,6 +40,8 @@ class RunInput:
         """
         if not isinstance(data, dict):
             raise InputError('the execution\'s input must be a JSON object such as {} or {"tables": ["orders"]}')
+        if has_unpaired_surrogate(data):
+            raise InputError(f"the execution's input {NO_TEXT}")
         unknown = sorted(set(data) - {"tables", "rerun_failed_of"})
         if unknown:
             raise InputError(
@@ -260,7 +262,7 @@ def choose_tables(
     names = _failed_tables(wanted.rerun_failed_of, manifest_of) if wanted.rerun_failed_of else wanted.tables
     every = listed.resolve(existing() if listed.needs_catalogue() else [])
     if names is None:
-        return every, []
+        return every, listed.idle(spec.name for spec in every)
     if wanted.rerun_failed_of is None:
         return select_tables(every, names), []
     still_listed = {spec.name for spec in every}

@@ -81,7 +81,8 @@ def write_manifest(
         map_error=state.get("map_error"),
         finished_at=datetime.now(UTC),
     )
-    body = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
+    # Half a character, in the message of an error that nobody foresaw, becomes its escape: a manifest there must be.
+    body = json.dumps(manifest, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
     key = manifest_key(run_id)
     store.put(key, body, content_type="application/json")
     _write_latest(store, manifest, body)
@@ -127,8 +128,8 @@ def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
 
 def _write_report(store: ObjectStore, manifest: dict[str, Any], runs: list[dict[str, Any]], region: str) -> None:
     earlier = [run for run in runs if run["run_id"] != manifest["run_id"]]
-    page = render_report(manifest, earlier, bucket=store.bucket, region=region)
-    store.put(report_key(manifest["run_id"]), page.encode(), content_type="text/html; charset=utf-8")
+    page = render_report(manifest, earlier, bucket=store.bucket, region=region).encode(errors="backslashreplace")
+    store.put(report_key(manifest["run_id"]), page, content_type="text/html; charset=utf-8")
 
 
 def _remember(

@@ -22,6 +22,8 @@ Compression = Literal["none", "gzip", "snappy"]
 
 GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
+NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
+LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
 
 
 class _Settings(BaseModel):
@@ -37,7 +39,7 @@ class _Settings(BaseModel):
     format: Format = "csv"
     compression: Compression | None = None
     target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
-    lookback_seconds: Annotated[int, Field(ge=0)] = 0
+    lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
     checks: dict[str, Any] = Field(default_factory=dict)
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     on_drift: Literal["evolve", "fail"] = "evolve"
@@ -147,6 +149,17 @@ class TableList(BaseModel):
                 resolved.append(spec.model_copy(update={"name": name}))
         return resolved
 
+    def idle(self, resolved: Iterable[str]) -> list[str]:
+        """Say which patterns have brought in none of the tables that the list was resolved to."""
+        names = set(resolved)
+        if not self.tables:
+            return ["the table list is empty: nothing is extracted"]
+        return [
+            f"the pattern {json.dumps(spec.name, ensure_ascii=False)} in the table list brings in no table"
+            for spec in self.tables
+            if spec.is_pattern and not any(fnmatchcase(name, spec.name) for name in names)
+        ]
+
     def needs_catalogue(self) -> bool:
         """Whether some name is a pattern, so that the tables are known only to the database."""
         return any(spec.is_pattern for spec in self.tables)
@@ -202,9 +215,11 @@ def parse_table_list(document: str) -> TableList:
     'createdDate'
     """
     try:
-        data = json.loads(document, object_pairs_hook=_refuse_repeated_keys)
+        data = json.loads(document, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except ValueError as error:
         raise TableListError(f"the table list is not valid JSON: {error}") from None
+    if has_unpaired_surrogate(data):
+        raise TableListError(f"the table list {NO_TEXT}")
     if not isinstance(data, dict):
         raise TableListError('the table list must be a JSON object like {"tables": ["orders"]}')
     if "tables" not in data:
@@ -266,6 +281,19 @@ def _refuse_repeats(key: str, names: Sequence[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f'"{key}" names {json.dumps(repeated[0], ensure_ascii=False)} twice')
+
+
+def has_unpaired_surrogate(data: object) -> bool:
+    """Whether some text in a JSON document is none: JSON can write half a character, and nothing else can."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
 CLOCK_TOLERANCE_SECONDS = 1.0
+_WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Window:
     @property
     def stamp(self) -> str:
         """The window's end as keys carry it: whole seconds."""
-        return self.until.moment.strftime("%Y%m%d_%H%M%S")
+        return self.until.moment.isoformat("_", "seconds").translate(_WITHOUT_SIGNS)
 
     def as_dict(self) -> dict[str, str | None]:
         """Return what the manifest's ``window`` shows."""
@@ -66,12 +67,13 @@ def derive_window(
     """
 
     def lowered(moment: datetime, seconds: int = 0) -> datetime:
-        moment -= timedelta(seconds=seconds)
-        return (
-            moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
-            if whole_days
-            else moment
-        )
+        try:
+            moment -= timedelta(seconds=seconds)
+            if whole_days:
+                moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+        except OverflowError:
+            return datetime.min
+        return moment
 
     bound = run.until
     warnings: list[str] = []
@@ -99,10 +101,16 @@ def derive_window(
                 f"the server's clock was turned back by {stepped:.0f} s since the last run: rows stamped after "
                 f"{format_timestamp(read_from)} are extracted again"
             )
+        elif watermark.moment > run.server_now:
+            warnings.append(
+                f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): "
+                "files carry its stamp until the clock has passed it"
+            )
     elif watermark.moment > run.server_now:
         warnings.append(
             f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): rows "
-            "stamped before it are not extracted"
+            f"stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left out; later ones "
+            "are extracted, into files that carry its stamp until the clock has passed it"
         )
     else:
         remember_from = max(remember_from, read_from)

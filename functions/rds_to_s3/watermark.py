@@ -52,5 +52,4 @@ class Watermark:
     @classmethod
     def at(cls, moment: datetime) -> Watermark:
         """Write a moment as the file does: the fraction only where there is one."""
-        form = "%Y-%m-%d %H:%M:%S.%f" if moment.microsecond else "%Y-%m-%d %H:%M:%S"
-        return cls(moment.strftime(form), moment)
+        return cls(moment.isoformat(" ", "microseconds" if moment.microsecond else "seconds"), moment)

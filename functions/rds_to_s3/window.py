@@ -102,7 +102,7 @@ class Bound:
 
 def format_timestamp(moment: datetime) -> str:
     """Write a timestamp as the manifest does: always with six digits of fraction."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.isoformat(" ", "microseconds")  # strftime writes the year 1 without its zeros
 
 
 def decide_bound(

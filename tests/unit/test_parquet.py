@@ -212,3 +212,16 @@ def test_long_values_have_no_statistics() -> None:
     row_group = pq.ParquetFile(file).metadata.row_group(0)
     kept = [row_group.column(index).is_stats_set for index in range(len(types))]
     assert kept == [True, True, True, False, False, False, False]
+
+
+def test_a_small_target_makes_small_row_groups_so_that_the_files_size_can_be_seen() -> None:
+    file = io.BytesIO()
+    encoder = open_encoder("parquet", "snappy", [column("c0", "varchar(200)")], file.write, target_bytes=1_000_000)
+    rows = [[os.urandom(100).hex().encode()] for _ in range(5_000)]
+    with query(wire.connection(wire.result_set(rows, ["c0"])), "SELECT 1", block_bytes=50_000) as result:
+        for part in result:
+            encoder.write(part)
+    encoder.close()
+    groups = pq.ParquetFile(file).metadata
+    assert max(groups.row_group(group).total_byte_size for group in range(groups.num_row_groups)) < 320_000
+    assert groups.num_row_groups <= 5

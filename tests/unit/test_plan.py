@@ -77,7 +77,16 @@ def test_settings_mended_since_replace_those_of_the_plan_and_nothing_else() -> N
 @pytest.mark.parametrize(
     "given",
     [
-        *([], "orders", None, {"table": "orders"}, {"tables": "orders"}, {"tables": []}, {"tables": [1]}),
+        *(
+            {"tables": ["\ud800"]},
+            [],
+            "orders",
+            None,
+            {"table": "orders"},
+            {"tables": "orders"},
+            {"tables": []},
+            {"tables": [1]},
+        ),
         *({"rerun_failed_of": 1}, {"rerun_failed_of": ""}, {"tables": ["orders"], "rerun_failed_of": "run-1"}),
     ],
 )

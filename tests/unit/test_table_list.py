@@ -59,6 +59,14 @@ def test_an_object_overrides_the_documents_defaults() -> None:
         ('{"tables": [{"name": "orders", "columns": ["a", "a"]}]}', '"a" twice'),
         ('{"tables": [{"name": "orders", "created_column": null, "modified_column": null}]}', '"mode": "full"'),
         ('{"tables": [{"name": "orders", "checks": {"total": {"gee": 0}}}]}', 'unknown check "gee"'),
+        ('{"tables": [{"name": "orders", "lookback_seconds": 100000000000}]}', "lookback_seconds"),
+        ('{"tables": [{"name": "orders", "checks": {"total": {"ge": NaN}}}]}', "NaN is no number"),
+        ('{"tables": [{"name": "orders", "checks": {"total": null}}]}', 'checks of "total": must be an object'),
+        (
+            '{"tables": [{"name": "orders", "checks": {"total": {"isin": ["a", null]}}}]}',
+            "isin[1] must be a number or a text, not null",
+        ),
+        ('{"tables": ["\\ud800"]}', "half of a character"),
         ('{"tables": ["orders"], "defaults": {"nmae": "x"}}', 'defaults: unknown key "nmae"'),
     ],
 )
@@ -109,3 +117,10 @@ def test_a_table_remembers_which_keys_are_its_own() -> None:
     own, default = parse([{"name": "a", "created_column": "made"}, "b"], defaults={"created_column": "made"})
     assert "created_column" in own.own_keys
     assert "created_column" not in default.own_keys
+
+
+def test_a_pattern_that_brings_in_nothing_is_told_of() -> None:
+    listed = parse_table_list('{"tables": ["orders", "order_*", "zzz*"]}')
+    names = [spec.name for spec in listed.resolve(["orders", "order_item"])]
+    assert listed.idle(names) == ['the pattern "zzz*" in the table list brings in no table']
+    assert parse_table_list('{"tables": []}').idle([]) == ["the table list is empty: nothing is extracted"]

@@ -12,6 +12,7 @@ from rds_to_s3.errors import SettingsError
 from rds_to_s3.settings import PlanSettings
 from rds_to_s3.table_state import data_key, record_key, state_key, watermark_key
 from rds_to_s3.watermark import Watermark
+from rds_to_s3.window import format_timestamp
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,8 @@ def test_settings_are_checked_and_what_is_wrong_is_named() -> None:
         PlanSettings.from_environment(environment | {"MAX_CONCURRENCY": "0", "DATABASE_TLS": "maybe"})
     with pytest.raises(SettingsError, match="DATA_BUCKET"):
         PlanSettings.from_environment({})
+
+
+def test_an_early_year_keeps_its_zeros() -> None:
+    assert Watermark.at(datetime(1, 1, 1)).text == "0001-01-01 00:00:00"
+    assert format_timestamp(datetime(999, 1, 1)) == "0999-01-01 00:00:00.000000"

@@ -189,6 +189,12 @@ def test_a_watermark_ahead_of_the_clock_is_warned_about() -> None:
     assert "ahead of the server's clock" in window.warnings[0]
 
 
+def test_a_window_begins_no_earlier_than_time_itself() -> None:
+    spec = TableSpec(name="t", lookback_seconds=3_000_000_000)
+    first = Watermark.parse(b"0001-01-01 00:00:00")
+    assert derive_window(spec, FIRST, first, None, whole_days=True).read_from == datetime.min
+
+
 @pytest.mark.parametrize(("hours", "step"), [(0, 600), (4, 600), (4, 3600), (1, 5)])
 def test_a_clock_turned_back_is_noticed_however_long_ago_and_read_behind(hours: int, step: int) -> None:
     before = (FIRST, derive(FIRST))

@@ -52,6 +52,14 @@ class ColumnChecks(BaseModel):
     min_length: Annotated[int, Field(ge=0)] | None = None
     max_length: Annotated[int, Field(ge=0)] | None = None
 
+    @field_validator("isin", mode="before")
+    @classmethod
+    def _holds_values(cls, value: Any) -> Any:
+        for index, member in enumerate(value if isinstance(value, list) else []):
+            if isinstance(member, bool) or not isinstance(member, int | float | str):
+                raise ValueError(f"isin[{index}] must be a number or a text, not {json.dumps(member)}")  # noqa: TRY004
+        return value
+
     @field_validator("matches")
     @classmethod
     def _is_a_pattern(cls, value: str | None) -> str | None:
@@ -102,6 +110,10 @@ def parse_checks(checks: Mapping[str, Any]) -> tuple[dict[str, ColumnChecks], Ta
     columns: dict[str, ColumnChecks] = {}
     table = TableChecks()
     for name, rules in checks.items():
+        where = f"checks of {json.dumps(name, ensure_ascii=False)}"
+        if not isinstance(rules, Mapping):
+            told = f'must be an object such as {{"not_null": true}}, not {json.dumps(rules)}'
+            raise ValueError(f"{where}: {told}")  # noqa: TRY004 - pydantic takes ValueError only
         try:
             if name == TABLE:
                 table = TableChecks.model_validate(rules)
@@ -116,5 +128,5 @@ def parse_checks(checks: Mapping[str, Any]) -> tuple[dict[str, ColumnChecks], Ta
                 if detail["type"] == "extra_forbidden"
                 else f"{key}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
             )
-            raise ValueError(f"checks of {json.dumps(name, ensure_ascii=False)}: {problem}") from None
+            raise ValueError(f"{where}: {problem}") from None
     return columns, table

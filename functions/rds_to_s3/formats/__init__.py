@@ -10,7 +10,14 @@ from rds_to_s3.formats.encoder import RowEncoder, Rows, Sink
 __all__ = ["Kind", "OutputColumn", "RowEncoder", "Rows", "Sink", "open_encoder"]
 
 
-def open_encoder(file_format: str, compression: str, columns: Sequence[OutputColumn], sink: Sink) -> RowEncoder:
+def open_encoder(
+    file_format: str,
+    compression: str,
+    columns: Sequence[OutputColumn],
+    sink: Sink,
+    *,
+    target_bytes: int | None = None,
+) -> RowEncoder:
     """Start a file.
 
     Parameters
@@ -22,6 +29,8 @@ def open_encoder(file_format: str, compression: str, columns: Sequence[OutputCol
         The file's columns: the first columns of every row that is written. What the rows have beyond them is left out.
     sink : callable
         Takes the file's bytes in order. It may keep what it is given: nothing writes to that again.
+    target_bytes : int, optional
+        What the file is to come to, about.
 
     Raises
     ------
@@ -36,5 +45,5 @@ def open_encoder(file_format: str, compression: str, columns: Sequence[OutputCol
         # pyarrow takes half a second to import, which a CSV extraction need not wait for.
         from rds_to_s3.formats.parquet import ParquetEncoder  # noqa: PLC0415
 
-        return ParquetEncoder(columns, sink, compression)
+        return ParquetEncoder(columns, sink, compression, target_bytes=target_bytes)
     raise ValueError(f"no format {file_format!r} with compression {compression!r}")

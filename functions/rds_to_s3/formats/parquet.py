@@ -24,6 +24,7 @@ from rds_to_s3.rows import Block, SpooledRow
 # What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
 ROW_GROUP_BYTES = 16 << 20
 ROW_GROUP_ROWS = 1 << 20
+SMALLEST_GROUP = 1 << 16
 SAMPLE_ROWS = 1 << 14
 LARGEST_ROW_BYTES = 128 << 20
 _PIECE_BYTES = 1 << 20
@@ -40,11 +41,21 @@ class ParquetEncoder:
     columns : sequence of OutputColumn
     sink : callable
     compression : {"snappy", "gzip", "none"}
+    target_bytes : int, optional
+        Of the file: what it comes to shows only as row groups are written, so they are a quarter of it at most.
     """
 
     extension = "parquet"
 
-    def __init__(self, columns: Sequence[OutputColumn], sink: Sink, compression: str = "snappy") -> None:
+    def __init__(
+        self,
+        columns: Sequence[OutputColumn],
+        sink: Sink,
+        compression: str = "snappy",
+        *,
+        target_bytes: int | None = None,
+    ) -> None:
+        self._row_group_bytes = min(ROW_GROUP_BYTES, max((target_bytes or 4 * ROW_GROUP_BYTES) // 4, SMALLEST_GROUP))
         self._schema = pa.schema(
             [pa.field(column.name, arrow_type(column), nullable=may_be_null(column)) for column in columns]
         )
@@ -94,7 +105,7 @@ class ParquetEncoder:
         self._batches.append(batch)
         self._bytes += batch.nbytes
         self._rows += batch.num_rows
-        if self._bytes >= ROW_GROUP_BYTES or self._rows >= ROW_GROUP_ROWS:
+        if self._bytes >= self._row_group_bytes or self._rows >= ROW_GROUP_ROWS:
             self._write_row_group()
 
     def close(self) -> None:
@@ -110,7 +121,7 @@ class ParquetEncoder:
                 f"{LARGEST_ROW_BYTES >> 20} MiB: extract the table with format csv, which has no limit, or leave its "
                 "long column out with exclude_columns"
             )
-        if self._bytes + row.bytes > ROW_GROUP_BYTES:
+        if self._bytes + row.bytes > self._row_group_bytes:
             self._write_row_group()
 
     def _write_row_group(self) -> None:

@@ -129,7 +129,7 @@ def local_times(connection: Connection, instants: Sequence[float]) -> list[datet
 
 def earliest_instant(connection: Connection, local: datetime) -> float:
     """Return the instant of a local time; of the two that an hour has when it stands twice, the earlier."""
-    text = local.strftime("%Y-%m-%d %H:%M:%S.%f")
+    text = local.isoformat(" ", "microseconds")
     instant = float(connection.row("SELECT UNIX_TIMESTAMP(%s) AS utc", (text,))["utc"])
     earlier = [instant - quarter * _QUARTER for quarter in range(_QUARTERS, -1, -1)]
     times = local_times(connection, earlier)
