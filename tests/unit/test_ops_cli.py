@@ -20,6 +20,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from rds_to_s3_ops import cli
+from rds_to_s3_ops.commands import common, tables
 from rds_to_s3_ops.errors import AwsError
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack
@@ -113,7 +114,7 @@ def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deploye
     s3.create_bucket(Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     ssm.put_parameter(Name=stack.table_list_parameter, Type="String", Value='{"tables": ["menu", "orders"]}')
     monkeypatch.setattr(boto3, "Session", lambda: session)
-    monkeypatch.setattr(cli, "find_stack", lambda *_: stack)
+    monkeypatch.setattr(common, "find_stack", lambda *_: stack)
     return Deployed(stack, s3, ssm, stepfunctions)
 
 
@@ -307,7 +308,7 @@ def test_rewind_asks_and_without_a_terminal_needs_yes(deployed: Deployed) -> Non
 
 def test_rewind_overwrites_nothing_that_moved_meanwhile(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed.put(WATERMARK, "2025-04-02 12:00:00")
-    monkeypatch.setattr(cli, "_confirm", lambda: deployed.put(WATERMARK, "2025-04-02 16:00:00"))
+    monkeypatch.setattr(tables, "_confirm", lambda: deployed.put(WATERMARK, "2025-04-02 16:00:00"))
     result = deployed.run("rewind", "orders", "2025-04-01")
     assert result.exit_code == 5
     assert deployed.get(WATERMARK) == "2025-04-02 16:00:00"
