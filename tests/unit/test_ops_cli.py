@@ -19,6 +19,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
+from rds_to_s3.table_state import watermark_key
 from rds_to_s3_ops import cli
 from rds_to_s3_ops.commands import common, tables
 from rds_to_s3_ops.errors import AwsError
@@ -44,6 +45,9 @@ class Deployed:
     def get(self, key: str) -> str:
         body: bytes = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
         return body.decode()
+
+    def keys(self) -> list[str]:
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=self.stack.bucket).get("Contents", [])]
 
     def table_list(self) -> dict[str, Any]:
         listed: dict[str, Any] = json.loads(
@@ -333,6 +337,16 @@ def test_rewind_finds_the_watermark_of_the_table_s_format_also_behind_a_pattern(
     deployed.put("invoice/parquet/last_extract.txt", "2025-04-02 12:00:00")
     assert deployed.run("rewind", "invoice", "--all", "--yes").exit_code == 0
     assert deployed.get("invoice/parquet/last_extract.txt") == ""
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "100%", "why?", "#1", "café", ".."])
+def test_rewind_moves_the_watermark_that_the_run_reads_whatever_the_table_s_name(deployed: Deployed, name: str) -> None:
+    deployed.write_table_list(json.dumps({"tables": [name]}))
+    key = watermark_key(name, "csv")
+    deployed.put(key, "2025-04-02 12:00:00")
+    assert deployed.run("rewind", name, "2025-04-01", "--yes").exit_code == 0
+    assert deployed.get(key) == "2025-04-01 00:00:00"
+    assert deployed.keys() == [key]
 
 
 def test_a_table_that_is_extracted_in_full_has_nothing_to_rewind(deployed: Deployed) -> None:
