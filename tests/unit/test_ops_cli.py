@@ -382,10 +382,26 @@ def test_what_the_operator_wrote_around_the_tables_stays(deployed: Deployed) -> 
     assert deployed.table_list() == {**written, "tables": ["menu", "naïve", "orders"]}
 
 
-@pytest.mark.parametrize("setting", ["formt=csv", "format=xml", "format", "lookback_seconds=soon"])
+@pytest.mark.parametrize(
+    "setting",
+    ["formt=csv", "format=xml", "format", "lookback_seconds=soon", "name=zzz", "own_keys=[]", "tables=[]", "=csv"],
+)
 def test_a_setting_that_is_not_valid_changes_nothing(deployed: Deployed, setting: str) -> None:
     result = deployed.run("tables", "add", "invoice", "--set", setting)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_the_table_that_is_listed_is_the_one_that_was_named(deployed: Deployed) -> None:
+    result = deployed.run("tables", "add", "café", "--set", "name=zzz")
+    assert (result.exit_code, "name is no setting" in result.stderr) == (2, True)
+    assert deployed.run("tables", "add", "menu", "--set", "name=zzz", "--replace").exit_code == 2
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_a_setting_that_is_given_twice_is_refused(deployed: Deployed) -> None:
+    result = deployed.run("tables", "add", "invoice", "--set", "format=csv", "--set", "format=parquet")
+    assert (result.exit_code, "given twice" in result.stderr) == (2, True)
     assert deployed.table_list() == {"tables": ["menu", "orders"]}
 
 

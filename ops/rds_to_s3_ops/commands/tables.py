@@ -131,6 +131,8 @@ def _settings(assignments: list[str]) -> dict[str, Any]:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise InvalidInputError(f"--set {assignment}: write KEY=VALUE, such as format=parquet")
+        if key in settings:
+            raise InvalidInputError(f"--set {key} is given twice: which of the two?")
         try:
             settings[key] = json.loads(value)
         except ValueError:
