@@ -20,8 +20,8 @@ _HEAD = """\
 
 One command for the stack on AWS and for the local system. Written by `python -m rds_to_s3_ops.docs`; a test compares.
 
-It finds AWS as every AWS tool does (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `~/.aws`), and the stack by
-`--stack` or `STACK_NAME`. For the local system, `. .local/env` sets all of them.
+It finds AWS as the AWS CLI does (`AWS_PROFILE`, `AWS_REGION` or else `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL`,
+`~/.aws`), and the stack by `--stack` or `STACK_NAME`. For the local system, `. .local/env` sets what it takes.
 
 ```console
 $ rds-to-s3 run                                   # everything that is listed, and watch it

@@ -27,7 +27,7 @@ from rds_to_s3.mysql.clock import local_times, read_clock
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import select_columns
 from rds_to_s3_ops import aws_checks, database_checks
-from rds_to_s3_ops.aws import aws_errors, error_code
+from rds_to_s3_ops.aws import aws_errors, error_code, region_for_boto3
 from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.database import database_name, database_settings
 from rds_to_s3_ops.errors import AwsError, CommandError
@@ -101,7 +101,8 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
     store = stack.parameters.get("DatabaseCredentials", "")
     try:
         settings = database_settings(stack)
-        credentials = CredentialsSource(CredentialsReference.parse(store)).get()
+        with region_for_boto3():
+            credentials = CredentialsSource(CredentialsReference.parse(store)).get()
     except (CommandError, RdsToS3Error) as error:
         yield _no_credentials(store, error)
         return
@@ -111,7 +112,8 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
     if finding.verdict != "pass":
         return
     try:
-        connection = open_connection(settings, STATEMENT_SECONDS)
+        with region_for_boto3():
+            connection = open_connection(settings, STATEMENT_SECONDS)
     except RdsToS3Error as error:
         yield from _no_connection(error, credentials, settings)
         return

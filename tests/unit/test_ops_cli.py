@@ -117,7 +117,7 @@ def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deploye
     stack = Stack("food", machine["stateMachineArn"], name, f"/{name}/table-list")
     s3.create_bucket(Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     ssm.put_parameter(Name=stack.table_list_parameter, Type="String", Value='{"tables": ["menu", "orders"]}')
-    monkeypatch.setattr(boto3, "Session", lambda: session)
+    monkeypatch.setattr(boto3, "Session", lambda **_: session)
     monkeypatch.setattr(common, "find_stack", lambda *_: stack)
     return Deployed(stack, s3, ssm, stepfunctions)
 
