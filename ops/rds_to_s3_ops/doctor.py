@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from rds_to_s3.errors import (
 )
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import local_times, read_clock
+from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import select_columns
 from rds_to_s3_ops import aws_checks, database_checks
@@ -180,13 +181,43 @@ def _server(connection: Connection, settings: DatabaseSettings, stack: Stack) ->
     user = str(me["user"])
     product = "MariaDB" if connection.is_mariadb else "MySQL"
     yield passed("login", f"{user}, database {me['name']} on {product} {me['version']}")
-    grants = [str(next(iter(row.values()))) for row in connection.rows("SHOW GRANTS")]
-    yield database_checks.check_privileges(grants, user)
+    yield examine_privileges(connection, user)
     reading = read_clock(connection)
     yield database_checks.check_transactions(reading, user, stack.parameters.get("UnobservedSettleSeconds", "900"))
     yield database_checks.check_replica(reading)
     instants = [reading.utc_now + week * _WEEK for week in range(54)]
     yield database_checks.check_zone(reading.zone, instants, local_times(connection, instants))
+
+
+def examine_privileges(connection: Connection, user: str) -> Finding:
+    """Tell whether the database user may do more than read, itself or by a role."""
+    grants = _grants(connection, "SHOW GRANTS")
+    try:
+        grants += _grants_by_roles(connection, database_checks.granted_roles(grants))
+    except RdsToS3Error:
+        return database_checks.check_privileges(grants, user, roles_seen=False)
+    return database_checks.check_privileges(grants, user, roles_seen=True)
+
+
+def _grants_by_roles(connection: Connection, roles: Sequence[str]) -> list[str]:
+    if not roles:
+        return []
+    if not connection.is_mariadb:
+        return _grants(connection, f"SHOW GRANTS FOR CURRENT_USER() USING {', '.join(roles)}")
+    # MariaDB shows a role's privileges only to whoever has taken it on, one at a time.
+    present = connection.row("SELECT CURRENT_ROLE() AS role")["role"]
+    found: list[str] = []
+    try:
+        for role in roles:
+            connection.run(f"SET ROLE {role}")
+            found += _grants(connection, "SHOW GRANTS FOR CURRENT_ROLE")
+    finally:
+        connection.run(f"SET ROLE {quoted(present) if present else 'NONE'}")
+    return found
+
+
+def _grants(connection: Connection, statement: str) -> list[str]:
+    return [str(next(iter(row.values()))) for row in connection.rows(statement)]
 
 
 def _tables(connection: Connection, listed: TableList) -> Findings:

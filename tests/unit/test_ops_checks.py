@@ -168,13 +168,33 @@ def test_a_zone_that_turns_its_clock_back_is_told_with_the_day() -> None:
     [
         ("GRANT PROCESS ON *.* TO `reader`@`%`", "pass"),
         ("GRANT SELECT (`a`, `b`), SHOW VIEW ON `food`.* TO `reader`@`%`", "pass"),
-        ("GRANT `a_role`@`%` TO `reader`@`%`", "pass"),
         ("GRANT ALL PRIVILEGES ON `food`.* TO `reader`@`%`", "warn"),
         ("GRANT SELECT, UPDATE (`a`) ON `food`.`menu` TO `reader`@`%`", "warn"),
     ],
 )
 def test_a_user_that_may_do_more_than_read_is_told(grant: str, expected: str) -> None:
-    assert verdict(database_checks.check_privileges(["GRANT USAGE ON *.* TO `reader`@`%`", grant], READER)) == expected
+    grants = ["GRANT USAGE ON *.* TO `reader`@`%`", grant]
+    assert verdict(database_checks.check_privileges(grants, READER, roles_seen=True)) == expected
+
+
+ROLE = "GRANT `a ON b TO``c`@`%`,`d`@`%` TO `reader`@`%` WITH ADMIN OPTION"
+
+
+def test_a_role_whose_privileges_are_seen_counts_with_them() -> None:
+    sound = database_checks.check_privileges([ROLE, "GRANT SELECT ON *.* TO `reader`@`%`"], READER, roles_seen=True)
+    assert (verdict(sound), sound.told) == ("pass", "reader@% may read and nothing else, its roles included")
+    more = database_checks.check_privileges([ROLE, "GRANT DELETE ON *.* TO `reader`@`%`"], READER, roles_seen=True)
+    assert (verdict(more), more.told) == ("warn", "reader@% may do more than read (with its roles): DELETE")
+
+
+def test_a_role_whose_privileges_cannot_be_seen_is_told_with_what_to_do() -> None:
+    found = database_checks.check_privileges([ROLE], READER, roles_seen=False)
+    assert (verdict(found), "`a ON b TO``c`@`%`, `d`@`%`" in found.told) == ("warn", True)
+    assert "REVOKE `a ON b TO``c`@`%`, `d`@`%` FROM 'reader'@'%'" in found.remedy
+
+
+def test_the_roles_of_a_role_are_not_the_user_s_own() -> None:
+    assert database_checks.granted_roles(["GRANT `outer` TO `u`@`%`", "GRANT `inner` TO `outer`"]) == ["`outer`"]
 
 
 def table(*indexes: Index, engine: str = "InnoDB") -> tuple[Table, Selection]:

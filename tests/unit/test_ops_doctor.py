@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from typer.testing import CliRunner
 
 from rds_to_s3.aws.credentials import CredentialsSource
-from rds_to_s3.errors import CredentialsNotFoundError
+from rds_to_s3.errors import CredentialsNotFoundError, DatabaseAccessError
 from rds_to_s3_ops import cli, doctor
 from rds_to_s3_ops.aws import Aws
 from rds_to_s3_ops.commands import inspection
@@ -104,6 +104,52 @@ def test_without_aws_nothing_else_is_looked_at() -> None:
     (finding,) = doctor.examine(aws, "food")
     assert finding.verdict == "fail"
     assert "no AWS credentials" in finding.told
+
+
+# --- roles --------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A connection that answers the grants of a user with a role that may delete."""
+
+    def __init__(self, *, is_mariadb: bool, refuses: bool = False) -> None:
+        self.is_mariadb, self._refuses, self.ran = is_mariadb, refuses, list[str]()
+
+    def row(self, _: str) -> dict[str, Any]:
+        return {"role": "every`day"}
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        if statement == "SHOW GRANTS":
+            return [{"g": "GRANT SELECT ON `food`.* TO `u`@`%`"}, {"g": "GRANT `app`@`%` TO `u`@`%`"}]
+        self.run(statement)
+        return [{"g": "GRANT DELETE ON `food`.* TO `u`@`%`"}]
+
+    def run(self, statement: str) -> None:
+        self.ran.append(statement)
+        if self._refuses and "every" not in statement:
+            raise DatabaseAccessError("no")
+
+
+@pytest.mark.parametrize(
+    ("is_mariadb", "statements"),
+    [
+        (False, ["SHOW GRANTS FOR CURRENT_USER() USING `app`@`%`"]),
+        (True, ["SET ROLE `app`@`%`", "SHOW GRANTS FOR CURRENT_ROLE", "SET ROLE `every``day`"]),
+    ],
+)
+def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: list[str]) -> None:
+    server: Any = Server(is_mariadb=is_mariadb)
+    finding = doctor.examine_privileges(server, "u@%")
+    assert (finding.verdict, "DELETE" in finding.told) == ("warn", True)
+    assert server.ran == statements
+
+
+@pytest.mark.parametrize("is_mariadb", [False, True])
+def test_roles_that_the_server_does_not_show_are_told(is_mariadb: bool) -> None:
+    server: Any = Server(is_mariadb=is_mariadb, refuses=True)
+    finding = doctor.examine_privileges(server, "u@%")
+    assert (finding.verdict, "cannot be seen" in finding.told) == ("warn", True)
+    assert not is_mariadb or server.ran[-1] == "SET ROLE `every``day`"
 
 
 # --- the command --------------------------------------------------------------------------------------------------
