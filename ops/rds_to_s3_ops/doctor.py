@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -47,6 +48,7 @@ FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 NETWORK_SECONDS = 5
 STATEMENT_SECONDS = 60
 _WEEK = 7 * 86400
+_FRESHNESS_HOURS = 8  # of a stack without the parameter
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 _NOT_CONFIGURED = {"NoSuchPublicAccessBlockConfiguration", "NoSuchLifecycleConfiguration"}
 
@@ -297,6 +299,7 @@ def _functions(aws: Aws, stack: Stack) -> Findings:
 def _running(aws: Aws, stack: Stack) -> Findings:
     now = datetime.now(UTC)
     runs, bucket = Runs(aws.stepfunctions(), stack), Bucket(aws.s3(), stack.bucket)
+    limit = stack.parameters.get("FreshnessLimitHours", "")
 
     def machine() -> Finding:
         status = aws.stepfunctions().describe_state_machine(stateMachineArn=stack.state_machine_arn)["status"]
@@ -304,14 +307,17 @@ def _running(aws: Aws, stack: Stack) -> Findings:
             return failed("state machine", f"is {status}", "deploy again")
         return passed("state machine", "is active")
 
-    def schedule() -> Finding:
-        answer = aws.client("scheduler").get_schedule(Name=f"{stack.name}-extract-tables")
-        return aws_checks.check_schedule(answer, now)
+    @cache
+    def scheduled() -> Any:
+        return aws.client("scheduler").get_schedule(Name=f"{stack.name}-extract-tables")
+
+    def freshness_limit() -> Finding:
+        return aws_checks.check_freshness_limit(scheduled()["ScheduleExpression"], int(limit))
 
     def last_run() -> Finding:
         newest = runs.recent(1)
-        scheduled = stack.parameters.get("ScheduleState", "ENABLED") == "ENABLED"
-        expected = float(stack.parameters.get("FreshnessLimitSeconds", 28800)) if scheduled else None
+        is_scheduled = stack.parameters.get("ScheduleState", "ENABLED") == "ENABLED"
+        expected = 3600 * int(limit or _FRESHNESS_HOURS) if is_scheduled else None
         return aws_checks.check_last_run(newest[0] if newest else None, now, expected_seconds=expected)
 
     def alarms() -> Finding:
@@ -324,7 +330,9 @@ def _running(aws: Aws, stack: Stack) -> Findings:
 
     subnets = stack.parameters.get("SubnetIds", "")
     yield _looked("state machine", machine, "deploy again")
-    yield _looked("schedule", schedule, "deploy again")
+    yield _looked("schedule", lambda: aws_checks.check_schedule(scheduled(), now), "deploy again")
+    if limit:
+        yield _looked("freshness limit", freshness_limit, "deploy again")
     yield _looked("last run", last_run, "")
     yield _looked("network from the functions", lambda: aws_checks.check_reached(bucket.latest_manifest(), subnets), "")
     yield _looked("alarms", alarms, "")

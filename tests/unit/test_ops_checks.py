@@ -134,6 +134,37 @@ def test_alarms_that_nobody_hears_are_told() -> None:
     assert verdict(aws_checks.check_subscribers([pending, confirmed])) == "pass"
 
 
+@pytest.mark.parametrize(
+    ("expression", "limit", "expected"),
+    [
+        ("rate(4 hours)", 8, "pass"),
+        ("rate(4 hours)", 7, "warn"),
+        ("rate(30 minutes)", 1, "pass"),
+        ("rate(31 minutes)", 1, "warn"),
+        ("rate(3 days)", 144, "pass"),
+        ("cron(0 0/4 * * ? *)", 8, "pass"),
+        ("cron(0 6,18 * * ? *)", 23, "warn"),
+        ("cron(15 8-18 ? * *)", 27, "warn"),
+        ("cron(15 8-18 ? * *)", 28, "pass"),
+        ("cron(0/20 * * * ? *)", 1, "pass"),
+        ("cron(0 6 ? * MON-FRI *)", 8, "skip"),
+        ("cron(0 6 L * ? *)", 8, "skip"),
+        ("cron(x 99 * * ? *)", 8, "skip"),
+        ("at(2025-04-02T12:00:00)", 8, "skip"),
+    ],
+)
+def test_the_alarms_wait_for_twice_the_time_between_two_runs(expression: str, limit: int, expected: str) -> None:
+    assert verdict(aws_checks.check_freshness_limit(expression, limit)) == expected
+
+
+def test_a_limit_that_is_too_low_is_told_with_one_that_is_not() -> None:
+    found = aws_checks.check_freshness_limit("rate(6 hours)", 8)
+    assert found.told.startswith("8 h, and rate(6 hours) leaves up to 6 h 00 min between two runs")
+    assert found.remedy == "deploy with FreshnessLimitHours=12"
+    beyond = aws_checks.check_freshness_limit("rate(7 days)", 168)
+    assert beyond.remedy == "deploy with runs at most 84 hours apart and FreshnessLimitHours=168"
+
+
 # --- the database -------------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,16 @@ def test_what_is_not_there_fails_with_a_remedy(monkeypatch: pytest.MonkeyPatch) 
         assert by_check[check].remedy
 
 
+@pytest.mark.parametrize(("parameters", "expected"), [({"FreshnessLimitHours": "6"}, ["warn"]), ({}, [])])
+def test_the_alarms_limit_is_held_against_the_schedule_where_the_stack_has_one(
+    parameters: dict[str, str], expected: list[str]
+) -> None:
+    aws = RefusingAws("AccessDenied", **parameters)
+    aws.service._answers["get_schedule"] = {"ScheduleExpression": "rate(4 hours)", "State": "ENABLED"}
+    found = [finding for finding in doctor.examine(aws, "food") if finding.check == "freshness limit"]
+    assert [finding.verdict for finding in found] == expected
+
+
 def test_without_aws_nothing_else_is_looked_at() -> None:
     aws = RefusingAws("x")
     aws.service = Service("x", get_caller_identity=NoCredentialsError())
