@@ -16,7 +16,7 @@ from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import literal, quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import Selection, select_columns
-from rds_to_s3.table_state import data_prefix, state_key, watermark_key
+from rds_to_s3.table_state import data_prefix, watermark_key
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 from rds_to_s3_ops.database import database_errors, database_name
@@ -153,9 +153,8 @@ class Reconciler:
         if spec.mode == "incremental":
             return data_files(self._s3, self._bucket.name, spec.name, spec.format)
         # Each run of a table in full replaces what the run before it delivered.
-        state = self._bucket.document(state_key(spec.name, spec.format))
-        commit = (state or {}).get("commit") or {}
-        return [file["key"] for file in commit.get("files", [])]
+        commit = self._bucket.table_state(spec.name, spec.format).commit
+        return [file.key for file in commit.files] if commit else []
 
     def _add_keys(self, digests: Digests, spec: TableSpec, folder: Path) -> None:
         for kind in ("deletes", "quarantine"):

@@ -445,6 +445,40 @@ def test_a_bucket_that_is_not_there_is_told_in_aws_s_words(deployed: Deployed) -
     assert (result.exit_code, "NoSuchBucket" in result.stderr) == (4, True)
 
 
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("runs/latest.json", ("show",)),
+        ("runs/latest.json", ("verify",)),
+        ("runs/latest.json", ("ddl", "--for", "duckdb")),
+        ("runs/run-1/manifest.json", ("show", "run-1")),
+        ("runs/run-1/manifest.json", ("rerun", "run-1")),
+        ("runs/run-1/manifest.json", ("verify", "--table", "orders")),
+        ("_state/runs/run-1/plan.json", ("watch", "run-1")),
+        ("_state/runs/run-1/tables/menu.json", ("watch", "run-1")),
+    ],
+)
+@pytest.mark.parametrize("body", ["not JSON", b"\xff", "[1]", "{}"])
+def test_a_damaged_document_is_named_in_one_line(
+    deployed: Deployed, ends_with: Callable[[str], None], key: str, command: tuple[str, ...], body: str | bytes
+) -> None:
+    ends_with("SUCCEEDED")
+    deployed.put("_state/runs/run-1/plan.json", {"tables": []})
+    deployed.put(key, body)
+    result = deployed.run(*command)
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert f"s3://{deployed.stack.bucket}/{key} cannot be read: it " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"version": 2}, "it has version 2"), ({"tables": [{"table": "menu"}]}, "its tables")]
+)
+def test_a_manifest_of_another_kind_is_not_shown(deployed: Deployed, changes: dict[str, Any], told: str) -> None:
+    deployed.put("runs/latest.json", manifest("run-1") | changes)
+    result = deployed.run("show")
+    assert (result.exit_code, told in result.stderr, "newer version" in result.stderr) == (4, True, True)
+
+
 def test_debug_shows_the_traceback(deployed: Deployed) -> None:
     deployed.put("runs/latest.json", b"not JSON")
     assert deployed.run("show").exit_code == 4
