@@ -47,6 +47,11 @@ With `--json`, `run`, `rerun`, `redrive` and `watch` print one JSON object a lin
 the manifest; with `--wait`, and from `show`, it is the manifest alone. It follows the
 [schema](../functions/rds_to_s3/schemas/manifest-v1.schema.json).
 
+Of a run that is at work, also again, or that was aborted or timed out, no manifest tells the end. In its place comes an
+object with `run_id`, `status` (`RUNNING`, `PENDING_REDRIVE`, `ABORTED`, `TIMED_OUT`, or `FAILED` where not even the
+manifest could be written), `started_at`, `finished_at`, `redrives`, `error`, `cause`, and `manifest`: the one that the
+run left before it was redriven or stopped, or null. Only a manifest has `version`.
+
 `rds-to-s3 --install-completion` teaches the shell the commands and options.
 
 ## Exit codes

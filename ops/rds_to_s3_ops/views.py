@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -280,22 +280,57 @@ def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
     return grid
 
 
+def outcome_view(
+    run: Run | None, manifest: Manifest | None, bucket: str, *, everything: bool = False
+) -> RenderableType:
+    """Show how a run ended, or how it stands.
+
+    Parameters
+    ----------
+    run : Run or None
+        None for one that Step Functions has forgotten; then there is a manifest.
+    manifest : Manifest or None
+        The run's; where it does not tell the run's end, it is shown below, as what was before.
+    bucket : str
+    everything : bool
+        Whether to list every table and file, however many there are.
+    """
+    shown = manifest_view(manifest, bucket, everything=everything) if manifest else Text()
+    if run is None or (manifest and run.is_told_by(manifest)):
+        return shown
+    if manifest is None:
+        return run_view(run)
+    before = Text(f"Its manifest is from before that, of {manifest['finished_at']}:", style="yellow")
+    return Group(run_view(run), Text(), before, Text(), shown)
+
+
+def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
+    """Return the same for ``--json``: the manifest where it tells the run's end, else how the run stands."""
+    if manifest and (run is None or run.is_told_by(manifest)):
+        return manifest
+    return run_json(run, manifest) if run else {}
+
+
 def run_view(run: Run) -> RenderableType:
-    """Show a run that has no manifest: one still at work, or one that was stopped from outside."""
+    """Show a run that no manifest tells of: one at work, or one that was stopped from outside."""
     text = Text.assemble((run.run_id, "bold"), "  ", _state(run.status), f"\nstarted {timestamp(run.started_at)}")
     if run.stopped_at:
         text.append(f", ended {timestamp(run.stopped_at)}")
+    if run.redrives:
+        text.append(f", redriven {run.redrives}x")
     if run.error:
         text.append(f"\n{run.error}", style="bold red")
     if run.cause:
         text.append(f"\n{run.cause}")
     if run.is_running:
         text.append(f"\nfollow it with: rds-to-s3 watch {run.run_id}")
+    elif run.status in {"ABORTED", "TIMED_OUT"}:
+        text.append(f"\nlet it go on where it was stopped with: rds-to-s3 redrive {run.run_id}")
     return text
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """Return what ``--json`` prints for a run that has no manifest."""
+def run_json(run: Run, manifest: Manifest | None = None) -> dict[str, Any]:
+    """Return what ``--json`` prints for a run that no manifest tells of; `manifest` is the one from before."""
     return {
         "run_id": run.run_id,
         "status": run.status,
@@ -304,6 +339,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "redrives": run.redrives,
         "error": run.error,
         "cause": run.cause,
+        "manifest": manifest,
     }
 
 

@@ -123,15 +123,25 @@ def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deploye
 
 
 @pytest.fixture
-def ends_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let every run be over, with a status, as soon as it is looked at."""
+def stands(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let every run have a status as soon as it is looked at."""
 
-    def set_status(status: str) -> None:
+    def set_status(status: str, *, redrives: int = 0) -> None:
         now = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
-        monkeypatch.setattr(Runs, "describe", lambda _, run_id: Run(run_id, status, now, now, error="E", cause="why"))
+        ended = None if status == "RUNNING" else now
+        monkeypatch.setattr(
+            Runs, "describe", lambda _, run_id: Run(run_id, status, now, ended, redrives, error="E", cause="why")
+        )
+        monkeypatch.setattr(Runs, "redrive", Runs.describe)
         monkeypatch.setattr(Runs, "events", lambda *_: [])
 
     return set_status
+
+
+@pytest.fixture
+def ends_with(stands: Callable[..., None]) -> Callable[[str], None]:
+    """Let every run be over, with a status, as soon as it is looked at."""
+    return stands
 
 
 # --- run ----------------------------------------------------------------------------------------------------------
@@ -247,6 +257,62 @@ def test_show_of_a_run_at_work_says_how_to_follow_it(deployed: Deployed) -> None
     run_id = deployed.run("run", "--no-watch").stdout.strip()
     assert f"rds-to-s3 watch {run_id}" in deployed.run("show", run_id).stdout
     assert json.loads(deployed.run("show", run_id, "--json").stdout)["status"] == "RUNNING"
+
+
+OTHERWISE = [("RUNNING", "FAILED", 1), ("ABORTED", "FAILED", 0), ("TIMED_OUT", "SUCCEEDED", 0), ("FAILED", "FAILED", 1)]
+
+
+@pytest.mark.parametrize(("status", "manifest_says", "redrives"), OTHERWISE)
+@pytest.mark.parametrize("words", [("show", "run-1"), ("show",)])
+def test_show_does_not_take_an_older_manifest_for_how_the_run_stands(
+    deployed: Deployed,
+    stands: Callable[..., None],
+    status: str,
+    manifest_says: str,
+    redrives: int,
+    words: tuple[str, ...],
+) -> None:
+    older = manifest("run-1", failed=("menu",) if manifest_says == "FAILED" else ())
+    for key in ("runs/run-1/manifest.json", "runs/latest.json"):
+        deployed.put(key, older)
+    stands(status, redrives=redrives)
+    text = deployed.run(*words).stdout
+    assert text.startswith(f"run-1  {status.lower().replace('_', ' ')}\n")
+    assert "Its manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
+    assert f"run-1  {manifest_says.lower()}\n2 tables" in text
+    assert ("rds-to-s3 watch run-1" in text, "rds-to-s3 redrive run-1" in text) == (
+        status == "RUNNING",
+        status in {"ABORTED", "TIMED_OUT"},
+    )
+    told = json.loads(deployed.run(*words, "--json").stdout)
+    assert (told["run_id"], told["status"], told["redrives"]) == ("run-1", status, redrives)
+    assert told["manifest"] == older
+
+
+@pytest.mark.parametrize(("status", "failed"), [("SUCCEEDED", ()), ("FAILED", ("menu",))])
+def test_show_of_a_redriven_run_that_ended_is_its_manifest(
+    deployed: Deployed, stands: Callable[..., None], status: str, failed: tuple[str, ...]
+) -> None:
+    document = manifest("run-1", failed) | {"redrives": 1}
+    deployed.put("runs/run-1/manifest.json", document)
+    stands(status, redrives=1)
+    assert "from before" not in deployed.run("show", "run-1").stdout
+    assert json.loads(deployed.run("show", "run-1", "--json").stdout) == document
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
+@pytest.mark.parametrize("words", [("redrive", "run-1", "--wait"), ("watch", "run-1")])
+def test_whoever_waited_for_a_run_that_was_stopped_hears_that_and_not_its_older_manifest(
+    deployed: Deployed, stands: Callable[..., None], status: str, words: tuple[str, ...]
+) -> None:
+    older = manifest("run-1", failed=("menu",))
+    deployed.put("runs/run-1/manifest.json", older)
+    stands(status, redrives=1)
+    result = deployed.run(*words)
+    assert (result.exit_code, "Its manifest is from before that" in result.stdout) == (1, True)
+    document = deployed.run(*words, "--json").stdout
+    told = json.loads(document.splitlines()[-1] if words[0] == "watch" else document)
+    assert (told["status"], told["manifest"]) == (status, older)
 
 
 @pytest.mark.parametrize("command", ["show", "watch", "rerun"])

@@ -14,10 +14,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from rds_to_s3_ops import views
 from rds_to_s3_ops.aws import Aws
 from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.runs import Runs
+from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack, find_stack
 from rds_to_s3_ops.table_list_parameter import TableListParameter
 
@@ -101,3 +103,19 @@ def new_console() -> Console:
 def print_json(data: object, indent: int | None = 2) -> None:
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     typer.echo(json.dumps(data, ensure_ascii=not utf8, indent=indent))
+
+
+def print_outcome(
+    session: Session,
+    run: Run | None,
+    manifest: Manifest | None,
+    *,
+    everything: bool = False,
+    as_json: bool,
+    indent: int | None = 2,
+) -> None:
+    """Print how a run ended or stands, with or without a manifest: one document where it is JSON."""
+    if as_json:
+        print_json(views.outcome_json(run, manifest), indent=indent)
+    else:
+        new_console().print(views.outcome_view(run, manifest, session.stack.bucket, everything=everything))

@@ -17,13 +17,14 @@ from rds_to_s3_ops.commands.common import (
     guarded,
     new_console,
     print_json,
+    print_outcome,
     run_id_of,
 )
 from rds_to_s3_ops.database import connected
 from rds_to_s3_ops.doctor import examine
-from rds_to_s3_ops.documents import Manifest
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.preview import preview_run
+from rds_to_s3_ops.runs import Run
 from rds_to_s3_ops.story import tell
 
 
@@ -35,21 +36,26 @@ def show(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run did: by default the newest that has finished. With --json, its manifest."""
+    """Show what a run did: by default the newest that has finished. With --json, its manifest.
+
+    Of a run that is at work, also again, or that was stopped: how it stands, and its manifest from before.
+    """
     session = Session.open(stack)
-    if run_id is None:
-        manifest = session.bucket().latest_manifest()
-        if manifest is None:
-            raise NotFoundError("no run has finished yet: start one with `rds-to-s3 run`")
-        _show_manifest(session, manifest, everything=everything, as_json=as_json)
-        return
-    run_id = run_id_of(run_id)
-    manifest = session.bucket().manifest(run_id)
+    bucket, runs = session.bucket(), session.runs()
+    run_id = run_id_of(run_id) if run_id else None
+    manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if manifest is not None:
-        _show_manifest(session, manifest, everything=everything, as_json=as_json)
-        return
-    found = session.runs().describe(run_id)
-    print_json(views.run_json(found)) if as_json else new_console().print(views.run_view(found))
+        run_id = manifest["run_id"]
+    if run_id is None:
+        raise NotFoundError("no run has finished yet: start one with `rds-to-s3 run`")
+    run: Run | None = None
+    try:
+        run = runs.describe(run_id)
+    except NotFoundError:
+        # Step Functions forgets a run after 90 days; its manifest stays.
+        if manifest is None:
+            raise
+    print_outcome(session, run, manifest, everything=everything, as_json=as_json)
 
 
 @guarded
@@ -133,10 +139,3 @@ def _tell(session: Session, run_id: str, *, as_json: bool) -> None:
         print_json([line.as_json() for line in lines])
     else:
         new_console().print(inspection_views.story_view(lines))
-
-
-def _show_manifest(session: Session, manifest: Manifest, *, everything: bool, as_json: bool) -> None:
-    if as_json:
-        print_json(manifest)
-    else:
-        new_console().print(views.manifest_view(manifest, session.stack.bucket, everything=everything))

@@ -20,6 +20,7 @@ from rds_to_s3_ops.commands.common import (
     guarded,
     new_console,
     print_json,
+    print_outcome,
     run_id_of,
 )
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
@@ -190,14 +191,9 @@ def _finish(
     """Print how a run ended, and end with its exit code."""
     ended = session.runs().describe(run_id)
     manifest = session.bucket().manifest(run_id)
-    if as_json:
-        print_json(manifest or views.run_json(ended), indent=None if in_one_line else 2)
-    elif manifest is None or ended.status in {"ABORTED", "TIMED_OUT"}:
-        new_console().print(views.run_view(ended))
-    else:
-        if already_shown and not new_console().is_terminal:
-            typer.echo()
-        new_console().print(views.manifest_view(manifest, session.stack.bucket))
+    if already_shown and not as_json and not new_console().is_terminal:
+        typer.echo()
+    print_outcome(session, ended, manifest, as_json=as_json, indent=None if in_one_line else 2)
     raise typer.Exit(0 if ended.status == "SUCCEEDED" else 1)
 
 
