@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -17,11 +17,12 @@ from rds_to_s3.figures import count, duration, size
 from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
 
 if TYPE_CHECKING:
-    from rds_to_s3.table_list import TableList
+    from rds_to_s3.table_list import TableList, TableSpec
     from rds_to_s3_ops.documents import Manifest, TableRecord
     from rds_to_s3_ops.runs import Run
     from rds_to_s3_ops.stack import Stack
 
+T = TypeVar("T")
 MOST_TABLES = 40
 """Longer lists are summarised: what failed or warns is shown, the rest is counted."""
 
@@ -104,6 +105,18 @@ def new_grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ())
             overflow="fold" if column in wrap else "ellipsis",
         )
     return table
+
+
+def summarised(tables: Sequence[T], is_telling: Callable[[T], bool], *, everything: bool) -> Sequence[T]:
+    """Return the tables to list: all of them, or where they are many the first that tell something."""
+    if everything or len(tables) <= MOST_TABLES:
+        return tables
+    return [table for table in tables if is_telling(table)][:MOST_TABLES]
+
+
+def rest_view(hidden: int) -> list[RenderableType]:
+    """Say how many tables are not listed; nothing where all are."""
+    return [Text(f"and {hidden} more tables: add --all to list them", style="dim")] if hidden else []
 
 
 # --- a run at work ------------------------------------------------------------------------------------------------
@@ -212,12 +225,10 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
     """
     parts: list[RenderableType] = [_manifest_head(manifest), Text()]
     tables = manifest.get("tables", [])
-    telling = tables if everything or len(tables) <= MOST_TABLES else [table for table in tables if _is_telling(table)]
-    shown = telling if everything else telling[:MOST_TABLES]
+    shown = summarised(tables, _is_telling, everything=everything)
     if shown:
         parts.append(_manifest_tables(shown))
-    if len(shown) < len(tables):
-        parts.append(Text(f"and {len(tables) - len(shown)} more tables: add --all to list them", style="dim"))
+    parts += rest_view(len(tables) - len(shown))
     for table in shown:
         error = table.get("error")
         if error:
@@ -365,10 +376,19 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
 # --- the table list -----------------------------------------------------------------------------------------------
 
 
-def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
-    """Show the table list with every default filled in."""
+def table_list_view(table_list: TableList, stack: Stack, *, everything: bool = False) -> RenderableType:
+    """Show the table list with every default filled in.
+
+    Parameters
+    ----------
+    table_list : TableList
+    stack : Stack
+    everything : bool
+        Whether to list every table, however many; else those with settings of their own come first.
+    """
     grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
-    for spec in table_list.tables:
+    shown = table_list.tables if everything else _with_own_settings_first(table_list.tables)
+    for spec in shown:
         incremental = spec.mode == "incremental"
         grid.add_row(
             Text(spec.name),
@@ -376,13 +396,22 @@ def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
             spec.format if spec.compression == "none" else f"{spec.format}, {spec.compression}",
             Text(spec.created_column or "-" if incremental else ""),
             Text(spec.modified_column or "-" if incremental else ""),
-            Text(", ".join(key for key in spec.own_keys if key != "name")),
+            Text(", ".join(_own_settings(spec))),
         )
-    parts: list[RenderableType] = [grid]
+    parts: list[RenderableType] = [grid, *rest_view(len(table_list.tables) - len(shown))]
     if table_list.exclude:
         parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
     parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
     return Group(*parts)
+
+
+def _with_own_settings_first(listed: Sequence[TableSpec]) -> list[TableSpec]:
+    first = sorted(range(len(listed)), key=lambda number: not _own_settings(listed[number]))[:MOST_TABLES]
+    return [listed[number] for number in sorted(first)]
+
+
+def _own_settings(spec: TableSpec) -> list[str]:
+    return [key for key in spec.own_keys if key != "name"]
 
 
 def short(moment: str) -> str:

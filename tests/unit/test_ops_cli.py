@@ -334,6 +334,29 @@ def test_history_is_limited_to_something(deployed: Deployed) -> None:
     assert deployed.run("history", "--limit", "0").exit_code == 2
 
 
+@pytest.mark.parametrize(("options", "lines"), [([], 2), (["--all"], 51)])
+def test_the_history_of_a_run_of_many_tables_is_summarised(
+    deployed: Deployed, stands: Callable[..., None], monkeypatch: pytest.MonkeyPatch, options: list[str], lines: int
+) -> None:
+    stands("SUCCEEDED")
+    at = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
+    events: list[dict[str, Any]] = [
+        {"id": 1, "type": "MapStateEntered", "timestamp": at, "stateEnteredEventDetails": {"name": "ExtractTables"}}
+    ]
+    for number in range(50):
+        output = json.dumps({"Payload": {"table": f"t{number}", "status": "UNCHANGED", "rows": 0, "files": 0}})
+        details = {"taskSucceededEventDetails": {"output": output}}
+        events.append({"id": number + 2, "type": "TaskSucceeded", "timestamp": at, **details})
+    monkeypatch.setattr(Runs, "events", lambda *_: events)
+    assert len(deployed.run("history", "run-1", *options).stdout.splitlines()) == lines
+    assert len(json.loads(deployed.run("history", "run-1", "--json").stdout)) == 51
+
+
+def test_all_of_the_history_is_one_run_s(deployed: Deployed) -> None:
+    result = deployed.run("history", "--all")
+    assert (result.exit_code, "--limit" in result.stderr) == (2, True)
+
+
 # --- rewind -------------------------------------------------------------------------------------------------------
 
 
@@ -480,6 +503,12 @@ def test_a_malformed_table_list_is_told_with_its_error(deployed: Deployed) -> No
     deployed.write_table_list('{"tables": ["menu", "menu"]}')
     result = deployed.run("tables", "list")
     assert (result.exit_code, "listed twice" in result.stderr) == (2, True)
+
+
+def test_a_long_table_list_is_summarised_unless_all_is_asked_for(deployed: Deployed) -> None:
+    deployed.write_table_list(json.dumps({"tables": [f"t{number}" for number in range(50)]}))
+    assert "and 10 more tables" in deployed.run("tables", "list").stdout
+    assert "t49" in deployed.run("tables", "list", "--all").stdout
 
 
 def test_tables_list_as_json_is_the_document(deployed: Deployed) -> None:

@@ -200,3 +200,12 @@ def test_the_table_list_is_shown_with_its_defaults_filled_in() -> None:
     assert "city full csv mode" in lines
     assert "orders incremental parquet, snappy createdDate modifiedDate format" in lines
     assert "patterns leave out: x*" in lines
+
+
+def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_their_own() -> None:
+    tables = [*(f"t{number}" for number in range(500)), {"name": "orders", "format": "parquet"}]
+    listed = parse_table_list(json.dumps({"tables": tables}))
+    text = drawn(views.table_list_view(listed, STACK))
+    assert ("t38" in text, "t39" in text, "orders" in text) == (True, False, True)
+    assert "and 461 more tables: add --all to list them" in text
+    assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))

@@ -25,7 +25,7 @@ from rds_to_s3_ops.doctor import examine
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.preview import preview_run
 from rds_to_s3_ops.runs import Run
-from rds_to_s3_ops.story import tell
+from rds_to_s3_ops.story import condensed, tell
 
 
 @guarded
@@ -65,13 +65,20 @@ def history(
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many runs at most.")
     ] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="With RUN: tell of every table, however many.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, newest first; or tell what happened in one, state by state, its redrives included."""
+    """List the runs, newest first; or tell what happened in one, state by state, its redrives included.
+
+    Of more than 40 tables, those that failed, were tried again or continued are told, and the rest counted. With
+    --json, always everything.
+    """
+    if everything and run_id is None:
+        raise InvalidInputError("--all is for the history of one RUN: name it, or list more runs with --limit")
     session = Session.open(stack)
     if run_id is not None:
-        _tell(session, run_id_of(run_id), as_json=as_json)
+        _tell(session, run_id_of(run_id), everything=everything, as_json=as_json)
         return
     found = session.runs().recent(limit)
     manifests = session.bucket().manifests(run.run_id for run in found if not run.is_running)
@@ -131,11 +138,11 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _tell(session: Session, run_id: str, *, as_json: bool) -> None:
+def _tell(session: Session, run_id: str, *, everything: bool, as_json: bool) -> None:
     runs = session.runs()
     runs.describe(run_id)
     lines = tell(runs.events(run_id, 0))
     if as_json:
         print_json([line.as_json() for line in lines])
     else:
-        new_console().print(inspection_views.story_view(lines))
+        new_console().print(inspection_views.story_view(lines if everything else condensed(lines)))

@@ -56,14 +56,22 @@ def rewind(
 
 
 @guarded
-def list_tables(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
-    """Show the table list with every default filled in. With --json, the document as it is."""
+def list_tables(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="List every table, however many.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the table list with every default filled in. With --json, the document as it is.
+
+    Of more than 40 entries, 40 are listed, first of all those with settings of their own, and the rest counted.
+    """
     session = Session.open(stack)
     document = session.table_list().read()
     if as_json:
         print_json(document.data)
     else:
-        new_console().print(views.table_list_view(document.checked, session.stack))
+        new_console().print(views.table_list_view(document.checked, session.stack, everything=everything))
 
 
 @guarded
