@@ -15,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Run, watch and steer the extraction of an RDS MySQL database to S3. AWS is found as every AWS tool finds it: "
+    help="Run, watch and steer the extraction of an RDS MySQL database to S3. AWS is found as the AWS CLI finds it: "
     "AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.",
     epilog="\b\nExit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()),
 )
