@@ -29,7 +29,7 @@ def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
     try:
         import duckdb  # noqa: PLC0415 - an extra, which only this comparison needs
     except ImportError:
-        raise InvalidInputError("--source needs DuckDB: pip install 'rds-to-s3[verify]'") from None
+        raise InvalidInputError("--source needs DuckDB: pip install '.[verify]' in the checkout") from None
     try:
         return duckdb.connect(
             folder / "digests.duckdb",

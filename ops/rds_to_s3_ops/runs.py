@@ -109,7 +109,7 @@ class Runs:
         ------
         NotFoundError
         InvalidInputError
-            Step Functions does not redrive it: it has not failed, or ended more than 14 days ago.
+            Step Functions does not redrive it: it has not failed, ended more than 14 days ago, or has 24,999 events.
         """
         before = self.describe(run_id)
         if before.is_running or before.status == "SUCCEEDED":

@@ -97,7 +97,8 @@ def redrive(
 ) -> None:
     """Let a failed run go on: its failed tables again, in its own window.
 
-    Also takes up a run that was aborted or timed out, where it was stopped. Step Functions allows it for 14 days.
+    Also takes up a run that was aborted or timed out, where it was stopped. Step Functions allows it for 14 days, and
+    while the run's history has fewer than 24,999 events.
     """
     session = Session.open(stack)
     redriven = session.runs().redrive(run_id_of(run_id))
