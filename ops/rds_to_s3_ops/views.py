@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from rds_to_s3.figures import count, duration, size
-from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
 
 if TYPE_CHECKING:
     from rds_to_s3.table_list import TableList, TableSpec
@@ -89,7 +87,7 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _state(word: str) -> Text:
+def state_text(word: str) -> Text:
     word = word.lower().replace("_", " ")
     return Text(word, style=_COLOURS.get(word, ""))
 
@@ -117,97 +115,6 @@ def summarised(tables: Sequence[T], is_telling: Callable[[T], bool], *, everythi
 def rest_view(hidden: int) -> list[RenderableType]:
     """Say how many tables are not listed; nothing where all are."""
     return [Text(f"and {hidden} more tables: add --all to list them", style="dim")] if hidden else []
-
-
-# --- a run at work ------------------------------------------------------------------------------------------------
-
-
-def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:
-    """Show a run at work.
-
-    Parameters
-    ----------
-    progress : RunProgress
-    height : int
-        The most tables to list; the busy and the failed ones come first when there are more.
-    """
-    grid = new_grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
-    shown = _most_telling(progress.tables, height)
-    for table in shown:
-        note = table.note or (f"attempt {table.attempts}" if table.attempts > 1 else "")
-        grid.add_row(
-            Text(table.table), _state(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
-            Text(_first_line(note)),
-        )  # fmt: skip
-    parts: list[RenderableType] = [_headline(progress)]
-    if shown:
-        parts += [Text(), grid]
-    if len(shown) < len(progress.tables):
-        rest = Counter(table.state.value for table in progress.tables)
-        for table in shown:
-            rest[table.state.value] -= 1
-        more = ", ".join(f"{number} {state}" for state, number in rest.items() if number)
-        parts.append(Text(f"and {more}", style="dim"))
-    return Group(*parts)
-
-
-def _headline(progress: RunProgress) -> Text:
-    text = Text.assemble((progress.run.run_id, "bold"), "  ", _state(progress.phase), f"  {duration(progress.elapsed)}")
-    if progress.tables:
-        text.append(
-            f"  {progress.finished_tables} of {len(progress.tables)} tables"
-            f"  {count(progress.rows)} rows  {size(progress.bytes)}"
-        )
-    return text
-
-
-def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TableProgress]:
-    if len(tables) <= height:
-        return list(tables)
-    rank = {TableState.FAILED: 0, TableState.RETRYING: 1, TableState.RUNNING: 2, TableState.WAITING: 4}
-    chosen = sorted(tables, key=lambda table: rank.get(table.state, 3))[: max(height, 1)]
-    return [table for table in tables if table in chosen]
-
-
-def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
-    """Tell what happened between two looks, one line for each event, for an output that is not a terminal."""
-    lines = []
-    phase = [f"{after.run.run_id}: {after.phase}"] if before is None or before.phase != after.phase else []
-    if after.run.is_running:
-        lines += phase
-    known = {table.table: table for table in before.tables} if before else {}
-    for table in after.tables:
-        was = known.get(table.table)
-        if table.state is TableState.WAITING or (was is not None and was.state is table.state):
-            continue
-        figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
-        figures += [size(table.bytes)] if table.bytes else []
-        figures += [duration(table.seconds)] if table.state.is_final else []
-        told = f"{table.table}: {table.state.value}"
-        told += f" ({', '.join(figures)})" if figures else ""
-        lines.append(told + (f": {_first_line(table.note)}" if table.note else ""))
-    return lines if after.run.is_running else lines + phase
-
-
-def progress_json(progress: RunProgress) -> dict[str, Any]:
-    """Return what ``watch --json`` prints at each change."""
-    return {
-        "run_id": progress.run.run_id,
-        "status": progress.run.status,
-        "phase": progress.phase,
-        "until": progress.until,
-        "tables": [
-            {
-                "table": table.table,
-                "state": table.state.value,
-                "rows": table.rows,
-                "bytes": table.bytes,
-                "seconds": None if table.seconds is None else round(table.seconds, 1),
-                "note": table.note,
-            }
-            for table in progress.tables
-        ],
-    }
 
 
 # --- a run that is over -------------------------------------------------------------------------------------------
@@ -246,7 +153,7 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
 
 def _manifest_head(manifest: Manifest) -> Text:
     totals = manifest["totals"]
-    head = Text.assemble((manifest["run_id"], "bold"), "  ", _state(manifest["status"]))
+    head = Text.assemble((manifest["run_id"], "bold"), "  ", state_text(manifest["status"]))
     failed = f", {totals['failed']} failed" if totals["failed"] else ""
     head.append(
         f"\n{counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
@@ -269,7 +176,7 @@ def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
         window = table.get("window")
         grid.add_row(
             Text(table["table"]),
-            _state(table["status"]),
+            state_text(table["status"]),
             count(table.get("rows")),
             count(len(files)),
             size(sum(file["bytes"] for file in files)),
@@ -324,7 +231,7 @@ def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any
 
 def run_view(run: Run) -> RenderableType:
     """Show a run that no manifest tells of: one at work, or one that was stopped from outside."""
-    text = Text.assemble((run.run_id, "bold"), "  ", _state(run.status), f"\nstarted {timestamp(run.started_at)}")
+    text = Text.assemble((run.run_id, "bold"), "  ", state_text(run.status), f"\nstarted {timestamp(run.started_at)}")
     if run.stopped_at:
         text.append(f", ended {timestamp(run.stopped_at)}")
     if run.redrives:
@@ -365,7 +272,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
     for entry in entries:
         told = entry.as_json()
         grid.add_row(
-            Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
+            Text(entry.run.run_id), state_text(entry.run.status), _minute(entry.run.started_at),
             Text(short(told["window_end"] or "")),
             count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
             duration(entry.seconds), count(told["redrives"] or None),
@@ -420,8 +327,3 @@ def short(moment: str) -> str:
 
 def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
-
-
-def _first_line(text: str, most: int = 100) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    return line if len(line) <= most else f"{line[: most - 3]}..."

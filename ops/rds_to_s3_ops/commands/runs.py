@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from rds_to_s3_ops import views
+from rds_to_s3_ops import progress_views
 from rds_to_s3_ops.commands.common import (
     JsonOption,
     OptionalRunArgument,
@@ -167,13 +167,13 @@ def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
 def _watch_live(looks: Iterable[RunProgress], console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for progress in looks:
-            live.update(views.progress_view(progress, height=max(3, console.height - 6)), refresh=True)
+            live.update(progress_views.progress_view(progress, height=max(3, console.height - 6)), refresh=True)
 
 
 def _watch_as_lines(looks: Iterable[RunProgress]) -> None:
     before: RunProgress | None = None
     for progress in looks:
-        for line in views.progress_lines(before, progress):
+        for line in progress_views.progress_lines(before, progress):
             typer.echo(line)
         before = progress
 
@@ -181,8 +181,8 @@ def _watch_as_lines(looks: Iterable[RunProgress]) -> None:
 def _watch_as_json(looks: Iterable[RunProgress]) -> None:
     before: RunProgress | None = None
     for progress in looks:
-        if before is None or views.progress_lines(before, progress):
-            print_json(views.progress_json(progress), indent=None)
+        if before is None or progress_views.progress_lines(before, progress):
+            print_json(progress_views.progress_json(progress), indent=None)
         before = progress
 
 
