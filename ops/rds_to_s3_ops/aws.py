@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.parsers import ResponseParserError
 
 from rds_to_s3_ops.errors import AwsError
 
@@ -24,15 +37,41 @@ _CONFIG = Config(
 )
 
 
+def environment_region() -> str | None:
+    """Return the region that the environment names; None where it names none, and the profile's counts."""
+    # boto3 knows the second name only; the AWS CLI and the other SDKs take the first, or that before the second.
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+
+
+@contextmanager
+def region_for_boto3() -> Iterator[None]:
+    """Let clients that other code makes, by boto3's own default, go to the region that ours go to."""
+    region, before = environment_region(), os.environ.get("AWS_DEFAULT_REGION")
+    if region is None or region == before:
+        yield
+        return
+    os.environ["AWS_DEFAULT_REGION"] = region
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before
+
+
 class Aws:
     """boto3 clients, made when first asked for.
 
     They take region, credentials and endpoint from where every AWS tool takes them (``AWS_REGION``, ``AWS_PROFILE``,
-    ``AWS_ENDPOINT_URL``, ``~/.aws``), so that the same command drives the local system.
+    ``AWS_ENDPOINT_URL``, ``~/.aws``), so that the same command drives the local system. What is wrong with those is
+    an `AwsError`.
     """
 
-    def __init__(self) -> None:
-        self._session = boto3.Session()
+    @cached_property
+    def _session(self) -> boto3.Session:
+        with aws_errors():
+            return boto3.Session(region_name=environment_region())
 
     @property
     def region(self) -> str:
@@ -41,23 +80,46 @@ class Aws:
 
     def cloudformation(self) -> CloudFormationClient:
         """Return a client of CloudFormation."""
-        return self._session.client("cloudformation", config=_CONFIG)
+        return cast("CloudFormationClient", self.client("cloudformation"))
 
     def s3(self) -> S3Client:
         """Return a client of S3."""
-        return self._session.client("s3", config=_CONFIG)
+        return cast("S3Client", self.client("s3"))
 
     def ssm(self) -> SSMClient:
         """Return a client of Parameter Store."""
-        return self._session.client("ssm", config=_CONFIG)
-
-    def client(self, service: str) -> Any:
-        """Return a client of any other service, by boto3's name of it."""
-        return self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+        return cast("SSMClient", self.client("ssm"))
 
     def stepfunctions(self) -> SFNClient:
         """Return a client of Step Functions."""
-        return self._session.client("stepfunctions", config=_CONFIG)
+        return cast("SFNClient", self.client("stepfunctions"))
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service, by boto3's name of it.
+
+        Raises
+        ------
+        AwsError
+            Region, profile or endpoint are missing or malformed.
+        """
+        with aws_errors(), _endpoint_errors():
+            made: Any = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            # A port that is none would show only in the first call, as an error that could be anybody's.
+            _ = urlsplit(made.meta.endpoint_url).port
+            return made
+
+
+@contextmanager
+def _endpoint_errors() -> Iterator[None]:
+    try:
+        yield
+    except BotoCoreError:
+        raise  # some of them are ValueErrors too
+    except ValueError as error:
+        raise AwsError(
+            f"the AWS endpoint is malformed ({error}): set AWS_ENDPOINT_URL to a URL such as http://localhost:4566, "
+            "or unset it"
+        ) from error
 
 
 def error_code(error: ClientError) -> str:
@@ -72,12 +134,24 @@ def aws_errors() -> Iterator[None]:
         yield
     except NoRegionError:
         raise AwsError("no AWS region is configured: set AWS_REGION, or run `aws configure`") from None
+    except InvalidRegionError as error:
+        raise AwsError(f"{_one_line(error)} Set AWS_REGION to one such as eu-west-1") from None
+    except ProfileNotFound as error:
+        raise AwsError(f"{_one_line(error)}: set AWS_PROFILE to one that `aws configure list-profiles` has") from None
     except NoCredentialsError:
         raise AwsError("no AWS credentials were found: run `aws sso login` or set AWS_PROFILE") from None
+    except ConfigParseError as error:
+        raise AwsError(f"{_one_line(error)}: correct that file, or move it away") from None
+    except PartialCredentialsError as error:
+        raise AwsError(f"{_one_line(error)}: set both or neither") from None
     except ClientError as error:
         raise AwsError(f"AWS refused {error.operation_name}: {_told(error)}") from error
     except BotoCoreError as error:
-        raise AwsError(f"AWS cannot be reached: {error}") from error
+        raise AwsError(f"AWS cannot be reached: {_one_line(error)}") from error
+    except ResponseParserError as error:
+        raise AwsError(
+            "what answers is not AWS: look for a proxy or a login page on the way, and at AWS_ENDPOINT_URL"
+        ) from error
 
 
 def _told(error: ClientError) -> str:
@@ -86,3 +160,7 @@ def _told(error: ClientError) -> str:
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:
         return f"the credentials are expired or invalid ({code}): log in again"
     return f"{message} ({code})" if message else code
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

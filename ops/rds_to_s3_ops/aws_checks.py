@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.figures import duration
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped, warned
+from rds_to_s3_ops.schedules import longest_pause, next_start
 
 if TYPE_CHECKING:
     from rds_to_s3.table_list import TableList
     from rds_to_s3_ops.documents import Manifest
     from rds_to_s3_ops.runs import Run
 
-_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+_HIGHEST_LIMIT = 168  # hours, as the template has it
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -142,31 +142,32 @@ def check_schedule(schedule: Mapping[str, Any], now: datetime) -> Finding:
     return passed("schedule", f"{told}{f'; next about {upcoming:%Y-%m-%d %H:%M} UTC' if upcoming else ''}")
 
 
-def next_start(expression: str, begins: datetime | None, now: datetime) -> datetime | None:
-    """Tell when a schedule fires next; None for a cron expression, which speaks for itself, and for what is past.
+def check_freshness_limit(expression: str, limit_hours: int) -> Finding:
+    """Whether the alarms wait for as long as the schedule lets them: for one run that is missed, and not for none.
 
     Parameters
     ----------
     expression : str
-    begins : datetime or None
-        When the schedule was last written: a rate counts from there.
-    now : datetime
-
-    Examples
-    --------
-    >>> day = datetime(2025, 4, 2, tzinfo=UTC)
-    >>> next_start("rate(4 hours)", day, day + timedelta(hours=9)).hour
-    12
+        The schedule's.
+    limit_hours : int
+        The stack's FreshnessLimitHours.
     """
-    rate = _RATE.fullmatch(expression)
-    if rate and begins:
-        interval = timedelta(**{f"{rate[2]}s": int(rate[1])})
-        return (begins + interval * ((now - begins) // interval + 1)).astimezone(UTC)
-    at = _AT.fullmatch(expression)
-    if at:
-        moment = datetime.fromisoformat(at[1]).replace(tzinfo=UTC)
-        return moment if moment > now else None
-    return None
+    check = "freshness limit"
+    pause = longest_pause(expression)
+    if pause is None:
+        advice = f"FreshnessLimitHours ({limit_hours}) should be twice the longest time between two runs"
+        return skipped(check, f"how far apart {expression} starts runs is not worked out here; {advice}")
+    told = f"{limit_hours} h, and {expression} leaves up to {duration(pause.total_seconds())} between two runs"
+    needed = math.ceil(2 * pause / timedelta(hours=1))
+    if needed <= limit_hours:
+        return passed(check, told)
+    return warned(
+        check,
+        f"{told}: alarms go off at the first run that is late, or although none is",
+        f"deploy with FreshnessLimitHours={needed}"
+        if needed <= _HIGHEST_LIMIT
+        else f"deploy with runs at most {_HIGHEST_LIMIT // 2} hours apart and FreshnessLimitHours={_HIGHEST_LIMIT}",
+    )
 
 
 def check_last_run(run: Run | None, now: datetime, *, expected_seconds: float | None) -> Finding:
@@ -188,7 +189,7 @@ def check_last_run(run: Run | None, now: datetime, *, expected_seconds: float | 
     if run.status != "SUCCEEDED":
         return warned("last run", told, f"rds-to-s3 show {run.run_id}, mend it, then rds-to-s3 redrive {run.run_id}")
     if expected_seconds is not None and ago > expected_seconds:
-        return warned("last run", f"{told}, longer ago than FreshnessLimitSeconds", "look at the schedule and its role")
+        return warned("last run", f"{told}, longer ago than FreshnessLimitHours", "look at the schedule and its role")
     return passed("last run", told)
 
 

@@ -10,15 +10,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
+from rds_to_s3.table_state import LATEST_MANIFEST_KEY, TableState, manifest_key, plan_key, state_key
 from rds_to_s3_ops.aws import aws_errors, error_code
 from rds_to_s3_ops.documents import Manifest, Plan, TableRecord
-from rds_to_s3_ops.errors import AwsError, ConflictError
+from rds_to_s3_ops.errors import ConflictError, UnreadableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _READERS = 12
+# What the command takes for granted; the rest of a document it asks for.
+_OF_A_MANIFEST = ("run_id", "status", "started_at", "finished_at", "window_end", "totals", "tables")
+_OF_A_TABLE = ("table", "status")
+_OF_AN_ENTRY = (*_OF_A_TABLE, "files")
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,11 @@ class Bucket:
 
     def manifest(self, run_id: str) -> Manifest | None:
         """Return a run's manifest; None while it is not written."""
-        return cast("Manifest | None", self._json(f"runs/{run_id}/manifest.json"))
+        return self._manifest(manifest_key(run_id))
 
     def latest_manifest(self) -> Manifest | None:
         """Return the newest finished run's manifest; None before the first run."""
-        return cast("Manifest | None", self._json("runs/latest.json"))
+        return self._manifest(LATEST_MANIFEST_KEY)
 
     def manifests(self, run_ids: Iterable[str]) -> dict[str, Manifest]:
         """Return the manifests of those runs that have one."""
@@ -68,7 +74,7 @@ class Bucket:
 
     def plan(self, run_id: str) -> Plan | None:
         """Return a run's plan; None while it is not made."""
-        return cast("Plan | None", self._json(f"_state/runs/{run_id}/plan.json"))
+        return cast("Plan | None", self._document(plan_key(run_id), "tables"))
 
     def table_records(self, run_id: str, known: Mapping[str, StoredRecord]) -> dict[str, StoredRecord]:
         """Return the records that a run's tables have left so far.
@@ -90,7 +96,7 @@ class Bucket:
             listed = [item for page in pages for item in page.get("Contents", [])]
         stale = [item for item in listed if item["Key"] not in known or known[item["Key"]].etag != item["ETag"]]
         with ThreadPoolExecutor(_READERS) as readers:
-            read = list(readers.map(lambda item: self._json(item["Key"]), stale))
+            read = list(readers.map(lambda item: self._document(item["Key"], *_OF_A_TABLE), stale))
         fresh = {
             item["Key"]: StoredRecord(cast("TableRecord", data), item["LastModified"], item["ETag"])
             for item, data in zip(stale, read, strict=True)
@@ -101,13 +107,13 @@ class Bucket:
     def every_manifest(self) -> list[Manifest]:
         """Return all manifests, oldest first."""
         with ThreadPoolExecutor(_READERS) as readers:
-            found = list(readers.map(self._json, self._manifest_keys()))
+            found = list(readers.map(self._manifest, self._manifest_keys()))
         return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
 
     def newest_manifests(self) -> Iterator[Manifest]:
         """Yield the manifests, the one written last first; each is read when it is asked for."""
         for key in reversed(self._manifest_keys()):
-            if (found := self._json(key)) is not None:
+            if (found := self._manifest(key)) is not None:
                 yield found
 
     def _manifest_keys(self) -> list[str]:
@@ -116,9 +122,28 @@ class Bucket:
             listed = [(item["LastModified"], item["Key"]) for page in pages for item in page.get("Contents", [])]
         return [key for _, key in sorted(listed) if key.endswith("/manifest.json")]
 
-    def document(self, key: str) -> dict[str, Any] | None:
-        """Return a JSON object; None where there is none."""
-        return cast("dict[str, Any] | None", self._json(key))
+    def table_state(self, table: str, file_format: str) -> TableState:
+        """Return what is known of a table between runs; a table that was never extracted has an empty state.
+
+        Raises
+        ------
+        UnreadableError
+            A newer version wrote it, or it is damaged. A run of this version fails that table, too.
+        """
+        key = state_key(table, file_format)
+        stored = self.read(key)
+        if stored is None:
+            return TableState(table=table, format=file_format)
+        try:
+            return TableState.model_validate_json(stored.body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise self._unreadable(
+                key,
+                f"{where}: {first['msg']}" if where else first["msg"],
+                "if the runs fail as well, see docs/upgrade.md, Roll back",
+            ) from None
 
     def read(self, key: str) -> StoredText | None:
         """Return an object; None where there is none."""
@@ -159,11 +184,38 @@ class Bucket:
                     f"{key} changed meanwhile, probably by a run; nothing was written: look again and repeat"
                 ) from None
 
-    def _json(self, key: str) -> Any:
+    def _manifest(self, key: str) -> Manifest | None:
+        found = self._document(key, *_OF_A_MANIFEST)
+        if found is None:
+            return None
+        if found.get("version", 1) != 1:
+            raise self._unreadable(key, f"it has version {found['version']}")
+        if not isinstance(found["tables"], list) or any(_lacks(entry, _OF_AN_ENTRY) for entry in found["tables"]):
+            raise self._unreadable(key, "its tables are not what they should be")
+        return cast("Manifest", found)
+
+    def _document(self, key: str, *members: str) -> dict[str, Any] | None:
+        """Return a JSON object, None where there is none; it has at least these members."""
         stored = self.read(key)
         if stored is None:
             return None
         try:
-            return json.loads(stored.body)
+            found = json.loads(stored.body)
         except ValueError:
-            raise AwsError(f"s3://{self.name}/{key} is not valid JSON") from None
+            raise self._unreadable(key, "it is not valid JSON") from None
+        if lacking := _lacks(found, members):
+            raise self._unreadable(key, f"it has no {lacking}")
+        return cast("dict[str, Any]", found)
+
+    def _unreadable(self, key: str, why: str, remedy: str = "") -> UnreadableError:
+        return UnreadableError(
+            f"s3://{self.name}/{key} cannot be read: {why}. It is damaged, or a newer version wrote it: "
+            f"take the command from the version that is deployed{f'; {remedy}' if remedy else ''}"
+        )
+
+
+def _lacks(data: object, members: Iterable[str]) -> str:
+    """Return the first member that a JSON object lacks; empty where it has all of them."""
+    if not isinstance(data, dict):
+        return "members"
+    return next((repr(name) for name in members if name not in data), "")

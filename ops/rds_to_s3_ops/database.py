@@ -18,6 +18,7 @@ from rds_to_s3.errors import (
     TableNotFoundError,
 )
 from rds_to_s3.settings import DatabaseSettings
+from rds_to_s3_ops.aws import region_for_boto3
 from rds_to_s3_ops.errors import AwsError, CommandError, DatabaseError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ def connected(stack: Stack, *, read_seconds: int = READ_SECONDS) -> Iterator[Con
         What went wrong, also inside the block, with what to do.
     """
     settings = database_settings(stack)
-    with database_errors(), closing(open_connection(settings, read_seconds)) as connection:
-        yield connection
+    with database_errors():
+        with region_for_boto3():
+            connection = open_connection(settings, read_seconds)
+        with closing(connection):
+            yield connection
 
 
 def database_name(connection: Connection) -> str:

@@ -22,6 +22,10 @@ _ENOUGH = {
     "SHOW VIEW", "SHOW DATABASES",
 }  # fmt: skip
 _GRANT = re.compile(r"GRANT (.+?) ON .+? TO ", re.IGNORECASE)
+_NAME = r"`(?:[^`]|``)*`"
+_ROLE = re.compile(rf"{_NAME}(?:@{_NAME})?")
+# To an account: MariaDB also tells what the present role has been granted, and a role has no host.
+_ROLES = re.compile(rf"GRANT ({_ROLE.pattern}(?:, ?{_ROLE.pattern})*) TO {_NAME}@")
 
 
 def check_tls(mode: str, version: str) -> Finding:
@@ -111,22 +115,50 @@ def _offset(shift: timedelta) -> str:
     return f"UTC{'+' if minutes >= 0 else '-'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
-def check_privileges(grants: Iterable[str], user: str) -> Finding:
-    """Whether the user may do more than read; `grants` is what SHOW GRANTS says."""
+def granted_roles(grants: Iterable[str]) -> list[str]:
+    """Return the roles that SHOW GRANTS names, quoted as it quotes them.
+
+    Examples
+    --------
+    >>> granted_roles(["GRANT USAGE ON *.* TO `u`@`%`", "GRANT `a`@`%`,`b`@`%` TO `u`@`%` WITH ADMIN OPTION"])
+    ['`a`@`%`', '`b`@`%`']
+    """
+    return [role for grant in grants if (match := _ROLES.match(grant)) for role in _ROLE.findall(match[1])]
+
+
+def check_privileges(grants: Sequence[str], user: str, *, roles_seen: bool) -> Finding:
+    """Whether the user may do more than read.
+
+    Parameters
+    ----------
+    grants : sequence of str
+        What SHOW GRANTS says.
+    user : str
+    roles_seen : bool
+        Whether the privileges of the user's roles are among the grants. Active or not, it can take them on.
+    """
+    check, roles = "least privilege", granted_roles(grants)
     held = {
         re.sub(r"\s*\(.*?\)", "", privilege).strip().upper()
         for grant in grants
-        if (match := _GRANT.match(grant))
+        if not _ROLES.match(grant) and (match := _GRANT.match(grant))
         for privilege in re.sub(r"\(.*?\)", "", match[1]).split(",")
     }
     more = sorted(held - _ENOUGH)
     if more:
+        by_roles = " (with its roles)" if roles else ""
         return warned(
-            "least privilege",
-            f"{user} may do more than read: {', '.join(more[:5])}{', ...' if len(more) > 5 else ''}",
+            check,
+            f"{user} may do more than read{by_roles}: {', '.join(more[:5])}{', ...' if len(more) > 5 else ''}",
             "give the stack a user of its own with SELECT and PROCESS only (docs/deploy.md)",
         )
-    return passed("least privilege", f"{user} may read and nothing else")
+    if roles and not roles_seen:
+        return warned(
+            check,
+            f"what {user} may do by its roles cannot be seen: {', '.join(roles)}",
+            f"REVOKE {', '.join(roles)} FROM {account(user)}, and grant SELECT and PROCESS to the user itself",
+        )
+    return passed(check, f"{user} may read and nothing else{', its roles included' if roles else ''}")
 
 
 # --- the listed tables --------------------------------------------------------------------------------------------

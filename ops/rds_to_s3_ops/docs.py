@@ -20,8 +20,8 @@ _HEAD = """\
 
 One command for the stack on AWS and for the local system. Written by `python -m rds_to_s3_ops.docs`; a test compares.
 
-It finds AWS as every AWS tool does (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `~/.aws`), and the stack by
-`--stack` or `STACK_NAME`. For the local system, `. .local/env` sets all of them.
+It finds AWS as the AWS CLI does (`AWS_PROFILE`, `AWS_REGION` or else `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL`,
+`~/.aws`), and the stack by `--stack` or `STACK_NAME`. For the local system, `. .local/env` sets what it takes.
 
 ```console
 $ rds-to-s3 run                                   # everything that is listed, and watch it
@@ -46,6 +46,11 @@ turns them off. Away from a terminal, watching prints a line for each thing that
 With `--json`, `run`, `rerun`, `redrive` and `watch` print one JSON object a line for each change, the last of them
 the manifest; with `--wait`, and from `show`, it is the manifest alone. It follows the
 [schema](../functions/rds_to_s3/schemas/manifest-v1.schema.json).
+
+Of a run that is at work, also again, or that was aborted or timed out, no manifest tells the end. In its place comes an
+object with `run_id`, `status` (`RUNNING`, `PENDING_REDRIVE`, `ABORTED`, `TIMED_OUT`, or `FAILED` where not even the
+manifest could be written), `started_at`, `finished_at`, `redrives`, `error`, `cause`, and `manifest`: the one that the
+run left before it was redriven or stopped, or null. Only a manifest has `version`.
 
 `rds-to-s3 --install-completion` teaches the shell the commands and options.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -24,10 +25,11 @@ from rds_to_s3.errors import (
 )
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import local_times, read_clock
+from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import select_columns
 from rds_to_s3_ops import aws_checks, database_checks
-from rds_to_s3_ops.aws import aws_errors, error_code
+from rds_to_s3_ops.aws import aws_errors, error_code, region_for_boto3
 from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.database import database_name, database_settings
 from rds_to_s3_ops.errors import AwsError, CommandError
@@ -46,6 +48,7 @@ FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 NETWORK_SECONDS = 5
 STATEMENT_SECONDS = 60
 _WEEK = 7 * 86400
+_FRESHNESS_HOURS = 8  # of a stack without the parameter
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 _NOT_CONFIGURED = {"NoSuchPublicAccessBlockConfiguration", "NoSuchLifecycleConfiguration"}
 
@@ -101,7 +104,8 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
     store = stack.parameters.get("DatabaseCredentials", "")
     try:
         settings = database_settings(stack)
-        credentials = CredentialsSource(CredentialsReference.parse(store)).get()
+        with region_for_boto3():
+            credentials = CredentialsSource(CredentialsReference.parse(store)).get()
     except (CommandError, RdsToS3Error) as error:
         yield _no_credentials(store, error)
         return
@@ -111,7 +115,8 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
     if finding.verdict != "pass":
         return
     try:
-        connection = open_connection(settings, STATEMENT_SECONDS)
+        with region_for_boto3():
+            connection = open_connection(settings, STATEMENT_SECONDS)
     except RdsToS3Error as error:
         yield from _no_connection(error, credentials, settings)
         return
@@ -178,13 +183,43 @@ def _server(connection: Connection, settings: DatabaseSettings, stack: Stack) ->
     user = str(me["user"])
     product = "MariaDB" if connection.is_mariadb else "MySQL"
     yield passed("login", f"{user}, database {me['name']} on {product} {me['version']}")
-    grants = [str(next(iter(row.values()))) for row in connection.rows("SHOW GRANTS")]
-    yield database_checks.check_privileges(grants, user)
+    yield examine_privileges(connection, user)
     reading = read_clock(connection)
     yield database_checks.check_transactions(reading, user, stack.parameters.get("UnobservedSettleSeconds", "900"))
     yield database_checks.check_replica(reading)
     instants = [reading.utc_now + week * _WEEK for week in range(54)]
     yield database_checks.check_zone(reading.zone, instants, local_times(connection, instants))
+
+
+def examine_privileges(connection: Connection, user: str) -> Finding:
+    """Tell whether the database user may do more than read, itself or by a role."""
+    grants = _grants(connection, "SHOW GRANTS")
+    try:
+        grants += _grants_by_roles(connection, database_checks.granted_roles(grants))
+    except RdsToS3Error:
+        return database_checks.check_privileges(grants, user, roles_seen=False)
+    return database_checks.check_privileges(grants, user, roles_seen=True)
+
+
+def _grants_by_roles(connection: Connection, roles: Sequence[str]) -> list[str]:
+    if not roles:
+        return []
+    if not connection.is_mariadb:
+        return _grants(connection, f"SHOW GRANTS FOR CURRENT_USER() USING {', '.join(roles)}")
+    # MariaDB shows a role's privileges only to whoever has taken it on, one at a time.
+    present = connection.row("SELECT CURRENT_ROLE() AS role")["role"]
+    found: list[str] = []
+    try:
+        for role in roles:
+            connection.run(f"SET ROLE {role}")
+            found += _grants(connection, "SHOW GRANTS FOR CURRENT_ROLE")
+    finally:
+        connection.run(f"SET ROLE {quoted(present) if present else 'NONE'}")
+    return found
+
+
+def _grants(connection: Connection, statement: str) -> list[str]:
+    return [str(next(iter(row.values()))) for row in connection.rows(statement)]
 
 
 def _tables(connection: Connection, listed: TableList) -> Findings:
@@ -264,6 +299,7 @@ def _functions(aws: Aws, stack: Stack) -> Findings:
 def _running(aws: Aws, stack: Stack) -> Findings:
     now = datetime.now(UTC)
     runs, bucket = Runs(aws.stepfunctions(), stack), Bucket(aws.s3(), stack.bucket)
+    limit = stack.parameters.get("FreshnessLimitHours", "")
 
     def machine() -> Finding:
         status = aws.stepfunctions().describe_state_machine(stateMachineArn=stack.state_machine_arn)["status"]
@@ -271,14 +307,17 @@ def _running(aws: Aws, stack: Stack) -> Findings:
             return failed("state machine", f"is {status}", "deploy again")
         return passed("state machine", "is active")
 
-    def schedule() -> Finding:
-        answer = aws.client("scheduler").get_schedule(Name=f"{stack.name}-extract-tables")
-        return aws_checks.check_schedule(answer, now)
+    @cache
+    def scheduled() -> Any:
+        return aws.client("scheduler").get_schedule(Name=f"{stack.name}-extract-tables")
+
+    def freshness_limit() -> Finding:
+        return aws_checks.check_freshness_limit(scheduled()["ScheduleExpression"], int(limit))
 
     def last_run() -> Finding:
         newest = runs.recent(1)
-        scheduled = stack.parameters.get("ScheduleState", "ENABLED") == "ENABLED"
-        expected = float(stack.parameters.get("FreshnessLimitSeconds", 28800)) if scheduled else None
+        is_scheduled = stack.parameters.get("ScheduleState", "ENABLED") == "ENABLED"
+        expected = 3600 * int(limit or _FRESHNESS_HOURS) if is_scheduled else None
         return aws_checks.check_last_run(newest[0] if newest else None, now, expected_seconds=expected)
 
     def alarms() -> Finding:
@@ -291,7 +330,9 @@ def _running(aws: Aws, stack: Stack) -> Findings:
 
     subnets = stack.parameters.get("SubnetIds", "")
     yield _looked("state machine", machine, "deploy again")
-    yield _looked("schedule", schedule, "deploy again")
+    yield _looked("schedule", lambda: aws_checks.check_schedule(scheduled(), now), "deploy again")
+    if limit:
+        yield _looked("freshness limit", freshness_limit, "deploy again")
     yield _looked("last run", last_run, "")
     yield _looked("network from the functions", lambda: aws_checks.check_reached(bucket.latest_manifest(), subnets), "")
     yield _looked("alarms", alarms, "")

@@ -13,7 +13,7 @@ EXIT_CODES = {
     "For verify: something differs.",
     2: "The command cannot be understood, or what it was given is not valid.",
     3: "Not found: the stack, the run, or the table.",
-    4: "AWS cannot be reached, or refuses: network, region, credentials, permissions.",
+    4: "AWS cannot be reached, or refuses: network, region, credentials, permissions. Or what is stored is damaged.",
     5: "Somebody else changed the same thing meanwhile; nothing was overwritten.",
     6: "The database cannot be reached, or refuses: network, login, certificate, privileges.",
     130: "Interrupted with Ctrl-C. A run that was being watched goes on.",
@@ -43,6 +43,10 @@ class AwsError(CommandError):
     """AWS did not answer, or refused."""
 
     exit_code = 4
+
+
+class UnreadableError(AwsError):
+    """What is stored is damaged, or of a version that this command does not know."""
 
 
 class ConflictError(CommandError):

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rds_to_s3.figures import count
 from rds_to_s3.window import format_timestamp
-from rds_to_s3_ops.views import MOST_TABLES, counted, new_grid, short
+from rds_to_s3_ops.views import counted, new_grid, rest_view, short, summarised
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.findings import Finding
@@ -37,13 +37,11 @@ def preview_view(preview: RunPreview, *, everything: bool = False) -> Renderable
         Whether to list every table, and its columns.
     """
     tables = preview.tables
-    telling = tables if everything or len(tables) <= MOST_TABLES else [table for table in tables if _is_telling(table)]
-    shown = telling if everything else telling[:MOST_TABLES]
+    shown = summarised(tables, _is_telling, everything=everything)
     parts: list[RenderableType] = [_preview_head(preview), Text()]
     if shown:
         parts.append(_preview_tables(shown))
-    if len(shown) < len(tables):
-        parts.append(Text(f"and {len(tables) - len(shown)} more tables: add --all to list them", style="dim"))
+    parts += rest_view(len(tables) - len(shown))
     for table in shown:
         if table.error:
             parts += [
@@ -72,7 +70,7 @@ def _preview_head(preview: RunPreview) -> Text:
     )
 
 
-def _preview_tables(tables: list[TablePreview]) -> RenderableType:
+def _preview_tables(tables: Sequence[TablePreview]) -> RenderableType:
     grid = new_grid("table", "mode", "format", "after", "rows, about", "found by", right=("rows, about",))
     for table in tables:
         after = "" if table.error else short(table.after or "the beginning")

@@ -16,12 +16,12 @@ from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
 from rds_to_s3.selection import Selection, select_columns
-from rds_to_s3.table_state import TableState, state_key, watermark_key
+from rds_to_s3.table_state import watermark_key
 from rds_to_s3.table_window import derive_window, read_segments
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import Bound, format_timestamp
 from rds_to_s3_ops.database import database_name
-from rds_to_s3_ops.errors import NotFoundError
+from rds_to_s3_ops.errors import NotFoundError, UnreadableError
 
 if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
@@ -198,12 +198,15 @@ def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec:
         return _preview(connection, bucket, run, spec)
     except RdsToS3Error as error:
         failure = {"type": type(error).__name__, "message": str(error)}
-        return TablePreview(spec.name, spec.mode, spec.format, error=failure)
+    except UnreadableError as error:
+        # By the name that a run's failure would have.
+        failure = {"type": "ValidationError", "message": str(error)}
+    return TablePreview(spec.name, spec.mode, spec.format, error=failure)
 
 
 def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
     watermark = _watermark(bucket, watermark_key(spec.name, spec.format))
-    state = _state(bucket, spec)
+    state = bucket.table_state(spec.name, spec.format)
     last = state.commit
     table = open_snapshot(connection, run.database, spec.name, seconds=STATEMENT_SECONDS)
     selection = select_columns(table, spec)
@@ -257,8 +260,3 @@ def _watermark(bucket: Bucket, key: str) -> Watermark | None:
         return Watermark.parse(stored.body) if stored else None
     except ValueError as error:
         raise WatermarkMalformedError(f"s3://{bucket.name}/{key} {error}") from None
-
-
-def _state(bucket: Bucket, spec: TableSpec) -> TableState:
-    stored = bucket.read(state_key(spec.name, spec.format))
-    return TableState.model_validate_json(stored.body) if stored else TableState(table=spec.name, format=spec.format)

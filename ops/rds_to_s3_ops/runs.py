@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
 
+    from rds_to_s3_ops.documents import Manifest
     from rds_to_s3_ops.stack import Stack
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
@@ -57,6 +58,12 @@ class Run:
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return self.status in RUNNING
+
+    def is_told_by(self, manifest: Manifest) -> bool:
+        """Whether a manifest of this run says how it ended, and not how it had ended before it was redriven."""
+        if self.status != manifest["status"]:
+            return False  # it is at work, or was stopped, and a manifest knows of neither
+        return self.status == "SUCCEEDED" or manifest.get("redrives", 0) >= self.redrives
 
 
 def new_run_id(now: datetime) -> str:
@@ -102,7 +109,7 @@ class Runs:
         ------
         NotFoundError
         InvalidInputError
-            Step Functions does not redrive it: it has not failed, or ended more than 14 days ago.
+            Step Functions does not redrive it: it has not failed, ended more than 14 days ago, or has 24,999 events.
         """
         before = self.describe(run_id)
         if before.is_running or before.status == "SUCCEEDED":

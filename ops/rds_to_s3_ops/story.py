@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from rds_to_s3_ops.views import counted
+from rds_to_s3_ops.views import MOST_TABLES, counted
 
 _ENDS = {
     "ExecutionSucceeded": "run succeeded",
@@ -17,6 +18,7 @@ _ENDS = {
     "ExecutionTimedOut": "run timed out",
 }
 _MOST = 300
+_INSIDE = {"ExtractTable", "TableFailed"}
 _OF_A_TABLE = {"ExtractTable", "TableFinished?", "TableFinished", "TableFailed"}
 # Entering them says nothing that the lines around do not, or their result says it.
 _UNTOLD = {
@@ -52,9 +54,8 @@ class StoryLine:
         """The line without its time."""
         if not self.state:
             return self.told
-        inside = self.state in {"ExtractTable", "TableFailed"}
         table = f"{self.table}: " if self.table else ""
-        return f"{'  ' if inside else ''}{table}{self.state}{f': {self.told}' if self.told else ''}"
+        return f"{'  ' if self.state in _INSIDE else ''}{table}{self.state}{f': {self.told}' if self.told else ''}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``history RUN --json`` prints for it."""
@@ -75,6 +76,38 @@ def tell(events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
         Step Functions' history events, oldest first.
     """
     return _Teller().tell(events)
+
+
+def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[StoryLine]:
+    """Leave out what went as it should of the tables of a round, where there are many, and count it.
+
+    Parameters
+    ----------
+    lines : sequence of StoryLine
+    most : int
+        Of this many tables all is told; of more, only what failed, was tried again or continued, and of no more tables
+        than this.
+    """
+    told: list[StoryLine] = []
+    for inside, group in groupby(lines, key=lambda line: line.state in _INSIDE):
+        some = list(group)
+        told += _condensed_round(some, most) if inside else some
+    return told
+
+
+def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
+    # A line that names no table stands for one of its own.
+    by_table: dict[str | int, list[StoryLine]] = {}
+    for number, line in enumerate(lines):
+        by_table.setdefault(line.table or number, []).append(line)
+    if len(by_table) <= most:
+        return lines
+    telling = [table for table, own in by_table.items() if len(own) > 1 or own[0].is_bad]
+    kept = set(telling[:most])
+    unshown = f", {len(telling) - most} of them failed, tried again or continued" if len(telling) > most else ""
+    rest = f"  and {len(by_table) - len(kept)} more tables{unshown}: add --all to list them"
+    shown = [line for number, line in enumerate(lines) if (line.table or number) in kept]
+    return [*shown, StoryLine(lines[-1].seconds, "", "", rest)]
 
 
 class _Teller:

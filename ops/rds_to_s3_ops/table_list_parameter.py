@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from rds_to_s3_ops.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+_MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,14 @@ class TableListDocument:
             The keys that it overrides; empty for the defaults.
         replace : bool
             Whether a table that is listed already gives way, in its place; otherwise it is an error.
+
+        Raises
+        ------
+        InvalidInputError
+            A setting is unknown or not valid, or names another table.
         """
+        if "name" in settings:
+            raise InvalidInputError(f"name is no setting: the table to list is {name!r}, as TABLE says")
         entry: Any = {"name": name, **settings} if settings else name
         entries = list(self.data["tables"])
         listed = [_name(existing) for existing in entries]
@@ -77,7 +87,7 @@ class TableListDocument:
         """Return the document without a table."""
         entries = [entry for entry in self.data["tables"] if _name(entry) != name]
         if len(entries) == len(self.data["tables"]):
-            raise NotFoundError(f"table {name!r} is not listed; listed are: {', '.join(map(_name, entries))}")
+            raise NotFoundError(f"table {name!r} is not listed; listed are: {_shortened([_name(e) for e in entries])}")
         return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
 
     def written(self) -> str:
@@ -125,6 +135,11 @@ class TableListParameter:
 
 def _name(entry: Any) -> str:
     return str(entry["name"]) if isinstance(entry, dict) else str(entry)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _json(value: Any) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from rds_to_s3.figures import count, duration, size
-from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
 
 if TYPE_CHECKING:
-    from rds_to_s3.table_list import TableList
+    from rds_to_s3.table_list import TableList, TableSpec
     from rds_to_s3_ops.documents import Manifest, TableRecord
     from rds_to_s3_ops.runs import Run
     from rds_to_s3_ops.stack import Stack
 
+T = TypeVar("T")
 MOST_TABLES = 40
 """Longer lists are summarised: what failed or warns is shown, the rest is counted."""
 
@@ -88,7 +87,7 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _state(word: str) -> Text:
+def state_text(word: str) -> Text:
     word = word.lower().replace("_", " ")
     return Text(word, style=_COLOURS.get(word, ""))
 
@@ -106,95 +105,16 @@ def new_grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ())
     return table
 
 
-# --- a run at work ------------------------------------------------------------------------------------------------
+def summarised(tables: Sequence[T], is_telling: Callable[[T], bool], *, everything: bool) -> Sequence[T]:
+    """Return the tables to list: all of them, or where they are many the first that tell something."""
+    if everything or len(tables) <= MOST_TABLES:
+        return tables
+    return [table for table in tables if is_telling(table)][:MOST_TABLES]
 
 
-def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:
-    """Show a run at work.
-
-    Parameters
-    ----------
-    progress : RunProgress
-    height : int
-        The most tables to list; the busy and the failed ones come first when there are more.
-    """
-    grid = new_grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
-    shown = _most_telling(progress.tables, height)
-    for table in shown:
-        note = table.note or (f"attempt {table.attempts}" if table.attempts > 1 else "")
-        grid.add_row(
-            Text(table.table), _state(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
-            Text(_first_line(note)),
-        )  # fmt: skip
-    parts: list[RenderableType] = [_headline(progress)]
-    if shown:
-        parts += [Text(), grid]
-    if len(shown) < len(progress.tables):
-        rest = Counter(table.state.value for table in progress.tables)
-        for table in shown:
-            rest[table.state.value] -= 1
-        more = ", ".join(f"{number} {state}" for state, number in rest.items() if number)
-        parts.append(Text(f"and {more}", style="dim"))
-    return Group(*parts)
-
-
-def _headline(progress: RunProgress) -> Text:
-    text = Text.assemble((progress.run.run_id, "bold"), "  ", _state(progress.phase), f"  {duration(progress.elapsed)}")
-    if progress.tables:
-        text.append(
-            f"  {progress.finished_tables} of {len(progress.tables)} tables"
-            f"  {count(progress.rows)} rows  {size(progress.bytes)}"
-        )
-    return text
-
-
-def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TableProgress]:
-    if len(tables) <= height:
-        return list(tables)
-    rank = {TableState.FAILED: 0, TableState.RETRYING: 1, TableState.RUNNING: 2, TableState.WAITING: 4}
-    chosen = sorted(tables, key=lambda table: rank.get(table.state, 3))[: max(height, 1)]
-    return [table for table in tables if table in chosen]
-
-
-def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
-    """Tell what happened between two looks, one line for each event, for an output that is not a terminal."""
-    lines = []
-    phase = [f"{after.run.run_id}: {after.phase}"] if before is None or before.phase != after.phase else []
-    if after.run.is_running:
-        lines += phase
-    known = {table.table: table for table in before.tables} if before else {}
-    for table in after.tables:
-        was = known.get(table.table)
-        if table.state is TableState.WAITING or (was is not None and was.state is table.state):
-            continue
-        figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
-        figures += [size(table.bytes)] if table.bytes else []
-        figures += [duration(table.seconds)] if table.state.is_final else []
-        told = f"{table.table}: {table.state.value}"
-        told += f" ({', '.join(figures)})" if figures else ""
-        lines.append(told + (f": {_first_line(table.note)}" if table.note else ""))
-    return lines if after.run.is_running else lines + phase
-
-
-def progress_json(progress: RunProgress) -> dict[str, Any]:
-    """Return what ``watch --json`` prints at each change."""
-    return {
-        "run_id": progress.run.run_id,
-        "status": progress.run.status,
-        "phase": progress.phase,
-        "until": progress.until,
-        "tables": [
-            {
-                "table": table.table,
-                "state": table.state.value,
-                "rows": table.rows,
-                "bytes": table.bytes,
-                "seconds": None if table.seconds is None else round(table.seconds, 1),
-                "note": table.note,
-            }
-            for table in progress.tables
-        ],
-    }
+def rest_view(hidden: int) -> list[RenderableType]:
+    """Say how many tables are not listed; nothing where all are."""
+    return [Text(f"and {hidden} more tables: add --all to list them", style="dim")] if hidden else []
 
 
 # --- a run that is over -------------------------------------------------------------------------------------------
@@ -212,12 +132,10 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
     """
     parts: list[RenderableType] = [_manifest_head(manifest), Text()]
     tables = manifest.get("tables", [])
-    telling = tables if everything or len(tables) <= MOST_TABLES else [table for table in tables if _is_telling(table)]
-    shown = telling if everything else telling[:MOST_TABLES]
+    shown = summarised(tables, _is_telling, everything=everything)
     if shown:
         parts.append(_manifest_tables(shown))
-    if len(shown) < len(tables):
-        parts.append(Text(f"and {len(tables) - len(shown)} more tables: add --all to list them", style="dim"))
+    parts += rest_view(len(tables) - len(shown))
     for table in shown:
         error = table.get("error")
         if error:
@@ -235,7 +153,7 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
 
 def _manifest_head(manifest: Manifest) -> Text:
     totals = manifest["totals"]
-    head = Text.assemble((manifest["run_id"], "bold"), "  ", _state(manifest["status"]))
+    head = Text.assemble((manifest["run_id"], "bold"), "  ", state_text(manifest["status"]))
     failed = f", {totals['failed']} failed" if totals["failed"] else ""
     head.append(
         f"\n{counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
@@ -258,7 +176,7 @@ def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
         window = table.get("window")
         grid.add_row(
             Text(table["table"]),
-            _state(table["status"]),
+            state_text(table["status"]),
             count(table.get("rows")),
             count(len(files)),
             size(sum(file["bytes"] for file in files)),
@@ -280,22 +198,57 @@ def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
     return grid
 
 
+def outcome_view(
+    run: Run | None, manifest: Manifest | None, bucket: str, *, everything: bool = False
+) -> RenderableType:
+    """Show how a run ended, or how it stands.
+
+    Parameters
+    ----------
+    run : Run or None
+        None for one that Step Functions has forgotten; then there is a manifest.
+    manifest : Manifest or None
+        The run's; where it does not tell the run's end, it is shown below, as what was before.
+    bucket : str
+    everything : bool
+        Whether to list every table and file, however many there are.
+    """
+    shown = manifest_view(manifest, bucket, everything=everything) if manifest else Text()
+    if run is None or (manifest and run.is_told_by(manifest)):
+        return shown
+    if manifest is None:
+        return run_view(run)
+    before = Text(f"Its manifest is from before that, of {manifest['finished_at']}:", style="yellow")
+    return Group(run_view(run), Text(), before, Text(), shown)
+
+
+def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
+    """Return the same for ``--json``: the manifest where it tells the run's end, else how the run stands."""
+    if manifest and (run is None or run.is_told_by(manifest)):
+        return manifest
+    return run_json(run, manifest) if run else {}
+
+
 def run_view(run: Run) -> RenderableType:
-    """Show a run that has no manifest: one still at work, or one that was stopped from outside."""
-    text = Text.assemble((run.run_id, "bold"), "  ", _state(run.status), f"\nstarted {timestamp(run.started_at)}")
+    """Show a run that no manifest tells of: one at work, or one that was stopped from outside."""
+    text = Text.assemble((run.run_id, "bold"), "  ", state_text(run.status), f"\nstarted {timestamp(run.started_at)}")
     if run.stopped_at:
         text.append(f", ended {timestamp(run.stopped_at)}")
+    if run.redrives:
+        text.append(f", redriven {run.redrives}x")
     if run.error:
         text.append(f"\n{run.error}", style="bold red")
     if run.cause:
         text.append(f"\n{run.cause}")
     if run.is_running:
         text.append(f"\nfollow it with: rds-to-s3 watch {run.run_id}")
+    elif run.status in {"ABORTED", "TIMED_OUT"}:
+        text.append(f"\nlet it go on where it was stopped with: rds-to-s3 redrive {run.run_id}")
     return text
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """Return what ``--json`` prints for a run that has no manifest."""
+def run_json(run: Run, manifest: Manifest | None = None) -> dict[str, Any]:
+    """Return what ``--json`` prints for a run that no manifest tells of; `manifest` is the one from before."""
     return {
         "run_id": run.run_id,
         "status": run.status,
@@ -304,6 +257,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "redrives": run.redrives,
         "error": run.error,
         "cause": run.cause,
+        "manifest": manifest,
     }
 
 
@@ -318,7 +272,7 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
     for entry in entries:
         told = entry.as_json()
         grid.add_row(
-            Text(entry.run.run_id), _state(entry.run.status), _minute(entry.run.started_at),
+            Text(entry.run.run_id), state_text(entry.run.status), _minute(entry.run.started_at),
             Text(short(told["window_end"] or "")),
             count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
             duration(entry.seconds), count(told["redrives"] or None),
@@ -329,10 +283,19 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
 # --- the table list -----------------------------------------------------------------------------------------------
 
 
-def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
-    """Show the table list with every default filled in."""
+def table_list_view(table_list: TableList, stack: Stack, *, everything: bool = False) -> RenderableType:
+    """Show the table list with every default filled in.
+
+    Parameters
+    ----------
+    table_list : TableList
+    stack : Stack
+    everything : bool
+        Whether to list every table, however many; else those with settings of their own come first.
+    """
     grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
-    for spec in table_list.tables:
+    shown = table_list.tables if everything else _with_own_settings_first(table_list.tables)
+    for spec in shown:
         incremental = spec.mode == "incremental"
         grid.add_row(
             Text(spec.name),
@@ -340,13 +303,22 @@ def table_list_view(table_list: TableList, stack: Stack) -> RenderableType:
             spec.format if spec.compression == "none" else f"{spec.format}, {spec.compression}",
             Text(spec.created_column or "-" if incremental else ""),
             Text(spec.modified_column or "-" if incremental else ""),
-            Text(", ".join(key for key in spec.own_keys if key != "name")),
+            Text(", ".join(_own_settings(spec))),
         )
-    parts: list[RenderableType] = [grid]
+    parts: list[RenderableType] = [grid, *rest_view(len(table_list.tables) - len(shown))]
     if table_list.exclude:
         parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
     parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
     return Group(*parts)
+
+
+def _with_own_settings_first(listed: Sequence[TableSpec]) -> list[TableSpec]:
+    first = sorted(range(len(listed)), key=lambda number: not _own_settings(listed[number]))[:MOST_TABLES]
+    return [listed[number] for number in sorted(first)]
+
+
+def _own_settings(spec: TableSpec) -> list[str]:
+    return [key for key in spec.own_keys if key != "name"]
 
 
 def short(moment: str) -> str:
@@ -355,8 +327,3 @@ def short(moment: str) -> str:
 
 def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
-
-
-def _first_line(text: str, most: int = 100) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rds_to_s3.table_state import watermark_key
 from rds_to_s3.watermark import Watermark
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 
@@ -97,7 +98,7 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
         raise NotFoundError(f"table {table!r} is not listed: see `rds-to-s3 tables list`")
     if spec.mode == "full":
         raise InvalidInputError(f"table {table!r} is extracted in full by every run: there is nothing to rewind")
-    key = f"{table}/{spec.format}/last_extract.txt"
+    key = watermark_key(table, spec.format)
     return Rewind(table, key, bucket.read(key), target)
 
 

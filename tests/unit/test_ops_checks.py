@@ -134,6 +134,37 @@ def test_alarms_that_nobody_hears_are_told() -> None:
     assert verdict(aws_checks.check_subscribers([pending, confirmed])) == "pass"
 
 
+@pytest.mark.parametrize(
+    ("expression", "limit", "expected"),
+    [
+        ("rate(4 hours)", 8, "pass"),
+        ("rate(4 hours)", 7, "warn"),
+        ("rate(30 minutes)", 1, "pass"),
+        ("rate(31 minutes)", 1, "warn"),
+        ("rate(3 days)", 144, "pass"),
+        ("cron(0 0/4 * * ? *)", 8, "pass"),
+        ("cron(0 6,18 * * ? *)", 23, "warn"),
+        ("cron(15 8-18 ? * *)", 27, "warn"),
+        ("cron(15 8-18 ? * *)", 28, "pass"),
+        ("cron(0/20 * * * ? *)", 1, "pass"),
+        ("cron(0 6 ? * MON-FRI *)", 8, "skip"),
+        ("cron(0 6 L * ? *)", 8, "skip"),
+        ("cron(x 99 * * ? *)", 8, "skip"),
+        ("at(2025-04-02T12:00:00)", 8, "skip"),
+    ],
+)
+def test_the_alarms_wait_for_twice_the_time_between_two_runs(expression: str, limit: int, expected: str) -> None:
+    assert verdict(aws_checks.check_freshness_limit(expression, limit)) == expected
+
+
+def test_a_limit_that_is_too_low_is_told_with_one_that_is_not() -> None:
+    found = aws_checks.check_freshness_limit("rate(6 hours)", 8)
+    assert found.told.startswith("8 h, and rate(6 hours) leaves up to 6 h 00 min between two runs")
+    assert found.remedy == "deploy with FreshnessLimitHours=12"
+    beyond = aws_checks.check_freshness_limit("rate(7 days)", 168)
+    assert beyond.remedy == "deploy with runs at most 84 hours apart and FreshnessLimitHours=168"
+
+
 # --- the database -------------------------------------------------------------------------------------------------
 
 
@@ -168,13 +199,33 @@ def test_a_zone_that_turns_its_clock_back_is_told_with_the_day() -> None:
     [
         ("GRANT PROCESS ON *.* TO `reader`@`%`", "pass"),
         ("GRANT SELECT (`a`, `b`), SHOW VIEW ON `food`.* TO `reader`@`%`", "pass"),
-        ("GRANT `a_role`@`%` TO `reader`@`%`", "pass"),
         ("GRANT ALL PRIVILEGES ON `food`.* TO `reader`@`%`", "warn"),
         ("GRANT SELECT, UPDATE (`a`) ON `food`.`menu` TO `reader`@`%`", "warn"),
     ],
 )
 def test_a_user_that_may_do_more_than_read_is_told(grant: str, expected: str) -> None:
-    assert verdict(database_checks.check_privileges(["GRANT USAGE ON *.* TO `reader`@`%`", grant], READER)) == expected
+    grants = ["GRANT USAGE ON *.* TO `reader`@`%`", grant]
+    assert verdict(database_checks.check_privileges(grants, READER, roles_seen=True)) == expected
+
+
+ROLE = "GRANT `a ON b TO``c`@`%`,`d`@`%` TO `reader`@`%` WITH ADMIN OPTION"
+
+
+def test_a_role_whose_privileges_are_seen_counts_with_them() -> None:
+    sound = database_checks.check_privileges([ROLE, "GRANT SELECT ON *.* TO `reader`@`%`"], READER, roles_seen=True)
+    assert (verdict(sound), sound.told) == ("pass", "reader@% may read and nothing else, its roles included")
+    more = database_checks.check_privileges([ROLE, "GRANT DELETE ON *.* TO `reader`@`%`"], READER, roles_seen=True)
+    assert (verdict(more), more.told) == ("warn", "reader@% may do more than read (with its roles): DELETE")
+
+
+def test_a_role_whose_privileges_cannot_be_seen_is_told_with_what_to_do() -> None:
+    found = database_checks.check_privileges([ROLE], READER, roles_seen=False)
+    assert (verdict(found), "`a ON b TO``c`@`%`, `d`@`%`" in found.told) == ("warn", True)
+    assert "REVOKE `a ON b TO``c`@`%`, `d`@`%` FROM 'reader'@'%'" in found.remedy
+
+
+def test_the_roles_of_a_role_are_not_the_user_s_own() -> None:
+    assert database_checks.granted_roles(["GRANT `outer` TO `u`@`%`", "GRANT `inner` TO `outer`"]) == ["`outer`"]
 
 
 def table(*indexes: Index, engine: str = "InnoDB") -> tuple[Table, Selection]:

@@ -19,7 +19,9 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
+from rds_to_s3.table_state import watermark_key
 from rds_to_s3_ops import cli
+from rds_to_s3_ops.commands import common, tables
 from rds_to_s3_ops.errors import AwsError
 from rds_to_s3_ops.runs import Run, Runs
 from rds_to_s3_ops.stack import Stack
@@ -43,6 +45,9 @@ class Deployed:
     def get(self, key: str) -> str:
         body: bytes = self.s3.get_object(Bucket=self.stack.bucket, Key=key)["Body"].read()
         return body.decode()
+
+    def keys(self) -> list[str]:
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=self.stack.bucket).get("Contents", [])]
 
     def table_list(self) -> dict[str, Any]:
         listed: dict[str, Any] = json.loads(
@@ -112,21 +117,31 @@ def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deploye
     stack = Stack("food", machine["stateMachineArn"], name, f"/{name}/table-list")
     s3.create_bucket(Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     ssm.put_parameter(Name=stack.table_list_parameter, Type="String", Value='{"tables": ["menu", "orders"]}')
-    monkeypatch.setattr(boto3, "Session", lambda: session)
-    monkeypatch.setattr(cli, "find_stack", lambda *_: stack)
+    monkeypatch.setattr(boto3, "Session", lambda **_: session)
+    monkeypatch.setattr(common, "find_stack", lambda *_: stack)
     return Deployed(stack, s3, ssm, stepfunctions)
 
 
 @pytest.fixture
-def ends_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let every run be over, with a status, as soon as it is looked at."""
+def stands(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let every run have a status as soon as it is looked at."""
 
-    def set_status(status: str) -> None:
+    def set_status(status: str, *, redrives: int = 0) -> None:
         now = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
-        monkeypatch.setattr(Runs, "describe", lambda _, run_id: Run(run_id, status, now, now, error="E", cause="why"))
+        ended = None if status == "RUNNING" else now
+        monkeypatch.setattr(
+            Runs, "describe", lambda _, run_id: Run(run_id, status, now, ended, redrives, error="E", cause="why")
+        )
+        monkeypatch.setattr(Runs, "redrive", Runs.describe)
         monkeypatch.setattr(Runs, "events", lambda *_: [])
 
     return set_status
+
+
+@pytest.fixture
+def ends_with(stands: Callable[..., None]) -> Callable[[str], None]:
+    """Let every run be over, with a status, as soon as it is looked at."""
+    return stands
 
 
 # --- run ----------------------------------------------------------------------------------------------------------
@@ -244,6 +259,62 @@ def test_show_of_a_run_at_work_says_how_to_follow_it(deployed: Deployed) -> None
     assert json.loads(deployed.run("show", run_id, "--json").stdout)["status"] == "RUNNING"
 
 
+OTHERWISE = [("RUNNING", "FAILED", 1), ("ABORTED", "FAILED", 0), ("TIMED_OUT", "SUCCEEDED", 0), ("FAILED", "FAILED", 1)]
+
+
+@pytest.mark.parametrize(("status", "manifest_says", "redrives"), OTHERWISE)
+@pytest.mark.parametrize("words", [("show", "run-1"), ("show",)])
+def test_show_does_not_take_an_older_manifest_for_how_the_run_stands(
+    deployed: Deployed,
+    stands: Callable[..., None],
+    status: str,
+    manifest_says: str,
+    redrives: int,
+    words: tuple[str, ...],
+) -> None:
+    older = manifest("run-1", failed=("menu",) if manifest_says == "FAILED" else ())
+    for key in ("runs/run-1/manifest.json", "runs/latest.json"):
+        deployed.put(key, older)
+    stands(status, redrives=redrives)
+    text = deployed.run(*words).stdout
+    assert text.startswith(f"run-1  {status.lower().replace('_', ' ')}\n")
+    assert "Its manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
+    assert f"run-1  {manifest_says.lower()}\n2 tables" in text
+    assert ("rds-to-s3 watch run-1" in text, "rds-to-s3 redrive run-1" in text) == (
+        status == "RUNNING",
+        status in {"ABORTED", "TIMED_OUT"},
+    )
+    told = json.loads(deployed.run(*words, "--json").stdout)
+    assert (told["run_id"], told["status"], told["redrives"]) == ("run-1", status, redrives)
+    assert told["manifest"] == older
+
+
+@pytest.mark.parametrize(("status", "failed"), [("SUCCEEDED", ()), ("FAILED", ("menu",))])
+def test_show_of_a_redriven_run_that_ended_is_its_manifest(
+    deployed: Deployed, stands: Callable[..., None], status: str, failed: tuple[str, ...]
+) -> None:
+    document = manifest("run-1", failed) | {"redrives": 1}
+    deployed.put("runs/run-1/manifest.json", document)
+    stands(status, redrives=1)
+    assert "from before" not in deployed.run("show", "run-1").stdout
+    assert json.loads(deployed.run("show", "run-1", "--json").stdout) == document
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
+@pytest.mark.parametrize("words", [("redrive", "run-1", "--wait"), ("watch", "run-1")])
+def test_whoever_waited_for_a_run_that_was_stopped_hears_that_and_not_its_older_manifest(
+    deployed: Deployed, stands: Callable[..., None], status: str, words: tuple[str, ...]
+) -> None:
+    older = manifest("run-1", failed=("menu",))
+    deployed.put("runs/run-1/manifest.json", older)
+    stands(status, redrives=1)
+    result = deployed.run(*words)
+    assert (result.exit_code, "Its manifest is from before that" in result.stdout) == (1, True)
+    document = deployed.run(*words, "--json").stdout
+    told = json.loads(document.splitlines()[-1] if words[0] == "watch" else document)
+    assert (told["status"], told["manifest"]) == (status, older)
+
+
 @pytest.mark.parametrize("command", ["show", "watch", "rerun"])
 def test_an_unknown_run_is_not_found(deployed: Deployed, command: str) -> None:
     result = deployed.run(command, "run-nope")
@@ -261,6 +332,29 @@ def test_history_lists_the_runs(deployed: Deployed) -> None:
 
 def test_history_is_limited_to_something(deployed: Deployed) -> None:
     assert deployed.run("history", "--limit", "0").exit_code == 2
+
+
+@pytest.mark.parametrize(("options", "lines"), [([], 2), (["--all"], 51)])
+def test_the_history_of_a_run_of_many_tables_is_summarised(
+    deployed: Deployed, stands: Callable[..., None], monkeypatch: pytest.MonkeyPatch, options: list[str], lines: int
+) -> None:
+    stands("SUCCEEDED")
+    at = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
+    events: list[dict[str, Any]] = [
+        {"id": 1, "type": "MapStateEntered", "timestamp": at, "stateEnteredEventDetails": {"name": "ExtractTables"}}
+    ]
+    for number in range(50):
+        output = json.dumps({"Payload": {"table": f"t{number}", "status": "UNCHANGED", "rows": 0, "files": 0}})
+        details = {"taskSucceededEventDetails": {"output": output}}
+        events.append({"id": number + 2, "type": "TaskSucceeded", "timestamp": at, **details})
+    monkeypatch.setattr(Runs, "events", lambda *_: events)
+    assert len(deployed.run("history", "run-1", *options).stdout.splitlines()) == lines
+    assert len(json.loads(deployed.run("history", "run-1", "--json").stdout)) == 51
+
+
+def test_all_of_the_history_is_one_run_s(deployed: Deployed) -> None:
+    result = deployed.run("history", "--all")
+    assert (result.exit_code, "--limit" in result.stderr) == (2, True)
 
 
 # --- rewind -------------------------------------------------------------------------------------------------------
@@ -307,7 +401,7 @@ def test_rewind_asks_and_without_a_terminal_needs_yes(deployed: Deployed) -> Non
 
 def test_rewind_overwrites_nothing_that_moved_meanwhile(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed.put(WATERMARK, "2025-04-02 12:00:00")
-    monkeypatch.setattr(cli, "_confirm", lambda: deployed.put(WATERMARK, "2025-04-02 16:00:00"))
+    monkeypatch.setattr(tables, "_confirm", lambda: deployed.put(WATERMARK, "2025-04-02 16:00:00"))
     result = deployed.run("rewind", "orders", "2025-04-01")
     assert result.exit_code == 5
     assert deployed.get(WATERMARK) == "2025-04-02 16:00:00"
@@ -332,6 +426,16 @@ def test_rewind_finds_the_watermark_of_the_table_s_format_also_behind_a_pattern(
     deployed.put("invoice/parquet/last_extract.txt", "2025-04-02 12:00:00")
     assert deployed.run("rewind", "invoice", "--all", "--yes").exit_code == 0
     assert deployed.get("invoice/parquet/last_extract.txt") == ""
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "100%", "why?", "#1", "café", ".."])
+def test_rewind_moves_the_watermark_that_the_run_reads_whatever_the_table_s_name(deployed: Deployed, name: str) -> None:
+    deployed.write_table_list(json.dumps({"tables": [name]}))
+    key = watermark_key(name, "csv")
+    deployed.put(key, "2025-04-02 12:00:00")
+    assert deployed.run("rewind", name, "2025-04-01", "--yes").exit_code == 0
+    assert deployed.get(key) == "2025-04-01 00:00:00"
+    assert deployed.keys() == [key]
 
 
 def test_a_table_that_is_extracted_in_full_has_nothing_to_rewind(deployed: Deployed) -> None:
@@ -367,10 +471,26 @@ def test_what_the_operator_wrote_around_the_tables_stays(deployed: Deployed) -> 
     assert deployed.table_list() == {**written, "tables": ["menu", "naïve", "orders"]}
 
 
-@pytest.mark.parametrize("setting", ["formt=csv", "format=xml", "format", "lookback_seconds=soon"])
+@pytest.mark.parametrize(
+    "setting",
+    ["formt=csv", "format=xml", "format", "lookback_seconds=soon", "name=zzz", "own_keys=[]", "tables=[]", "=csv"],
+)
 def test_a_setting_that_is_not_valid_changes_nothing(deployed: Deployed, setting: str) -> None:
     result = deployed.run("tables", "add", "invoice", "--set", setting)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_the_table_that_is_listed_is_the_one_that_was_named(deployed: Deployed) -> None:
+    result = deployed.run("tables", "add", "café", "--set", "name=zzz")
+    assert (result.exit_code, "name is no setting" in result.stderr) == (2, True)
+    assert deployed.run("tables", "add", "menu", "--set", "name=zzz", "--replace").exit_code == 2
+    assert deployed.table_list() == {"tables": ["menu", "orders"]}
+
+
+def test_a_setting_that_is_given_twice_is_refused(deployed: Deployed) -> None:
+    result = deployed.run("tables", "add", "invoice", "--set", "format=csv", "--set", "format=parquet")
+    assert (result.exit_code, "given twice" in result.stderr) == (2, True)
     assert deployed.table_list() == {"tables": ["menu", "orders"]}
 
 
@@ -383,6 +503,12 @@ def test_a_malformed_table_list_is_told_with_its_error(deployed: Deployed) -> No
     deployed.write_table_list('{"tables": ["menu", "menu"]}')
     result = deployed.run("tables", "list")
     assert (result.exit_code, "listed twice" in result.stderr) == (2, True)
+
+
+def test_a_long_table_list_is_summarised_unless_all_is_asked_for(deployed: Deployed) -> None:
+    deployed.write_table_list(json.dumps({"tables": [f"t{number}" for number in range(50)]}))
+    assert "and 10 more tables" in deployed.run("tables", "list").stdout
+    assert "t49" in deployed.run("tables", "list", "--all").stdout
 
 
 def test_tables_list_as_json_is_the_document(deployed: Deployed) -> None:
@@ -412,6 +538,40 @@ def test_a_bucket_that_is_not_there_is_told_in_aws_s_words(deployed: Deployed) -
     deployed.s3.delete_bucket(Bucket=deployed.stack.bucket)
     result = deployed.run("show")
     assert (result.exit_code, "NoSuchBucket" in result.stderr) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("runs/latest.json", ("show",)),
+        ("runs/latest.json", ("verify",)),
+        ("runs/latest.json", ("ddl", "--for", "duckdb")),
+        ("runs/run-1/manifest.json", ("show", "run-1")),
+        ("runs/run-1/manifest.json", ("rerun", "run-1")),
+        ("runs/run-1/manifest.json", ("verify", "--table", "orders")),
+        ("_state/runs/run-1/plan.json", ("watch", "run-1")),
+        ("_state/runs/run-1/tables/menu.json", ("watch", "run-1")),
+    ],
+)
+@pytest.mark.parametrize("body", ["not JSON", b"\xff", "[1]", "{}"])
+def test_a_damaged_document_is_named_in_one_line(
+    deployed: Deployed, ends_with: Callable[[str], None], key: str, command: tuple[str, ...], body: str | bytes
+) -> None:
+    ends_with("SUCCEEDED")
+    deployed.put("_state/runs/run-1/plan.json", {"tables": []})
+    deployed.put(key, body)
+    result = deployed.run(*command)
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert f"s3://{deployed.stack.bucket}/{key} cannot be read: it " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"version": 2}, "it has version 2"), ({"tables": [{"table": "menu"}]}, "its tables")]
+)
+def test_a_manifest_of_another_kind_is_not_shown(deployed: Deployed, changes: dict[str, Any], told: str) -> None:
+    deployed.put("runs/latest.json", manifest("run-1") | changes)
+    result = deployed.run("show")
+    assert (result.exit_code, told in result.stderr, "newer version" in result.stderr) == (4, True, True)
 
 
 def test_debug_shows_the_traceback(deployed: Deployed) -> None:

@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from typer.testing import CliRunner
 
 from rds_to_s3.aws.credentials import CredentialsSource
-from rds_to_s3.errors import CredentialsNotFoundError
+from rds_to_s3.errors import CredentialsNotFoundError, DatabaseAccessError
 from rds_to_s3_ops import cli, doctor
 from rds_to_s3_ops.aws import Aws
+from rds_to_s3_ops.commands import inspection
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 
 OUTPUTS = {
@@ -97,12 +98,68 @@ def test_what_is_not_there_fails_with_a_remedy(monkeypatch: pytest.MonkeyPatch) 
         assert by_check[check].remedy
 
 
+@pytest.mark.parametrize(("parameters", "expected"), [({"FreshnessLimitHours": "6"}, ["warn"]), ({}, [])])
+def test_the_alarms_limit_is_held_against_the_schedule_where_the_stack_has_one(
+    parameters: dict[str, str], expected: list[str]
+) -> None:
+    aws = RefusingAws("AccessDenied", **parameters)
+    aws.service._answers["get_schedule"] = {"ScheduleExpression": "rate(4 hours)", "State": "ENABLED"}
+    found = [finding for finding in doctor.examine(aws, "food") if finding.check == "freshness limit"]
+    assert [finding.verdict for finding in found] == expected
+
+
 def test_without_aws_nothing_else_is_looked_at() -> None:
     aws = RefusingAws("x")
     aws.service = Service("x", get_caller_identity=NoCredentialsError())
     (finding,) = doctor.examine(aws, "food")
     assert finding.verdict == "fail"
     assert "no AWS credentials" in finding.told
+
+
+# --- roles --------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A connection that answers the grants of a user with a role that may delete."""
+
+    def __init__(self, *, is_mariadb: bool, refuses: bool = False) -> None:
+        self.is_mariadb, self._refuses, self.ran = is_mariadb, refuses, list[str]()
+
+    def row(self, _: str) -> dict[str, Any]:
+        return {"role": "every`day"}
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        if statement == "SHOW GRANTS":
+            return [{"g": "GRANT SELECT ON `food`.* TO `u`@`%`"}, {"g": "GRANT `app`@`%` TO `u`@`%`"}]
+        self.run(statement)
+        return [{"g": "GRANT DELETE ON `food`.* TO `u`@`%`"}]
+
+    def run(self, statement: str) -> None:
+        self.ran.append(statement)
+        if self._refuses and "every" not in statement:
+            raise DatabaseAccessError("no")
+
+
+@pytest.mark.parametrize(
+    ("is_mariadb", "statements"),
+    [
+        (False, ["SHOW GRANTS FOR CURRENT_USER() USING `app`@`%`"]),
+        (True, ["SET ROLE `app`@`%`", "SHOW GRANTS FOR CURRENT_ROLE", "SET ROLE `every``day`"]),
+    ],
+)
+def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: list[str]) -> None:
+    server: Any = Server(is_mariadb=is_mariadb)
+    finding = doctor.examine_privileges(server, "u@%")
+    assert (finding.verdict, "DELETE" in finding.told) == ("warn", True)
+    assert server.ran == statements
+
+
+@pytest.mark.parametrize("is_mariadb", [False, True])
+def test_roles_that_the_server_does_not_show_are_told(is_mariadb: bool) -> None:
+    server: Any = Server(is_mariadb=is_mariadb, refuses=True)
+    finding = doctor.examine_privileges(server, "u@%")
+    assert (finding.verdict, "cannot be seen" in finding.told) == ("warn", True)
+    assert not is_mariadb or server.ran[-1] == "SET ROLE `every``day`"
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -114,12 +171,12 @@ FOUND = [passed("a", "well"), warned("b", "so so", "mend b"), failed("c", "bad",
 def test_only_a_failure_makes_the_command_fail(
     found: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "examine", lambda *_: iter(found))
+    monkeypatch.setattr(inspection, "examine", lambda *_: iter(found))
     assert CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).exit_code == code
 
 
 def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "examine", lambda *_: iter(FOUND))
+    monkeypatch.setattr(inspection, "examine", lambda *_: iter(FOUND))
     result = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"])
     shown = "pass  a: well\nwarn  b: so so\n      -> mend b\nfail  c: bad\n      -> mend c\n1 pass, 1 warn, 1 fail\n"
     assert result.stdout == shown
@@ -127,13 +184,13 @@ def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.Monkey
 
 def test_what_many_tables_lack_is_shown_a_few_times_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [failed(f"table t{number}", "bad", "mend it") for number in range(500)]
-    monkeypatch.setattr(cli, "examine", lambda *_: iter([*FOUND, *many]))
+    monkeypatch.setattr(inspection, "examine", lambda *_: iter([*FOUND, *many]))
     text = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).stdout
     assert text.count("table t") == 10
     assert "and 490 more of 'table': --json has them all\n1 pass, 1 warn, 501 fail\n" in text
 
 
 def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "examine", lambda *_: iter(FOUND))
+    monkeypatch.setattr(inspection, "examine", lambda *_: iter(FOUND))
     told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--stack", "food", "--json"]).stdout)
     assert told[1] == {"check": "b", "result": "warn", "told": "so so", "remedy": "mend b"}

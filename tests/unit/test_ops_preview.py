@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rds_to_s3.table_list import parse_table_list
 from rds_to_s3.window import Bound
+from rds_to_s3_ops.bucket import Bucket, StoredText
+from rds_to_s3_ops.errors import UnreadableError
 from rds_to_s3_ops.inspection_views import preview_view
-from rds_to_s3_ops.preview import Estimate, RunPreview, TablePreview
+from rds_to_s3_ops.preview import Estimate, RunPreview, TablePreview, preview_table
 
 BOUND = Bound(datetime(2025, 4, 2, 12), datetime(2025, 4, 2, 12, 0, 2), 0.0, "transaction", 2.0, "UTC")
 
@@ -74,3 +77,39 @@ def test_a_long_list_shows_what_is_telling_and_counts_the_rest() -> None:
     assert "quiet_7" not in text
     assert "and 60 more tables: add --all" in text
     assert "quiet_7" in shown([*quiet, busy], everything=True)
+
+
+class Stored(Bucket):
+    """A bucket with one object."""
+
+    def __init__(self, key: str, body: bytes) -> None:
+        self.name, self._key, self._body = "data", key, body
+
+    def read(self, key: str) -> StoredText | None:
+        return StoredText(self._body, "etag") if key == self._key else None
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b'{"table": "orders", "format": "csv", "invented_later": 1}',
+            "invented_later: Extra inputs are not permitted",
+        ),
+        (b'{"table": "orders"', "Invalid JSON"),
+        (b"[]", "Input should be an object"),
+        (b"\xff", "Invalid JSON"),
+    ],
+)
+def test_a_table_whose_state_cannot_be_read_is_told_as_the_run_would_fail_it(body: bytes, told: str) -> None:
+    bucket = Stored("_state/tables/orders/csv.json", body)
+    spec = parse_table_list('{"tables": ["orders"]}').tables[0]
+    unused: Any = None
+    error = preview_table(unused, bucket, unused, spec).error
+    assert error is not None
+    assert (error["type"], "\n" in error["message"]) == ("ValidationError", False)
+    assert "s3://data/_state/tables/orders/csv.json cannot be read: " in error["message"]
+    assert told in error["message"]
+    assert "newer version" in error["message"]
+    with pytest.raises(UnreadableError, match=r"docs/upgrade\.md"):
+        bucket.table_state("orders", "csv")

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rds_to_s3_ops.story import tell
+from rds_to_s3_ops.story import condensed, tell
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 
@@ -102,3 +102,60 @@ def test_a_plan_of_many_tables_is_shortened_and_a_long_reason_is_cut() -> None:
     planned, cut = history.lines()
     assert planned == "PlanRun: t0, t1, t2, t3, t4, t5 and 494 more up to 2025-04-02 12:00:00, at most 5 at once"
     assert len(cut) < 320
+
+
+def run_of_many(tables: int, failing: int, *, linked: bool = True) -> History:
+    """A run of quiet tables, the first of which is continued and the last of which fail."""
+    history = History(linked)
+    start = history.enter("Map", "ExtractTables")
+    for number in range(tables):
+        name = f"t{number:03}"
+        entered = history.enter("Task", "ExtractTable", start, table=name)
+        if number >= tables - failing:
+            history.enter("Pass", "TableFailed", history.fail("TableNotFoundError", "none", entered), table=name)
+            continue
+        if number == 0:
+            entered = history.succeed(entered, table=name, status="CONTINUE", rows=9, files=1)
+        history.succeed(entered, table=name, status="UNCHANGED", rows=0, files=0)
+    history.enter("Task", "WriteManifest")
+    history.succeed(status="FAILED", failed=[], manifest="m")
+    return history
+
+
+def short(history: History) -> list[str]:
+    return [line.text for line in condensed(tell(history.events))]
+
+
+def test_of_many_tables_those_that_went_as_they_should_are_counted() -> None:
+    assert short(run_of_many(500, failing=1)) == [
+        "ExtractTables",
+        "  t000: ExtractTable: CONTINUE, 9 rows, 1 file",
+        "  t000: ExtractTable: UNCHANGED, 0 rows, 0 files",
+        "  t499: ExtractTable: TableNotFoundError: none",
+        "  t499: TableFailed: given up, the others go on",
+        "  and 498 more tables: add --all to list them",
+        "WriteManifest: FAILED, m",
+    ]
+
+
+def test_of_many_tables_that_failed_some_are_told_and_the_rest_counted() -> None:
+    lines = short(run_of_many(500, failing=400))
+    assert len(lines) == 1 + 40 * 2 + 1 + 1
+    assert lines[-2] == "  and 460 more tables, 361 of them failed, tried again or continued: add --all to list them"
+
+
+def test_of_forty_tables_everything_is_told_round_by_round() -> None:
+    history = run_of_many(40, failing=1)
+    again = run_of_many(40, failing=0)
+    lines = tell(history.events) + tell(again.events)
+    assert condensed(lines) == lines
+
+
+def test_lines_without_a_table_are_told_where_they_are_bad() -> None:
+    history = History(linked=False)
+    history.enter("Map", "ExtractTables")
+    for number in range(50):
+        history.fail("TableNotFoundError", "no table 'ghost'") if number % 25 == 0 else None
+        history.succeed(table=f"t{number}", status="UNCHANGED", rows=0, files=0)
+    ghost = "  ExtractTable: TableNotFoundError: no table 'ghost'"
+    assert short(history) == ["ExtractTables", ghost, ghost, "  and 50 more tables: add --all to list them"]

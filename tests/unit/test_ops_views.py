@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from rds_to_s3 import figures
 from rds_to_s3.table_list import parse_table_list
-from rds_to_s3_ops import views
+from rds_to_s3_ops import progress_views, views
 from rds_to_s3_ops.documents import Manifest, TableRecord
 from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
 from rds_to_s3_ops.runs import Run
@@ -94,7 +94,7 @@ def test_time_spans_are_short(seconds: float | None, text: str) -> None:
 
 def test_the_live_table_has_a_line_for_each_table() -> None:
     text = drawn(
-        views.progress_view(
+        progress_views.progress_view(
             progress(
                 TableProgress("menu", TableState.SUCCEEDED, 22, 4096, 0.42, 1),
                 TableProgress(
@@ -116,7 +116,7 @@ def test_a_long_live_table_keeps_the_busy_and_the_failed_and_counts_the_rest() -
     many = [TableProgress(f"done{number}", TableState.SUCCEEDED) for number in range(500)]
     many[77] = TableProgress("broken", TableState.FAILED)
     many[400] = TableProgress("busy", TableState.RUNNING)
-    text = drawn(views.progress_view(progress(*many), height=5))
+    text = drawn(progress_views.progress_view(progress(*many), height=5))
     assert "broken" in text
     assert "busy" in text
     assert "and 495 succeeded" in text
@@ -126,9 +126,9 @@ def test_a_long_live_table_keeps_the_busy_and_the_failed_and_counts_the_rest() -
 def test_away_from_a_terminal_each_change_is_one_line() -> None:
     before = progress(TableProgress("menu", TableState.RUNNING), TableProgress("orders"))
     after = progress(TableProgress("menu", TableState.SUCCEEDED, 22, 4096, 0.42), TableProgress("orders"))
-    assert views.progress_lines(None, before) == ["run-1: extracting", "menu: running"]
-    assert views.progress_lines(before, after) == ["menu: succeeded (22 rows, 4.1 kB, 0.4 s)"]
-    assert views.progress_lines(after, after) == []
+    assert progress_views.progress_lines(None, before) == ["run-1: extracting", "menu: running"]
+    assert progress_views.progress_lines(before, after) == ["menu: succeeded (22 rows, 4.1 kB, 0.4 s)"]
+    assert progress_views.progress_lines(after, after) == []
 
 
 def test_a_manifest_is_shown_with_what_failed_and_why() -> None:
@@ -200,3 +200,12 @@ def test_the_table_list_is_shown_with_its_defaults_filled_in() -> None:
     assert "city full csv mode" in lines
     assert "orders incremental parquet, snappy createdDate modifiedDate format" in lines
     assert "patterns leave out: x*" in lines
+
+
+def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_their_own() -> None:
+    tables = [*(f"t{number}" for number in range(500)), {"name": "orders", "format": "parquet"}]
+    listed = parse_table_list(json.dumps({"tables": tables}))
+    text = drawn(views.table_list_view(listed, STACK))
+    assert ("t38" in text, "t39" in text, "orders" in text) == (True, False, True)
+    assert "and 461 more tables: add --all to list them" in text
+    assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))

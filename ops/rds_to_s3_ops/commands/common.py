@@ -1,0 +1,121 @@
+"""What the commands share: their common options, the way to the stack, output, and how an error ends them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from rds_to_s3_ops import views
+from rds_to_s3_ops.aws import Aws
+from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.documents import Manifest
+from rds_to_s3_ops.errors import CommandError, InvalidInputError
+from rds_to_s3_ops.runs import Run, Runs
+from rds_to_s3_ops.stack import Stack, find_stack
+from rds_to_s3_ops.table_list_parameter import TableListParameter
+
+_PIPE_WIDTH = 200
+
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", envvar="STACK_NAME", metavar="NAME", help="The CloudFormation stack to work with."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id: its execution's name, or its ARN.")]
+OptionalRunArgument = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="A run's id: its execution's name, or its ARN.")
+]
+TablesOption = Annotated[
+    list[str] | None, typer.Option("--table", "-t", metavar="TABLE", help="Only this table; can be repeated.")
+]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every command works with: the stack, and the adapters to its parts."""
+
+    aws: Aws
+    stack: Stack
+
+    @classmethod
+    def open(cls, stack_name: str | None) -> Session:
+        if not stack_name:
+            raise InvalidInputError("which stack? name it with --stack, or set STACK_NAME")
+        aws = Aws()
+        return cls(aws, find_stack(aws.cloudformation(), stack_name))
+
+    def runs(self) -> Runs:
+        return Runs(self.aws.stepfunctions(), self.stack)
+
+    def bucket(self) -> Bucket:
+        return Bucket(self.aws.s3(), self.stack.bucket)
+
+    def table_list(self) -> TableListParameter:
+        return TableListParameter(self.aws.ssm(), self.stack.table_list_parameter)
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """End a command that fails with one line and its exit code; add ``--debug``, with which it shows the traceback."""
+
+    @functools.wraps(command)
+    def guard(*, debug: bool, **options: Any) -> None:
+        try:
+            command(**options)
+        except CommandError as error:
+            if debug:
+                raise
+            typer.echo(f"rds-to-s3: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+
+    signature = inspect.signature(command, eval_str=True)
+    debug = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption)
+    guard.__signature__ = signature.replace(parameters=[*signature.parameters.values(), debug])  # type: ignore[attr-defined]
+    return guard
+
+
+def run_id_of(text: str) -> str:
+    """Return the run id in an execution's name or ARN.
+
+    Examples
+    --------
+    >>> run_id_of("arn:aws:states:eu-west-1:123456789012:execution:extract:run-1")
+    'run-1'
+    """
+    return text.rsplit(":", 1)[-1]
+
+
+def new_console() -> Console:
+    # Made at each use: it looks at the present stdout. A pipe has no width, and 80 columns would cut tables.
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def print_json(data: object, indent: int | None = 2) -> None:
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    typer.echo(json.dumps(data, ensure_ascii=not utf8, indent=indent))
+
+
+def print_outcome(
+    session: Session,
+    run: Run | None,
+    manifest: Manifest | None,
+    *,
+    everything: bool = False,
+    as_json: bool,
+    indent: int | None = 2,
+) -> None:
+    """Print how a run ended or stands, with or without a manifest: one document where it is JSON."""
+    if as_json:
+        print_json(views.outcome_json(run, manifest), indent=indent)
+    else:
+        new_console().print(views.outcome_view(run, manifest, session.stack.bucket, everything=everything))

@@ -1,0 +1,203 @@
+"""The commands that start runs and follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from rds_to_s3_ops import progress_views
+from rds_to_s3_ops.commands.common import (
+    JsonOption,
+    OptionalRunArgument,
+    RunArgument,
+    Session,
+    StackOption,
+    TablesOption,
+    guarded,
+    new_console,
+    print_json,
+    print_outcome,
+    run_id_of,
+)
+from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
+from rds_to_s3_ops.progress import RunProgress
+from rds_to_s3_ops.runs import Run
+from rds_to_s3_ops.watching import follow, wait
+
+INTERRUPTED = 130
+
+WatchOption = Annotated[
+    bool, typer.Option("--watch/--no-watch", help="Follow the run until it ends, or only start it and return.")
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the run's end and print only its result.")]
+
+
+@guarded
+def run(
+    *,
+    table: TablesOption = None,
+    rerun_failed_of: Annotated[
+        str | None, typer.Option("--rerun-failed-of", metavar="RUN", help="Only the tables that failed in that run.")
+    ] = None,
+    watch: WatchOption = True,
+    wait_only: WaitOption = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a run, and follow it.
+
+    Every listed table is extracted, or those that --table names.
+    """
+    if table and rerun_failed_of:
+        raise InvalidInputError("--table and --rerun-failed-of exclude each other: give one of them")
+    execution_input: dict[str, Any] = {}
+    if table:
+        execution_input = {"tables": list(dict.fromkeys(table))}
+    elif rerun_failed_of:
+        execution_input = {"rerun_failed_of": run_id_of(rerun_failed_of)}
+    _start(Session.open(stack), execution_input, watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+@guarded
+def rerun(
+    *,
+    run_id: RunArgument,
+    watch: WatchOption = True,
+    wait_only: WaitOption = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a new run of the tables that failed in another.
+
+    The new run takes a window of its own, up to now. `redrive` lets the failed run itself go on, with its window.
+    """
+    session = Session.open(stack)
+    run_id = run_id_of(run_id)
+    manifest = session.bucket().manifest(run_id)
+    if manifest is None:
+        session.runs().describe(run_id)
+        raise NotFoundError(f"run {run_id!r} has left no manifest, so it names no failed tables: start a new run")
+    if not any(entry["status"] == "FAILED" for entry in manifest["tables"]):
+        raise InvalidInputError(f"no table failed in run {run_id!r}: there is nothing to run again")
+    _start(session, {"rerun_failed_of": run_id}, watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+@guarded
+def redrive(
+    *,
+    run_id: RunArgument,
+    watch: WatchOption = True,
+    wait_only: WaitOption = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a failed run go on: its failed tables again, in its own window.
+
+    Also takes up a run that was aborted or timed out, where it was stopped. Step Functions allows it for 14 days, and
+    while the run's history has fewer than 24,999 events.
+    """
+    session = Session.open(stack)
+    redriven = session.runs().redrive(run_id_of(run_id))
+    _attend(session, redriven, watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+@guarded
+def watch(
+    *,
+    run_id: OptionalRunArgument = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a run until it ends: by default the newest that is at work, or else the newest.
+
+    Ctrl-C stops the watching, not the run. With --json, each change is one line.
+    """
+    session = Session.open(stack)
+    if run_id is None:
+        runs = session.runs()
+        newest = runs.recent(1, "RUNNING") or runs.recent(1)
+        if not newest:
+            raise NotFoundError("no run yet: start one with `rds-to-s3 run`")
+        run_id = newest[0].run_id
+    _watch(session, run_id_of(run_id), as_json=as_json)
+
+
+def _start(session: Session, execution_input: dict[str, Any], *, watch: bool, wait_only: bool, as_json: bool) -> None:
+    _attend(session, session.runs().start(execution_input), watch=watch, wait_only=wait_only, as_json=as_json)
+
+
+def _attend(session: Session, started: Run, *, watch: bool, wait_only: bool, as_json: bool) -> None:
+    if wait_only:
+        _wait(session, started, as_json=as_json)
+    elif watch:
+        _watch(session, started.run_id, as_json=as_json)
+    elif as_json:
+        print_json({"run_id": started.run_id, "execution_arn": session.stack.execution_arn(started.run_id)})
+    else:
+        typer.echo(started.run_id)
+
+
+def _wait(session: Session, started: Run, *, as_json: bool) -> None:
+    try:
+        wait(session.runs(), started.run_id)
+    except KeyboardInterrupt:
+        _leave(started.run_id)
+    _finish(session, started.run_id, as_json=as_json)
+
+
+def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
+    looks = follow(session.runs(), session.bucket(), run_id)
+    console = new_console()
+    try:
+        if as_json:
+            _watch_as_json(looks)
+        elif console.is_terminal:
+            _watch_live(looks, console)
+        else:
+            _watch_as_lines(looks)
+    except KeyboardInterrupt:
+        _leave(run_id)
+    _finish(session, run_id, as_json=as_json, in_one_line=as_json, already_shown=True)
+
+
+def _watch_live(looks: Iterable[RunProgress], console: Console) -> None:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for progress in looks:
+            live.update(progress_views.progress_view(progress, height=max(3, console.height - 6)), refresh=True)
+
+
+def _watch_as_lines(looks: Iterable[RunProgress]) -> None:
+    before: RunProgress | None = None
+    for progress in looks:
+        for line in progress_views.progress_lines(before, progress):
+            typer.echo(line)
+        before = progress
+
+
+def _watch_as_json(looks: Iterable[RunProgress]) -> None:
+    before: RunProgress | None = None
+    for progress in looks:
+        if before is None or progress_views.progress_lines(before, progress):
+            print_json(progress_views.progress_json(progress), indent=None)
+        before = progress
+
+
+def _finish(
+    session: Session, run_id: str, *, as_json: bool, in_one_line: bool = False, already_shown: bool = False
+) -> None:
+    """Print how a run ended, and end with its exit code."""
+    ended = session.runs().describe(run_id)
+    manifest = session.bucket().manifest(run_id)
+    if already_shown and not as_json and not new_console().is_terminal:
+        typer.echo()
+    print_outcome(session, ended, manifest, as_json=as_json, indent=None if in_one_line else 2)
+    raise typer.Exit(0 if ended.status == "SUCCEEDED" else 1)
+
+
+def _leave(run_id: str) -> NoReturn:
+    typer.echo(f"\nstopped watching; the run goes on. Come back with: rds-to-s3 watch {run_id}", err=True)
+    raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,148 @@
+"""The commands that change what the next run does: a table's watermark, and the table list."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rds_to_s3_ops import views
+from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, new_console, print_json
+from rds_to_s3_ops.errors import InvalidInputError
+from rds_to_s3_ops.watermarks import parse_target, prepare_rewind
+
+
+@guarded
+def rewind(
+    *,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A listed table.")],
+    to: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TIMESTAMP",
+            help="'YYYY-MM-DD HH:MM:SS', or a date, in the database's own zone: rows stamped later are read again.",
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Extract the whole table again.")] = False,
+    forward: Annotated[
+        bool, typer.Option("--forward", help="Allow a later timestamp than now, which leaves rows out for good.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the next run extract a table's rows again.
+
+    Moves the table's watermark, if no run moves it at the same moment. Says what was and what will be, and asks.
+    """
+    if (to is None) == (not everything):
+        raise InvalidInputError("where to? give a TIMESTAMP, or --all to extract the whole table again")
+    target = parse_target(to) if to is not None else None
+    session = Session.open(stack)
+    bucket = session.bucket()
+    change = prepare_rewind(bucket, session.table_list().read().checked, table, target)
+    typer.echo("\n".join(change.explain()), err=True)
+    if change.skips_rows and not forward:
+        raise InvalidInputError("nothing was written: add --forward if rows shall be left out")
+    if not yes:
+        _confirm()
+    change.apply(bucket)
+    if as_json:
+        print_json(change.as_json())
+    else:
+        typer.echo(f"written; extract it now with: rds-to-s3 run --table {table}", err=True)
+
+
+@guarded
+def list_tables(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="List every table, however many.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the table list with every default filled in. With --json, the document as it is.
+
+    Of more than 40 entries, 40 are listed, first of all those with settings of their own, and the rest counted.
+    """
+    session = Session.open(stack)
+    document = session.table_list().read()
+    if as_json:
+        print_json(document.data)
+    else:
+        new_console().print(views.table_list_view(document.checked, session.stack, everything=everything))
+
+
+@guarded
+def add_table(
+    *,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A table's name, or a pattern such as 'order*'.")],
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a default for this table, such as format=parquet; a value can be JSON; can be repeated.",
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Change a table that is listed already.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a table to the list, or change its settings.
+
+    Whether the database has the table is seen by the next run.
+    """
+    settings = _settings(setting or [])
+    parameter = Session.open(stack).table_list()
+    document = parameter.read().with_table(table, settings, replace=replace)
+    parameter.write(document)
+    if as_json:
+        print_json(document.data)
+    else:
+        typer.echo(f"{table} is listed; extract it now with: rds-to-s3 run --table {table}", err=True)
+
+
+@guarded
+def remove_table(
+    *,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A listed name or pattern.")],
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a table off the list.
+
+    Its files and its watermark stay: listed again, it goes on where it stopped.
+    """
+    parameter = Session.open(stack).table_list()
+    document = parameter.read().without_table(table)
+    parameter.write(document)
+    if as_json:
+        print_json(document.data)
+    else:
+        typer.echo(f"{table} is no longer listed; its files and its watermark stay", err=True)
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInputError("nothing was written: there is nobody to ask, so add --yes")
+    if not typer.confirm("Write it?", err=True):
+        typer.echo("nothing was written", err=True)
+        raise typer.Exit(0)
+
+
+def _settings(assignments: list[str]) -> dict[str, Any]:
+    """Read ``--set`` options: a value that is JSON is taken as JSON, anything else as text."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise InvalidInputError(f"--set {assignment}: write KEY=VALUE, such as format=parquet")
+        if key in settings:
+            raise InvalidInputError(f"--set {key} is given twice: which of the two?")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
