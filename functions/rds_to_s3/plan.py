@@ -10,7 +10,7 @@ from typing import Any
 
 from rds_to_s3 import errors
 from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
-from rds_to_s3.execution import parse_utc, started_at
+from rds_to_s3.execution import parse_utc, redrives_of, started_at
 from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
@@ -163,8 +163,11 @@ class PlannedRun:
         return replace(self, tables=tables, refused=dict(refused or {}))
 
     def is_of(self, execution: Mapping[str, Any]) -> bool:
-        """Whether it is this execution's, and not of one that had its name before."""
-        return self.started_at in {started_at(execution), None}
+        """Whether it is this execution's, and not of one that had its name before.
+
+        One that is redriven has been here before: its first pass has replaced what another had left.
+        """
+        return redrives_of(execution) > 0 or self.started_at in {started_at(execution), None}
 
     def wrote(self, record: Mapping[str, Any]) -> bool:
         """Whether a table record is of this run, and not of one that had its name 90 days ago or earlier."""

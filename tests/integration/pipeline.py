@@ -51,6 +51,7 @@ class Pipeline:
     settle_seconds: float = 2.0
     unobserved_settle_seconds: float = 900.0
     user: tuple[str, str] | None = None
+    started: dict[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> ObjectStore:
@@ -72,7 +73,7 @@ class Pipeline:
             "Id": f"arn:aws:states:us-east-1:000000000000:execution:test:{run_id}",
             "Name": run_id,
             "Input": given,
-            "StartTime": datetime.now(UTC).isoformat(),
+            "StartTime": self.started.setdefault(run_id, datetime.now(UTC).isoformat()),
             "RedriveCount": redrives,
         }
 
@@ -119,7 +120,6 @@ class Pipeline:
     def redrive(self, manifest: Json) -> Json:
         """Do what a redrive of a failed run does."""
         execution = self.execution(manifest["run_id"], redrives=manifest["redrives"] + 1)
-        execution["StartTime"] = manifest["started_at"]
         outcome = {
             "status": manifest["status"],
             "failed": [table["table"] for table in manifest["tables"] if table["status"] == "FAILED"],

@@ -47,6 +47,7 @@ def test_a_plan_of_an_earlier_release_can_still_be_read() -> None:
 def test_a_plan_is_of_the_execution_that_it_was_made_for_and_not_of_a_later_one_of_the_same_name() -> None:
     assert plan().is_of({"StartTime": "2025-04-02T12:00:00.000123Z", "RedriveCount": 3})
     assert not plan().is_of({"StartTime": "2025-08-02T12:00:00Z"})
+    assert plan().is_of({"StartTime": "2025-04-03T12:00:00Z", "RedriveCount": 1})
     assert plan(planned_at=1743595200.0).wrote({"finished_at": "2025-04-02T11:59:59.000Z"})
     assert not plan(planned_at=1743595200.0).wrote({"finished_at": "2025-01-02T11:59:59.000Z"})
 
