@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
+from rds_to_s3.errors import StateMalformedError
+from rds_to_s3.s3.state_store import read_state
 from rds_to_s3.table_state import LATEST_MANIFEST_KEY, TableState, manifest_key, plan_key, state_key
 from rds_to_s3_ops.aws import aws_errors, error_code
 from rds_to_s3_ops.documents import Manifest, Plan, TableRecord
@@ -135,15 +136,9 @@ class Bucket:
         if stored is None:
             return TableState(table=table, format=file_format)
         try:
-            return TableState.model_validate_json(stored.body)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise self._unreadable(
-                key,
-                f"{where}: {first['msg']}" if where else first["msg"],
-                "if the runs fail as well, see docs/upgrade.md, Roll back",
-            ) from None
+            return read_state(stored.body, f"s3://{self.name}/{key}")
+        except StateMalformedError as error:
+            raise UnreadableError(str(error)) from None
 
     def read(self, key: str) -> StoredText | None:
         """Return an object; None where there is none."""

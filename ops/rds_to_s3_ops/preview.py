@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.deletes import require_key
 from rds_to_s3.drift import drift_of, refused_drift
-from rds_to_s3.errors import InputError, RdsToS3Error, WatermarkMalformedError
+from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, WatermarkMalformedError
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.select import Segment, select_page
@@ -200,7 +200,7 @@ def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec:
         failure = {"type": type(error).__name__, "message": str(error)}
     except UnreadableError as error:
         # By the name that a run's failure would have.
-        failure = {"type": "ValidationError", "message": str(error)}
+        failure = {"type": StateMalformedError.__name__, "message": str(error)}
     return TablePreview(spec.name, spec.mode, spec.format, error=failure)
 
 

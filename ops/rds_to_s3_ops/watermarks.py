@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rds_to_s3.table_state import watermark_key
@@ -30,12 +31,15 @@ class Rewind:
         The object as it is; None where there is none.
     target : Watermark or None
         What it will be; None to extract everything again.
+    committed : datetime or None
+        Up to when the last commit extracted: what counts where the object is malformed.
     """
 
     table: str
     key: str
     stored: StoredText | None
     target: Watermark | None
+    committed: datetime | None = None
 
     @property
     def was(self) -> str:
@@ -48,10 +52,11 @@ class Rewind:
         if self.target is None:
             return False
         try:
-            present = Watermark.parse(self.stored.body) if self.stored else None
+            watermark = Watermark.parse(self.stored.body) if self.stored else None
+            present = watermark.moment if watermark else None
         except ValueError:
-            return False  # malformed: no telling, and any timestamp mends it
-        return present is None or self.target.moment > present.moment
+            present = self.committed
+        return present is None or self.target.moment > present
 
     def explain(self) -> list[str]:
         """Say what was and what will be."""
@@ -60,7 +65,10 @@ class Rewind:
         if self.target is None:
             lines.append("The next run extracts the whole table again.")
         elif self.skips_rows:
-            lines.append(f"This moves it FORWARD: rows stamped up to {will} that were not extracted yet never will be.")
+            lines.append(
+                f"This moves it FORWARD: rows stamped up to {will}, or up to the next run where that comes first, that "
+                "were not extracted yet never will be."
+            )
         else:
             lines.append(f"The next run extracts again every row stamped after {will}.")
         lines.append("Files that are in the bucket already stay as they are.")
@@ -99,7 +107,9 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
     if spec.mode == "full":
         raise InvalidInputError(f"table {table!r} is extracted in full by every run: there is nothing to rewind")
     key = watermark_key(table, spec.format)
-    return Rewind(table, key, bucket.read(key), target)
+    commit = bucket.table_state(table, spec.format).commit
+    committed = datetime.fromisoformat(commit.watermark) if commit else None
+    return Rewind(table, key, bucket.read(key), target, committed)
 
 
 def parse_target(text: str) -> Watermark:

@@ -19,7 +19,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from rds_to_s3.table_state import watermark_key
+from rds_to_s3.table_state import Commit, TableState, state_key, watermark_key
 from rds_to_s3_ops import cli
 from rds_to_s3_ops.commands import common, tables
 from rds_to_s3_ops.errors import AwsError
@@ -375,8 +375,28 @@ def test_rewind_all_empties_the_watermark(deployed: Deployed) -> None:
     assert deployed.get(WATERMARK) == ""
 
 
-def test_rewind_mends_a_malformed_watermark(deployed: Deployed) -> None:
+def test_rewind_mends_a_malformed_watermark_and_knows_from_the_last_commit_what_is_forward(deployed: Deployed) -> None:
     deployed.put(WATERMARK, "yesterday")
+    refused = deployed.run("rewind", "orders", "2025-04-01 10:00:00.5", "--yes")
+    assert (refused.exit_code, "FORWARD" in refused.stderr) == (2, True), "nobody knows what was extracted"
+    deployed.put(
+        state_key("orders", "csv"),
+        TableState(
+            table="orders",
+            format="csv",
+            commit=Commit(
+                run_id="run-1",
+                token="0",
+                planned_at=0.0,
+                server_utc=0.0,
+                watermark="2025-04-02 12:00:00",
+                watermark_before=None,
+                read_from=None,
+                files=[],
+            ),
+        ).model_dump_json(),
+    )
+    assert deployed.run("rewind", "orders", "2099-01-01", "--yes").exit_code == 2
     assert deployed.run("rewind", "orders", "2025-04-01 10:00:00.5", "--yes").exit_code == 0
     assert deployed.get(WATERMARK) == "2025-04-01 10:00:00.500000"
 

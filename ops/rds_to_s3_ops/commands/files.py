@@ -81,7 +81,8 @@ def print_ddl(
         Warehouse, typer.Option("--for", metavar="WAREHOUSE", help="snowflake, redshift, athena or duckdb.")
     ],
     run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="The run to load; by default the newest with files.")
+        str | None,
+        typer.Option("--run", metavar="RUN", help="The run to load; by default the newest with rows or deletes."),
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -90,7 +91,7 @@ def print_ddl(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the SQL that loads a run's files into a warehouse and merges them by key.
+    """Print the SQL that loads a run's files into a warehouse: deletes what is gone, and merges the rest by key.
 
     File format, stage or external table with exact types, load, merge. What a warehouse cannot hold is in the comments.
     """
