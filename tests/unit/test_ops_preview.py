@@ -108,7 +108,7 @@ def test_a_table_whose_state_cannot_be_read_is_told_as_the_run_would_fail_it(bod
     error = preview_table(unused, bucket, unused, spec).error
     assert error is not None
     assert (error["type"], "\n" in error["message"]) == ("StateMalformedError", False)
-    assert "s3://data/_state/tables/orders/csv.json cannot be read: " in error["message"]
+    assert "s3://data/_state/tables/orders/csv.json cannot be read (" in error["message"]
     assert told in error["message"]
     assert "newer release" in error["message"]
     with pytest.raises(UnreadableError, match="bring back an earlier version"):
