@@ -129,11 +129,12 @@ def _refused(connection: Connection, database: str, tables: Iterable[TableSpec])
     """Find the tables whose checks do not suit their columns. A table that is not there is its extractor's to tell."""
     refused = {}
     for spec in tables:
-        table = read_table(connection, database, spec.name) if spec.checks else None
-        if table is None:
+        if not spec.checks:
             continue
         try:
-            bind_checks(table, *spec.parsed_checks)
+            table = read_table(connection, database, spec.name)
+            if table is not None:
+                bind_checks(table, *spec.parsed_checks)
         except PermanentError as error:
             refused[spec.name] = Refusal.of(error)
     return refused
