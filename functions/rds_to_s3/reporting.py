@@ -16,7 +16,7 @@ from rds_to_s3.freshness import Freshness
 from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
-from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 from rds_to_s3.s3.state_store import read_state
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import (
@@ -140,11 +140,10 @@ def _remember(
     freshness = Freshness()
     for _ in range(TRIES):
         stored = store.get(HISTORY_KEY)
-        history = json.loads(stored.body) if stored else {"runs": []}
-        runs = [run for run in history["runs"] if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
+        earlier, known = _history(stored)
+        runs = [run for run in earlier if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
         runs = sorted(runs, key=lambda run: str(run["started_at"]))[-RUNS_IN_TREND:]
-        freshness = Freshness.from_json(history.get("freshness"))
-        freshness = freshness.after(manifest, plan.planned_at if plan else None, of_all=of_all)
+        freshness = known.after(manifest, plan.planned_at if plan else None, of_all=of_all)
         body = json.dumps({"version": 1, "runs": runs, "freshness": freshness.as_json()}).encode()
         try:
             store.put(HISTORY_KEY, body, if_match=stored.etag if stored else None, if_absent=stored is None)
@@ -152,6 +151,15 @@ def _remember(
             continue
         break
     return runs, freshness
+
+
+def _history(stored: StoredObject | None) -> tuple[list[dict[str, Any]], Freshness]:
+    """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
+    try:
+        history = json.loads(stored.body) if stored else {}
+        return [run for run in history.get("runs", []) if run["run_id"]], Freshness.from_json(history.get("freshness"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return [], Freshness()
 
 
 def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:

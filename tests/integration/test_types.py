@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 from itertools import zip_longest
 from typing import Any
 
@@ -246,7 +248,18 @@ GENERATED: dict[str, st.SearchStrategy[Any]] = {
     "VARCHAR(40)": TEXT,
     "TEXT": SPECIAL_TEXT,
     "VARCHAR(40) CHARACTER SET utf16": TEXT | SPECIAL_TEXT,
-    "VARCHAR(20) CHARACTER SET latin1": st.text(st.characters(max_codepoint=0x7F), max_size=20),
+    "VARCHAR(20) CHARACTER SET latin1": st.text(st.characters(codec="cp1252"), max_size=20),  # as MySQL means latin1
+    "ENUM('a','b,c','d\"e','')": st.sampled_from(["a", "b,c", 'd"e', ""]),
+    "SET('x','y z','\"')": st.sets(st.sampled_from(["x", "y z", '"'])).map(lambda members: ",".join(sorted(members))),
+    "YEAR": st.integers(1901, 2155),
+    "TIMESTAMP(6) NULL": st.datetimes(
+        pd.Timestamp(1971, 1, 1).to_pydatetime(), pd.Timestamp(2037, 1, 1).to_pydatetime()
+    ),
+    "JSON": st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | SPECIAL_TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SPECIAL_TEXT, inner, max_size=3),
+        max_leaves=6,
+    ).map(json.dumps),
     "VARBINARY(40)": st.binary(max_size=40),
     "BLOB": st.binary(max_size=400),
     "BIT(64)": st.binary(min_size=8, max_size=8),
@@ -265,7 +278,11 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[Any]]]:
     return types, [list(row) for row in rows]
 
 
-@settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=int(os.environ.get("TYPE_EXAMPLES", "8")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(tables(), st.booleans())
 def test_any_table_comes_back(any_pipeline: Pipeline, drawn: tuple[list[str], list[list[Any]]], with_key: bool) -> None:
     types, rows = drawn
