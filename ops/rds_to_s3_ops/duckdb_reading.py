@@ -1,0 +1,89 @@
+"""DuckDB as `verify --source` uses it: on disk, within a bound of memory, and reading a CSV file as it is meant."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rds_to_s3_ops.errors import InvalidInputError, VerificationError
+
+if TYPE_CHECKING:
+    import duckdb
+
+LINE_BYTES = 2 << 20
+
+
+def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB database on disk that keeps to a bound of memory.
+
+    Raises
+    ------
+    InvalidInputError
+        DuckDB is not installed, or the bound is not one.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - an extra, which only this comparison needs
+    except ImportError:
+        raise InvalidInputError("--source needs DuckDB: pip install 'rds-to-s3[verify]'") from None
+    try:
+        return duckdb.connect(
+            folder / "digests.duckdb",
+            config={
+                "memory_limit": memory,
+                "temp_directory": str(folder / "spilled"),
+                "preserve_insertion_order": "false",
+                "autoinstall_known_extensions": "false",
+            },
+        )
+    except duckdb.Error as error:
+        raise InvalidInputError(f"DuckDB does not start: {error}") from None
+
+
+class duckdb_errors:  # noqa: N801 - a context manager that reads as a function
+    """Tell what DuckDB finds wrong with a file as that file's fault."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        import duckdb  # noqa: PLC0415
+
+        if isinstance(error, duckdb.Error):
+            first = str(error).strip().splitlines()[0]
+            raise VerificationError(f"{self._key} cannot be read: {first}") from error
+
+
+def csv_header(path: Path, key: str) -> list[str]:
+    """Return the column names of a CSV file, gzipped or not."""
+    with path.open("rb") as stored:
+        inflated = gzip.GzipFile(fileobj=stored) if key.endswith(".gz") else stored
+        return next(csv.reader(io.TextIOWrapper(inflated, "utf-8", newline="")), [])
+
+
+def read_csv(path: Path, key: str, names: Iterable[str], longest_row: int) -> str:
+    """Write the table function that reads a CSV file as it is meant: nothing is NULL, and ``""`` the empty string."""
+    columns = ", ".join(f"{text_sql(name)}: 'VARCHAR'" for name in names)
+    longest = max(longest_row + 2, LINE_BYTES)
+    return (
+        f"read_csv({text_sql(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
+        f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
+        f"compression = '{'gzip' if key.endswith('.gz') else 'none'}', max_line_size = {longest}, "
+        f"buffer_size = {4 * longest})"
+    )
+
+
+def name_sql(name: str) -> str:
+    """Quote an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_sql(text: str) -> str:
+    """Quote a text."""
+    return "'" + text.replace("'", "''") + "'"
