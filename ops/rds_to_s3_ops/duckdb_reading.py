@@ -67,15 +67,24 @@ def csv_header(path: Path, key: str) -> list[str]:
         return next(csv.reader(io.TextIOWrapper(inflated, "utf-8", newline="")), [])
 
 
-def read_csv(path: Path, key: str, names: Iterable[str], longest_row: int) -> str:
-    """Write the table function that reads a CSV file as it is meant: nothing is NULL, and ``""`` the empty string."""
+def read_csv(
+    path: Path, key: str, names: Iterable[str], longest_row: int, *, least_line_bytes: int = LINE_BYTES
+) -> str:
+    """Write the table function that reads a CSV file as it is meant: nothing is NULL, and ``""`` the empty string.
+
+    Parameters
+    ----------
+    longest_row, least_line_bytes : int
+        DuckDB's buffer has four times the larger of the two.
+    """
     columns = ", ".join(f"{text_sql(name)}: 'VARCHAR'" for name in names)
-    longest = max(longest_row + 2, LINE_BYTES)
+    # parallel: threads would begin at the buffers' edges, and take a line break inside quotes there for a row's end.
+    longest = max(longest_row + 2, least_line_bytes)
     return (
         f"read_csv({text_sql(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
         f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
         f"compression = '{'gzip' if key.endswith('.gz') else 'none'}', max_line_size = {longest}, "
-        f"buffer_size = {4 * longest})"
+        f"buffer_size = {4 * longest}, parallel = false)"
     )
 
 
