@@ -1,4 +1,9 @@
-"""What became of each key: the digests of both sides against each other, in DuckDB."""
+"""What became of each key: the digests of both sides against each other, in DuckDB.
+
+The files are taken in the order of their windows. Of each key the newest row version counts, and what was told of it
+otherwise counts only where it is no older: a delete, or a version that a check set aside. Which of two windows that
+end in the same second came first, their keys do not tell; there either order is taken for right.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ if TYPE_CHECKING:
     from rds_to_s3_ops.reconciliation import Reconciliation
 
 SAMPLES = 10
+WINDOW_BITS = 32
+"""A file's position: its window's number above so many bits, and below them its part."""
 
 
 def compare(duck: Any, key: Sequence[str], layouts: Sequence[tuple[int, ...]], result: Reconciliation) -> None:
@@ -17,30 +24,10 @@ def compare(duck: Any, key: Sequence[str], layouts: Sequence[tuple[int, ...]], r
     if not key:
         _compare_whole_rows(duck, layouts, result)
         return
-    keys = [f"k{number}" for number in range(len(key))]
-    names = ", ".join(keys)
-    duck.execute(
-        f"CREATE TABLE newest AS SELECT {names}, arg_max(layout, file) AS layout, arg_max(digest, file) AS digest "  # noqa: S608
-        f"FROM delivered GROUP BY {names}"
-    )
+    _newest_of_each(duck, len(key))
     result.delivered_rows = _count(duck, "newest")
-    digest = "CASE n.layout " + "".join(f"WHEN {i} THEN s.d{i} " for i in range(len(layouts))) + "END"
-    same = f"n.digest = {digest}" if layouts else "FALSE"
-    matched = " AND ".join(f"n.{key} = s.{key}" for key in keys)
-    chosen = ", ".join(f"COALESCE(n.{key}, s.{key}) AS {key}" for key in keys)
-    duck.execute(
-        f"CREATE TABLE compared AS SELECT {chosen}, CASE WHEN s.k0 IS NULL THEN 'extra' "  # noqa: S608
-        f"WHEN n.k0 IS NOT NULL AND {same} THEN 'equal' WHEN s.pending THEN 'pending' "
-        "WHEN n.k0 IS NULL THEN 'missing' ELSE 'different' END AS kind "
-        f"FROM newest n FULL JOIN source s ON {matched}"
-    )
-    told = " AND ".join(f"t.{key} = compared.{key}" for key in keys)
-    for kind, found in (("'extra'", "deletes"), ("'missing', 'different'", "quarantine")):
-        name = {"deletes": "deleted", "quarantine": "quarantined"}[found]
-        duck.execute(
-            f"UPDATE compared SET kind = '{name}' WHERE kind IN ({kind}) "  # noqa: S608
-            f"AND EXISTS (SELECT 1 FROM {found} t WHERE {told})"
-        )
+    _compare_keys(duck, len(key), len(layouts))
+    names = _names(len(key))
     for kind, count in duck.execute("SELECT kind, COUNT(*) FROM compared GROUP BY kind").fetchall():
         if kind == "equal":
             result.equal = count
@@ -51,6 +38,47 @@ def compare(duck: Any, key: Sequence[str], layouts: Sequence[tuple[int, ...]], r
             [kind],
         ).fetchall()
         result.samples[kind] = [dict(zip(key, row, strict=True)) for row in rows]
+    if tied := _count(duck, f"newest JOIN gone USING ({names}, in_window)"):
+        keys = "1 key is" if tied == 1 else f"{tied:,} keys are"
+        result.notes.append(
+            f"{keys} both in the rows and in the deletes of windows that end in the same second: either order of the "
+            "two was taken for right"
+        )
+
+
+def _newest_of_each(duck: Any, keys: int) -> None:
+    names = _names(keys)
+    for newest, found in (("newest", "delivered"), ("aside", "quarantine")):
+        duck.execute(
+            f"CREATE TABLE {newest} AS SELECT {names}, MAX(position) >> {WINDOW_BITS} AS in_window, "  # noqa: S608
+            f"ARG_MAX(layout, position) AS layout, ARG_MAX(digest, position) AS digest FROM {found} GROUP BY {names}"
+        )
+    duck.execute(
+        f"CREATE TABLE gone AS SELECT {names}, MAX(position) >> {WINDOW_BITS} AS in_window "  # noqa: S608
+        f"FROM deletes GROUP BY {names}"
+    )
+
+
+def _compare_keys(duck: Any, keys: int, layouts: int) -> None:
+    names = _names(keys)
+
+    def is_the_source(side: str) -> str:
+        cases = "".join(f"WHEN {number} THEN s.d{number} " for number in range(layouts))
+        return f"{side}.digest = CASE {side}.layout {cases}END" if layouts else "FALSE"
+
+    # A window that a side does not have is before all others.
+    row, delete, set_aside = (f"COALESCE({side}.in_window, -1)" for side in "ngq")
+    duck.execute(
+        f"CREATE TABLE compared AS SELECT {names}, CASE "  # noqa: S608
+        f"WHEN s.pending IS NULL THEN CASE WHEN {delete} >= {row} THEN 'deleted' ELSE 'extra' END "
+        f"WHEN {is_the_source('n')} AND {row} >= {delete} THEN 'equal' "
+        f"WHEN {is_the_source('q')} AND {set_aside} >= GREATEST({row}, {delete}) THEN 'quarantined' "
+        "WHEN s.pending THEN 'pending' "
+        # Whoever has applied the deletes has no such row.
+        f"WHEN {row} = -1 OR {delete} > {row} THEN 'missing' ELSE 'different' END AS kind "
+        f"FROM newest n FULL JOIN source s USING ({names}) LEFT JOIN gone g USING ({names}) "
+        f"LEFT JOIN aside q USING ({names})"
+    )
 
 
 def _compare_whole_rows(duck: Any, layouts: Sequence[tuple[int, ...]], result: Reconciliation) -> None:
@@ -66,6 +94,10 @@ def _compare_whole_rows(duck: Any, layouts: Sequence[tuple[int, ...]], result: R
             result.equal = count
         else:
             result.counts[kind] = count
+
+
+def _names(keys: int) -> str:
+    return ", ".join(f"k{number}" for number in range(keys))
 
 
 def _count(duck: Any, table: str) -> int:

@@ -16,15 +16,15 @@ from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import literal, quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import Selection, select_columns
-from rds_to_s3.table_state import data_prefix, state_key, watermark_key
+from rds_to_s3.table_state import state_key, watermark_key
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
-from rds_to_s3_ops.comparison import compare
+from rds_to_s3_ops.comparison import WINDOW_BITS, compare
 from rds_to_s3_ops.database import database_errors, database_name
-from rds_to_s3_ops.digests import Digests
+from rds_to_s3_ops.digests import Digests, Kind
 from rds_to_s3_ops.duckdb_reading import open_duckdb
 from rds_to_s3_ops.errors import CommandError, VerificationError
-from rds_to_s3_ops.stored_files import data_files, fetch, keys_below
+from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -125,23 +125,34 @@ class Reconciler:
     def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
         # In this order: what is committed meanwhile is newer than the watermark, and so only pending.
         watermark = self._watermark(spec)
-        keys = self._data_keys(spec)
+        files = self._files(spec)
         table = open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
         selection = select_columns(table, spec)
-        result.key, result.files = selection.key_of(table), len(keys)
+        result.key, result.files = selection.key_of(table), len(files["delivered"])
+        stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
+        windows = {stamp: number for number, stamp in enumerate(stamps)}
         with open_duckdb(folder, self._memory) as duck:
             digests = Digests(duck, selection.output, result.key, spec.format, result.notes)
-            for number, key in enumerate(keys):
-                found = fetch(self._s3, self._bucket.name, key, folder / "data", keep=True)
-                if found is None:
-                    raise VerificationError(f"{key} was deleted while it was about to be read")
-                if found.problem:
-                    raise VerificationError(f"{key} {found.problem}")
-                digests.add_file(number, found, folder / "data")
-                (folder / "data").unlink()
-            self._add_keys(digests, spec, folder)
+            for kind, of_kind in files.items():
+                for file in of_kind:
+                    position = (windows[file.stamp] << WINDOW_BITS) + file.part
+                    try:
+                        self._add_file(digests, kind, position, file.key, folder / "data")
+                    except VerificationError as error:
+                        if kind == "delivered":
+                            raise
+                        result.notes.append(f"{error}: it was not considered")
             self._read_source(digests, table, selection, spec, watermark)
             compare(duck, digests.key, digests.layouts, result)
+
+    def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
+        found = fetch(self._s3, self._bucket.name, key, path, keep=True)
+        if found is None:
+            raise VerificationError(f"{key} was deleted while it was about to be read")
+        if found.problem:
+            raise VerificationError(f"{key} {found.problem}")
+        digests.add_file(kind, position, found, path)
+        path.unlink()
 
     def _watermark(self, spec: TableSpec) -> Watermark | None:
         stored = self._bucket.read(watermark_key(spec.name, spec.format))
@@ -150,20 +161,22 @@ class Reconciler:
         except ValueError as error:
             raise VerificationError(f"{watermark_key(spec.name, spec.format)} {error}") from None
 
-    def _data_keys(self, spec: TableSpec) -> list[str]:
+    def _files(self, spec: TableSpec) -> dict[Kind, list[TableFile]]:
+        kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
         if spec.mode == "incremental":
-            return data_files(self._s3, self._bucket.name, spec.name, spec.format)
+            return {kind: table_files(self._s3, self._bucket.name, spec.name, place) for kind, place in kinds.items()}
         # Each run of a table in full replaces what the run before it delivered.
         state = self._bucket.document(state_key(spec.name, spec.format))
         commit = (state or {}).get("commit") or {}
-        return [file["key"] for file in commit.get("files", [])]
-
-    def _add_keys(self, digests: Digests, spec: TableSpec, folder: Path) -> None:
-        for kind in ("deletes", "quarantine"):
-            for key in keys_below(self._s3, self._bucket.name, data_prefix(spec.name, kind)):
-                found = fetch(self._s3, self._bucket.name, key, folder / "keys", keep=True)
-                if found is not None and not found.problem:
-                    digests.add_keys(kind, found, folder / "keys")
+        named = {"delivered": "files"}
+        return {
+            kind: [
+                found
+                for file in commit.get(named.get(kind, kind), [])
+                if (found := table_file(spec.name, place, file["key"])) is not None
+            ]
+            for kind, place in kinds.items()
+        }
 
     def _read_source(
         self, digests: Digests, table: Table, selection: Selection, spec: TableSpec, watermark: Watermark | None
