@@ -1,6 +1,7 @@
 """What was delivered of a table and what it has, as keys and digests in DuckDB: one row for each row version.
 
-Both sides are the same types: in CSV the text that MySQL writes, in Parquet the file's own types.
+Both sides are the same types: in CSV the text that MySQL writes, in Parquet the file's own types. What a file was
+written with is brought to the types that the table has now.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rds_to_s3.formats import OutputColumn, Rows
+from rds_to_s3.formats.arrow_types import arrow_type
 from rds_to_s3.formats.parquet import column_texts
 from rds_to_s3_ops.duckdb_reading import csv_header, duckdb_errors, name_sql, read_csv
 from rds_to_s3_ops.errors import VerificationError
 from rds_to_s3_ops.stored_files import StoredFile
+from rds_to_s3_ops.text_forms import present_form
 from rds_to_s3_ops.typed_rows import from_server, parquet_rows, parsed_rows
 
 BATCH_BYTES = 32 << 20
@@ -113,9 +116,9 @@ class Digests:
         self, kind: Kind, position: int, key: str, columns: Sequence[OutputColumn], source: str, *, hexadecimal: bool
     ) -> None:
         """Insert the rows of a relation; `hexadecimal`: its binary values are text."""
-        values = [*self._key_values(hexadecimal=hexadecimal), str(position)]
+        values = [*self._key_values(from_file=True, hexadecimal=hexadecimal), str(position)]
         if kind != "deletes":
-            digest = _hash([_value(column, hexadecimal=hexadecimal) for column in columns])
+            digest = _hash([self._value(column, from_file=True, hexadecimal=hexadecimal) for column in columns])
             values += [str(self._layout_of(columns, key)), digest]
         with duckdb_errors(key):
             self._duck.execute(f"INSERT INTO {kind} SELECT {', '.join(values)} FROM {source}")  # noqa: S608
@@ -155,8 +158,8 @@ class Digests:
         if not self._held:
             return
         self._duck.register("rows", pa.concat_tables(self._held))
-        values = [_value(column, hexadecimal=False) for column in self._columns]
-        chosen = self._key_values(hexadecimal=False)
+        values = [self._value(column, from_file=False) for column in self._columns]
+        chosen = self._key_values(from_file=False)
         chosen += [_hash([values[index] for index in layout]) for layout in self.layouts]
         self._duck.execute(
             f"INSERT INTO source SELECT {', '.join([*chosen, name_sql(self._flag_name)])} FROM rows"  # noqa: S608
@@ -164,16 +167,17 @@ class Digests:
         self._duck.unregister("rows")
         self._held, self._held_bytes = [], 0
 
-    def _key_values(self, *, hexadecimal: bool) -> list[str]:
+    def _key_values(self, *, from_file: bool, hexadecimal: bool = False) -> list[str]:
         # A key is never NULL, but for a date of no calendar in Parquet; and NULL equals nothing.
-        values = (_value(self._by_name[name], hexadecimal=hexadecimal) for name in self.key)
-        return [f"COALESCE(CAST({value} AS VARCHAR), '')" for value in values]
+        keys = (self._value(self._by_name[name], from_file=from_file, hexadecimal=hexadecimal) for name in self.key)
+        return [f"COALESCE(CAST({value} AS VARCHAR), '')" for value in keys]
 
-
-def _value(column: OutputColumn, *, hexadecimal: bool) -> str:
-    """Return an expression that has the same type on both sides."""
-    name = name_sql(column.name)
-    return f"hex({name})" if column.kind == "binary" and not hexadecimal else name
+    def _value(self, column: OutputColumn, *, from_file: bool, hexadecimal: bool = False) -> str:
+        """Return an expression that has the same type and form on both sides."""
+        name = name_sql(column.name)
+        value = f"hex({name})" if column.kind == "binary" and not hexadecimal else name
+        is_text = self._format == "csv" or column.kind == "binary" or arrow_type(column) == pa.string()
+        return present_form(value, column, from_file=from_file) if is_text else value
 
 
 def _hash(expressions: Sequence[str]) -> str:

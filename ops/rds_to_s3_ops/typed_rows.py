@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ def _parsed(texts: pa.Array, column: OutputColumn) -> pa.Array:
 
 def _converted(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return values of an earlier file as the present type; as text, and so different, where it cannot hold them."""
-    try:
-        return _held(pc.cast(values, kind))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pc.cast(values, pa.string())
+    for by_text in (False, True):  # an integer becomes a DECIMAL by way of its text only
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return _held(pc.cast(pc.cast(values, pa.string()) if by_text else values, kind))
+    return pc.cast(values, pa.string())
 
 
 def _held(values: pa.Array) -> pa.Array:

@@ -223,6 +223,30 @@ def test_a_column_that_came_later_is_not_looked_for_in_older_files(orders: Pipel
     assert counts(reconcile(orders)) == {"equal": 2, "different": 1}
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_rows_that_were_delivered_before_their_columns_were_widened_are_the_same(
+    pipeline: Pipeline, file_format: str
+) -> None:
+    pipeline.database.execute(
+        "CREATE TABLE orders (id INT(5) UNSIGNED ZEROFILL, part DECIMAL(6,1), at DATETIME, amount DECIMAL(10,2), "
+        "great DECIMAL(30,2), number BIGINT, filled INT(5) ZEROFILL, elapsed TIME, flags BIT(3), day DATE, "
+        "short FLOAT, word VARCHAR(5), createdDate DATETIME DEFAULT '2025-01-01 00:00:00', PRIMARY KEY (id, part, at))",
+        "INSERT INTO orders VALUES (7, 1.5, '2025-01-01 10:00:00', 1.5, -2, 9, 42, '-100:00:00', 5, '2025-01-01', 0.1, "
+        "'a', DEFAULT), (0, 0, '2025-01-01', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, DEFAULT)",
+    )
+    pipeline.tables, pipeline.defaults = ["orders"], {"format": file_format, "deletes": "track"}
+    pipeline.run()
+    pipeline.database.execute(
+        "ALTER TABLE orders MODIFY id INT(9) UNSIGNED ZEROFILL, MODIFY part DECIMAL(8,3), MODIFY at DATETIME(6), "
+        "MODIFY amount DECIMAL(12,4), MODIFY great DECIMAL(45,5), MODIFY number DECIMAL(22,2), "
+        "MODIFY filled BIGINT UNSIGNED, MODIFY elapsed TIME(3), MODIFY flags BIT(12), MODIFY day DATETIME, "
+        "MODIFY short DOUBLE, MODIFY word TEXT, MODIFY createdDate DATETIME(6)",
+    )
+    assert counts(reconcile(pipeline)) == {"equal": 2}
+    pipeline.database.execute("UPDATE orders SET amount = 1.5001 WHERE id = 7")
+    assert counts(reconcile(pipeline)) == {"equal": 1, "different": 1}
+
+
 def test_every_type_compares_as_it_is(pipeline: Pipeline) -> None:
     tables = {**TABLES, **ONLY_MYSQL}
     for name, columns in tables.items():
