@@ -7,7 +7,9 @@ the keys.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,8 @@ class Reconciliation:
         Rows of the table, and different keys in its files.
     counts : dict
         How many of each of `KINDS`: *missing* from the files, *different* in them, *extra* since only they have it,
-        *deleted* since a deletes file says so, *quarantined*, *pending* since it changed after the last window.
+        *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
+        since the next run reads it again.
     samples : dict
         A few keys of each.
     """
@@ -125,7 +128,9 @@ class Reconciler:
     def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
         # In this order: what is committed meanwhile is newer than the watermark, and so only pending.
         watermark = self._watermark(spec)
-        files = self._files(spec)
+        state = self._bucket.document(state_key(spec.name, spec.format)) or {}
+        commit = state.get("commit") or {}
+        files = self._files(spec, commit)
         table = open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
         selection = select_columns(table, spec)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
@@ -142,7 +147,8 @@ class Reconciler:
                         if kind == "delivered":
                             raise
                         result.notes.append(f"{error}: it was not considered")
-            self._read_source(digests, table, selection, spec, watermark)
+            pending = _pending(selection, _reads_from(selection, spec, watermark, commit))
+            self._read_source(digests, table, selection, pending)
             compare(duck, digests.key, digests.layouts, result)
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
@@ -161,13 +167,11 @@ class Reconciler:
         except ValueError as error:
             raise VerificationError(f"{watermark_key(spec.name, spec.format)} {error}") from None
 
-    def _files(self, spec: TableSpec) -> dict[Kind, list[TableFile]]:
+    def _files(self, spec: TableSpec, commit: Mapping[str, Any]) -> dict[Kind, list[TableFile]]:
         kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
         if spec.mode == "incremental":
             return {kind: table_files(self._s3, self._bucket.name, spec.name, place) for kind, place in kinds.items()}
         # Each run of a table in full replaces what the run before it delivered.
-        state = self._bucket.document(state_key(spec.name, spec.format))
-        commit = (state or {}).get("commit") or {}
         named = {"delivered": "files"}
         return {
             kind: [
@@ -178,11 +182,8 @@ class Reconciler:
             for kind, place in kinds.items()
         }
 
-    def _read_source(
-        self, digests: Digests, table: Table, selection: Selection, spec: TableSpec, watermark: Watermark | None
-    ) -> None:
+    def _read_source(self, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
         columns = ", ".join(column.expression for column in selection.select)
-        pending = _pending(selection, spec, watermark)
         sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
         with translated_errors(table.name), query(self._connection, sql) as rows:
             for block in rows:
@@ -193,13 +194,26 @@ class Reconciler:
             raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")
 
 
-def _pending(selection: Selection, spec: TableSpec, watermark: Watermark | None) -> str:
-    """Write a condition: the row was stamped after the last window, so no file need have it yet."""
+def _reads_from(
+    selection: Selection, spec: TableSpec, watermark: Watermark | None, commit: Mapping[str, Any]
+) -> datetime | None:
+    """Return where the next run reads from, as `rds_to_s3.table_window.derive_window` does; None where all is read."""
+    if spec.mode == "full" or watermark is None:
+        return None
+    if commit.get("watermark") == watermark.text and commit.get("read_from"):
+        return datetime.fromisoformat(commit["read_from"])
+    moment = watermark.moment - timedelta(seconds=spec.lookback_seconds)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(microseconds=1) if selection.whole_days else moment
+
+
+def _pending(selection: Selection, reads_from: datetime | None) -> str:
+    """Write a condition: the next run reads the row, so no file need have it yet."""
     cursors = [column for column in (selection.modified, selection.created) if column is not None]
-    if spec.mode == "full" or not cursors or watermark is None:
+    if not cursors or reads_from is None:
         return "0"
     stamp = f"COALESCE({', '.join(quoted(column.name) for column in cursors)})"
-    text = format_timestamp(watermark.moment)
     if selection.whole_days:
-        return f"COALESCE({stamp} >= {literal(text[:10].encode(), 'temporal')}, 0)"
-    return f"COALESCE({stamp} > {literal(text.encode(), 'temporal')}, 0)"
+        day = format_timestamp(reads_from + timedelta(microseconds=1))[:10]
+        return f"COALESCE({stamp} >= {literal(day.encode(), 'temporal')}, 0)"
+    return f"COALESCE({stamp} > {literal(format_timestamp(reads_from).encode(), 'temporal')}, 0)"

@@ -15,8 +15,8 @@ _MEANS = {
     "different": "in the newest file otherwise than in the table",
     "extra": "only in the files: deleted since, or never there",
     "deleted": "deleted, as a deletes file says",
-    "quarantined": "set aside by a check",
-    "pending": "changed after the last window; the next run covers them",
+    "quarantined": "set aside by a check, as they are in the table",
+    "pending": "stamped where the next run reads",
 }
 _SHOWN = 3
 

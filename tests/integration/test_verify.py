@@ -94,6 +94,25 @@ def test_rows_that_are_missing_different_extra_or_pending_are_told_apart(orders:
     assert not result.is_fine()
 
 
+def test_what_the_next_run_reads_again_is_pending(orders: Pipeline) -> None:
+    orders.defaults = orders.defaults | {"lookback_seconds": 3600}
+    orders.run()
+    orders.database.execute(
+        "INSERT INTO orders (id, part, createdDate) VALUES (4, 'late', NOW() - INTERVAL 30 MINUTE)",
+        "INSERT INTO orders (id, part, createdDate) VALUES (5, 'too late', NOW() - INTERVAL 2 HOUR)",
+    )
+    assert counts(reconcile(orders)) == {"equal": 3, "missing": 1, "pending": 1}
+    orders.run()
+    assert counts(reconcile(orders)) == {"equal": 4, "missing": 1}
+    # The commit's own word counts where the setting has changed since, and the setting where the watermark was edited.
+    orders.database.execute("INSERT INTO orders (id, part, createdDate) VALUES (6, 'late', NOW() - INTERVAL 30 MINUTE)")
+    assert counts(reconcile(orders, lookback_seconds=0)) == {"equal": 4, "missing": 1, "pending": 1}
+    moment = orders.database.rows("SELECT DATE_FORMAT(NOW(), '%Y-%m-%d %H:%i:%s')")[0][0]
+    orders.store.put(f"orders/{orders.defaults['format']}/last_extract.txt", moment.encode())
+    assert counts(reconcile(orders, lookback_seconds=0)) == {"equal": 4, "missing": 2}
+    assert counts(reconcile(orders)) == {"equal": 4, "missing": 1, "pending": 1}
+
+
 def test_deleted_and_quarantined_rows_are_no_fault_where_the_bucket_tells_of_them(orders: Pipeline) -> None:
     checks = {"note": {"not_null": True}}
     orders.defaults = orders.defaults | {"deletes": "track", "checks": checks, "on_violation": "quarantine"}
