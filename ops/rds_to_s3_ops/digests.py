@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.formats.arrow_types import arrow_type
 from rds_to_s3.formats.parquet import column_texts
-from rds_to_s3_ops.duckdb_reading import csv_header, duckdb_errors, name_sql, read_csv
+from rds_to_s3_ops.duckdb_reading import csv_header, name_sql, read_csv
 from rds_to_s3_ops.errors import VerificationError
 from rds_to_s3_ops.stored_files import StoredFile
 from rds_to_s3_ops.text_forms import present_form
@@ -78,7 +78,7 @@ class Digests:
         Raises
         ------
         VerificationError
-            It cannot be read, or lacks the key.
+            It lacks the key.
         """
         key = found.key
         names = pq.read_schema(path).names if key.endswith(".parquet") else csv_header(path, key)
@@ -93,9 +93,8 @@ class Digests:
             self._insert(kind, position, key, chosen, source, hexadecimal=True)
             return
         texts = ", ".join(name_sql(column.name) for column in chosen)
-        with duckdb_errors(key):
-            result = self._duck.cursor().execute(f"SELECT {texts} FROM {source}")  # noqa: S608 - quoted names
-            self._insert_each(kind, position, key, chosen, parsed_rows(result, chosen), hexadecimal=True)
+        result = self._duck.cursor().execute(f"SELECT {texts} FROM {source}")  # noqa: S608 - quoted names
+        self._insert_each(kind, position, key, chosen, parsed_rows(result, chosen), hexadecimal=True)
 
     def _insert_each(
         self,
@@ -120,8 +119,7 @@ class Digests:
         if kind != "deletes":
             digest = _hash([self._value(column, from_file=True, hexadecimal=hexadecimal) for column in columns])
             values += [str(self._layout_of(columns, key)), digest]
-        with duckdb_errors(key):
-            self._duck.execute(f"INSERT INTO {kind} SELECT {', '.join(values)} FROM {source}")  # noqa: S608
+        self._duck.execute(f"INSERT INTO {kind} SELECT {', '.join(values)} FROM {source}")  # noqa: S608
 
     def _layout_of(self, columns: Sequence[OutputColumn], key: str) -> int:
         present = tuple(self._columns.index(column) for column in columns)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from rds_to_s3_ops.errors import InvalidInputError, VerificationError
 
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LINE_BYTES = 2 << 20
+_UNREADABLE = (OSError, EOFError, UnicodeError, csv.Error, zlib.error)
 
 
 def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
@@ -43,21 +49,34 @@ def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
         raise InvalidInputError(f"DuckDB does not start: {error}") from None
 
 
-class duckdb_errors:  # noqa: N801 - a context manager that reads as a function
-    """Tell what DuckDB finds wrong with a file as that file's fault."""
+@contextmanager
+def reading_errors(what: str) -> Iterator[None]:
+    """Tell what goes wrong with a file, or with DuckDB, in one line.
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    Parameters
+    ----------
+    what : str
+        A file's key, or a table.
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    Raises
+    ------
+    VerificationError
+    """
+    try:
+        yield
+    except Exception as error:
         import duckdb  # noqa: PLC0415
 
-        if isinstance(error, duckdb.Error):
-            first = str(error).strip().splitlines()[0]
-            raise VerificationError(f"{self._key} cannot be read: {first}") from error
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+            reason = f"takes more than DuckDB may, so raise --memory, or point TMPDIR to where there is room: {first}"
+        elif isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            reason = f"needs more room on disk, so point TMPDIR to where there is some: {first}"
+        elif isinstance(error, (duckdb.Error, pa.ArrowException, *_UNREADABLE)):
+            reason = f"cannot be read: {first}"
+        else:
+            raise
+        raise VerificationError(f"{what} {reason}") from error
 
 
 def csv_header(path: Path, key: str) -> list[str]:

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.mysql.connection import translated_errors
 from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import literal, quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
@@ -24,8 +23,8 @@ from rds_to_s3.window import format_timestamp
 from rds_to_s3_ops.comparison import WINDOW_BITS, compare
 from rds_to_s3_ops.database import database_errors, database_name
 from rds_to_s3_ops.digests import Digests, Kind
-from rds_to_s3_ops.duckdb_reading import open_duckdb
-from rds_to_s3_ops.errors import CommandError, VerificationError
+from rds_to_s3_ops.duckdb_reading import open_duckdb, reading_errors
+from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
 from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Reconciliation:
         since the next run reads it again.
     samples : dict
         A few keys of each.
+    error : str or None
+        Why the table could not be compared; what was counted until then says nothing.
     """
 
     table: str
@@ -71,10 +72,14 @@ class Reconciliation:
     notes: list[str] = field(default_factory=list)
     error: str | None = None
 
-    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files hold the table."""
+    def differs(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files were found not to hold the table."""
         wrong = ("missing", "different") if extra_is_fine else ("missing", "different", "extra")
-        return self.error is None and not any(self.counts[kind] for kind in wrong)
+        return self.error is None and any(self.counts[kind] for kind in wrong)
+
+    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files hold the table: it was compared, and does not differ."""
+        return self.error is None and not self.differs(extra_is_fine=extra_is_fine)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verify --json`` prints."""
@@ -110,19 +115,27 @@ class Reconciler:
         self._database = database_name(connection)
 
     def reconcile(self, spec: TableSpec) -> Reconciliation:
-        """Compare one table; what makes that impossible is the result's `error`."""
+        """Compare one table; what makes that impossible is the result's `error`.
+
+        After an error the connection may be closed: a query that is not read to its end leaves no other way.
+
+        Raises
+        ------
+        InvalidInputError
+            No table can be compared: DuckDB is not installed, or `memory` is none.
+        """
         result = Reconciliation(spec.name, spec.format, [])
         try:
             with (
-                tempfile.TemporaryDirectory(dir=self._scratch, prefix="rds-to-s3-verify-") as folder,
+                reading_errors(f"table {spec.name!r}"),
                 database_errors(),
+                tempfile.TemporaryDirectory(dir=self._scratch, prefix="rds-to-s3-verify-") as folder,
             ):
                 self._reconcile(spec, result, Path(folder))
+        except InvalidInputError:
+            raise
         except CommandError as error:
             result.error = str(error)
-        finally:
-            if self._connection.open:
-                self._connection.run("ROLLBACK")
         return result
 
     def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
@@ -157,7 +170,8 @@ class Reconciler:
             raise VerificationError(f"{key} was deleted while it was about to be read")
         if found.problem:
             raise VerificationError(f"{key} {found.problem}")
-        digests.add_file(kind, position, found, path)
+        with reading_errors(key):
+            digests.add_file(kind, position, found, path)
         path.unlink()
 
     def _watermark(self, spec: TableSpec) -> Watermark | None:
@@ -185,13 +199,14 @@ class Reconciler:
     def _read_source(self, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
         columns = ", ".join(column.expression for column in selection.select)
         sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
-        with translated_errors(table.name), query(self._connection, sql) as rows:
+        with query(self._connection, sql) as rows:
             for block in rows:
                 digests.add_source(block, len(selection.select))
-            digests.flush()
+        digests.flush()
         sent = int(self._connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != rows.rows_read:
             raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")
+        self._connection.run("ROLLBACK")  # comparing takes its time, and the server need not keep old versions for it
 
 
 def _reads_from(

@@ -29,7 +29,10 @@ def verification_lines(result: Verification) -> Iterator[str]:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
     for table in result.tables:
         yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine))
-    yield "nothing differs" if result.is_fine else "something differs"
+    found = "something differs" if result.differs else "nothing differs"
+    if result.not_compared:
+        found = f"{found} in what was compared; not compared: {', '.join(result.not_compared)}"
+    yield found
 
 
 def _table_lines(table: Reconciliation, *, fine: bool) -> Iterator[str]:

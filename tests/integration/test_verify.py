@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import re
 import time
+from contextlib import closing
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.digests import Digests
+from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.reconciliation import Reconciler, Reconciliation
-from rds_to_s3_ops.verification import Verification, manifests_for, verify_files
+from rds_to_s3_ops.verification import Verification, compare_tables, manifests_for, verify_files
 from tests.integration.pipeline import Pipeline
 from tests.integration.test_types import make_table
 from tests.support.every_type import ONLY_MYSQL, TABLES
@@ -39,12 +43,12 @@ def orders(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def reconcile(pipeline: Pipeline, table: str = "orders", **settings: Any) -> Reconciliation:
+def reconcile(pipeline: Pipeline, table: str = "orders", *, memory: str = "200MB", **settings: Any) -> Reconciliation:
     spec = TableSpec.model_validate({"name": table, **pipeline.defaults, **settings})
     connection = pipeline.connect(60)
     try:
         bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-        return Reconciler(connection, bucket, pipeline.s3_client, memory="200MB").reconcile(spec)
+        return Reconciler(connection, bucket, pipeline.s3_client, memory=memory).reconcile(spec)
     finally:
         connection.close()
 
@@ -264,6 +268,59 @@ def test_rows_that_were_delivered_before_their_columns_were_widened_are_the_same
     assert counts(reconcile(pipeline)) == {"equal": 2}
     pipeline.database.execute("UPDATE orders SET amount = 1.5001 WHERE id = 7")
     assert counts(reconcile(pipeline)) == {"equal": 1, "different": 1}
+
+
+def spoilt(orders: Pipeline, body: bytes) -> str:
+    """Put something else where the first data file was; return its key."""
+    key = orders.data_keys("orders", orders.defaults["format"])[0]
+    orders.store.put(key, gzip.compress(body) if key.endswith(".gz") else body)
+    return key
+
+
+def test_a_file_that_cannot_be_read_is_named(orders: Pipeline) -> None:
+    orders.run()
+    good = orders.body(orders.data_keys("orders", orders.defaults["format"])[0])
+    if orders.defaults["format"] == "parquet":
+        bodies = [good[:4] + b"\xff" * 300 + good[304:], b"PAR1"]
+    else:
+        bodies = [b"id,part,n\xff\n1,a,x\n", b"id,part,note\n1,a,\xff\n", b"id,part\n1,a,x\n", b'"id,part\n', b""]
+    for body in bodies:
+        key = spoilt(orders, body)
+        result = reconcile(orders)
+        assert result.error is not None
+        assert result.error.startswith(key), body
+        assert not result.is_fine()
+        assert not result.differs()
+
+
+def test_too_little_memory_is_told_with_what_to_do(orders: Pipeline) -> None:
+    orders.run()
+    result = reconcile(orders, memory="1MB")
+    assert result.error is not None
+    assert "--memory" in result.error
+    with pytest.raises(InvalidInputError, match="does not start"):
+        reconcile(orders, memory="much")
+
+
+def test_what_breaks_one_table_leaves_the_others_alone(orders: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders.database.execute(ORDERS.replace("orders", "more"), ROWS.replace("orders", "more"))
+    orders.tables = ["orders", "more"]
+    orders.run()
+    add_source = Digests.add_source
+
+    def breaking(self: Digests, *given: Any) -> None:
+        monkeypatch.setattr(Digests, "add_source", add_source)
+        raise pa.ArrowInvalid("something odd\nand more of it")
+
+    monkeypatch.setattr(Digests, "add_source", breaking)
+    specs = [TableSpec.model_validate({"name": name, **orders.defaults}) for name in ("orders", "gone", "more")]
+    bucket = Bucket(orders.s3_client, orders.bucket)
+    broken, gone, fine = compare_tables(
+        lambda: closing(orders.connect(60)), bucket, orders.s3_client, specs, memory="200MB"
+    )
+    assert broken.error == "table 'orders' cannot be read: something odd"
+    assert "table 'gone'" in str(gone.error)
+    assert counts(fine) == {"equal": 3}
 
 
 def test_every_type_compares_as_it_is(pipeline: Pipeline) -> None:
