@@ -18,15 +18,24 @@ WINDOW_BITS = 32
 """A file's position: its window's number above so many bits, and below them its part."""
 
 
-def compare(duck: Any, key: Sequence[str], layouts: Sequence[tuple[int, ...]], result: Reconciliation) -> None:
-    """Fill in the result."""
+def compare(duck: Any, key: Sequence[str], layouts: int, result: Reconciliation, *, whole: bool) -> None:
+    """Fill in the result.
+
+    Parameters
+    ----------
+    duck : DuckDBPyConnection
+        Holds what `rds_to_s3_ops.digests.Digests` has put there.
+    layouts : int
+    whole : bool
+        Whether the files are one reading of the whole table, so that without a key, too, each row is in them once.
+    """
     result.source_rows = _count(duck, "source")
     if not key:
-        _compare_whole_rows(duck, layouts, result)
+        _compare_whole_rows(duck, layouts, result, whole=whole)
         return
     _newest_of_each(duck, len(key))
     result.delivered_rows = _count(duck, "newest")
-    _compare_keys(duck, len(key), len(layouts))
+    _compare_keys(duck, len(key), layouts)
     names = _names(len(key))
     for kind, count in duck.execute("SELECT kind, COUNT(*) FROM compared GROUP BY kind").fetchall():
         if kind == "equal":
@@ -81,19 +90,47 @@ def _compare_keys(duck: Any, keys: int, layouts: int) -> None:
     )
 
 
-def _compare_whole_rows(duck: Any, layouts: Sequence[tuple[int, ...]], result: Reconciliation) -> None:
-    result.notes.append("without a key whole rows are looked for: rows that only the files have are not told")
+def _compare_whole_rows(duck: Any, layouts: int, result: Reconciliation, *, whole: bool) -> None:
+    """Count how often each row is in the table and in the files."""
     result.delivered_rows = _count(duck, "delivered")
-    found = " OR ".join(
-        f"d{number} IN (SELECT digest FROM delivered WHERE layout = {number})"  # noqa: S608
-        for number in range(len(layouts))
+    for counted, found in (("held", "delivered"), ("aside", "quarantine")):
+        duck.execute(
+            f"CREATE TABLE {counted} AS SELECT layout, digest, COUNT(*) AS held FROM {found} GROUP BY layout, digest"  # noqa: S608
+        )
+    digests = [f"d{number}" for number in range(layouts)]
+    duck.execute(
+        f"CREATE TABLE present AS SELECT {', '.join([*digests, 'COUNT(*) AS present'])}, "  # noqa: S608
+        f"COUNT(*) FILTER (pending) AS pending FROM source{' GROUP BY ' + ', '.join(digests) if digests else ''}"
     )
-    kinds = f"CASE WHEN {found or 'FALSE'} THEN 'equal' WHEN pending THEN 'pending' ELSE 'missing' END"
-    for kind, count in duck.execute(f"SELECT {kinds} AS kind, COUNT(*) FROM source GROUP BY 1").fetchall():  # noqa: S608
-        if kind == "equal":
-            result.equal = count
-        else:
-            result.counts[kind] = count
+
+    def held_of(counted: str) -> tuple[str, str]:
+        """Return how often a row is in the files, whatever columns they have, and the joins that say it."""
+        names = [f"{counted}{number}" for number in range(layouts)]
+        joins = (
+            f" LEFT JOIN {counted} {name} ON {name}.layout = {number} AND {name}.digest = p.d{number}"
+            for number, name in enumerate(names)
+        )
+        return " + ".join(["0", *(f"COALESCE({name}.held, 0)" for name in names)]), "".join(joins)
+
+    (delivered, one), (set_aside, other) = held_of("held"), held_of("aside")
+    equal, quarantined, pending, missing = duck.execute(
+        "WITH counted AS (SELECT present, pending, LEAST(present, delivered) AS equal, set_aside FROM "  # noqa: S608
+        f"(SELECT p.*, {delivered} AS delivered, {set_aside} AS set_aside FROM present p{one}{other})), "
+        "told AS (SELECT *, LEAST(present - equal, set_aside) AS quarantined FROM counted), "
+        "sorted AS (SELECT *, LEAST(present - equal - quarantined, pending) AS awaited FROM told) "
+        "SELECT SUM(equal), SUM(quarantined), SUM(awaited), SUM(present - equal - quarantined - awaited) FROM sorted"
+    ).fetchone()
+    result.equal = int(equal or 0)
+    result.counts |= {
+        "quarantined": int(quarantined or 0), "pending": int(pending or 0), "missing": int(missing or 0)
+    }  # fmt: skip
+    if whole:
+        result.counts["extra"] = result.delivered_rows - result.equal
+    else:
+        result.notes.append(
+            "without a key whole rows are counted: those that only the files have may be what a row was before, "
+            "and are not told"
+        )
 
 
 def _names(keys: int) -> str:

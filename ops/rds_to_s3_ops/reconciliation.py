@@ -47,9 +47,9 @@ class Reconciliation:
     Attributes
     ----------
     key : list of str
-        Columns that rows were matched by; empty where whole rows were looked for.
+        Columns that rows were matched by; empty where whole rows were counted.
     source_rows, delivered_rows : int
-        Rows of the table, and different keys in its files.
+        Rows of the table, and different keys in its files; without a key, their rows.
     counts : dict
         How many of each of `KINDS`: *missing* from the files, *different* in them, *extra* since only they have it,
         *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
@@ -162,7 +162,7 @@ class Reconciler:
                         result.notes.append(f"{error}: it was not considered")
             pending = _pending(selection, _reads_from(selection, spec, watermark, commit))
             self._read_source(digests, table, selection, pending)
-            compare(duck, digests.key, digests.layouts, result)
+            compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full")
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
         found = fetch(self._s3, self._bucket.name, key, path, keep=True)

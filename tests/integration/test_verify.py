@@ -347,6 +347,42 @@ def test_a_table_in_full_is_compared_with_its_newest_files_only(any_pipeline: Pi
     assert counts(reconcile(any_pipeline, "bare")) == {"equal": 3, "missing": 1}
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_rows_of_a_table_without_a_key_are_counted(pipeline: Pipeline, file_format: str) -> None:
+    pipeline.database.execute("CREATE TABLE bare (n INT, note TEXT)", "INSERT INTO bare VALUES (1, 'a'), (2, '')")
+    checks = {"note": {"not_null": True}}
+    pipeline.defaults = {"format": file_format, "mode": "full", "checks": checks, "on_violation": "quarantine"}
+    pipeline.tables = ["bare"]
+    assert counts(reconcile(pipeline, "bare")) == {"equal": 0, "missing": 2}
+    pipeline.run()
+    pipeline.database.execute("INSERT INTO bare VALUES (1, 'a'), (1, 'a')", "UPDATE bare SET n = 3 WHERE n = 2")
+    result = reconcile(pipeline, "bare")
+    assert counts(result) == {"equal": 1, "missing": 3, "extra": 1}
+    assert not result.is_fine()
+    pipeline.database.execute("INSERT INTO bare VALUES (4, NULL), (4, NULL)")
+    pipeline.run()
+    assert counts(reconcile(pipeline, "bare")) == {"equal": 4, "quarantined": 2}
+    pipeline.database.execute("DELETE FROM bare WHERE n = 1 LIMIT 2")
+    assert counts(reconcile(pipeline, "bare")) == {"equal": 2, "extra": 2, "quarantined": 2}
+
+
+def test_a_table_without_a_key_has_each_of_its_equal_rows_delivered(pipeline: Pipeline) -> None:
+    row = "INSERT INTO bare (n, createdDate) VALUES (1, '2025-01-01 00:00:00')"
+    pipeline.database.execute("CREATE TABLE bare (n INT, createdDate DATETIME)", row)
+    pipeline.tables = ["bare"]
+    pipeline.run()
+    pipeline.database.execute(row, row, "INSERT INTO bare VALUES (2, NOW() + INTERVAL 1 HOUR), (3, '2025-01-01')")
+    assert counts(reconcile(pipeline, "bare")) == {"equal": 1, "missing": 3, "pending": 1}
+    pipeline.database.execute(
+        "UPDATE bare SET createdDate = NOW() WHERE n = 1", "ALTER TABLE bare ADD COLUMN later INT DEFAULT 7"
+    )
+    pipeline.run()
+    result = reconcile(pipeline, "bare")
+    # The one of 2025 lies in the files still: without a key nothing tells that it has changed.
+    assert counts(result) == {"equal": 4, "missing": 1}
+    assert "those that only the files have" in " ".join(result.notes)
+
+
 def test_a_file_that_is_not_what_the_manifest_says_is_named(orders: Pipeline) -> None:
     orders.run()
     key = orders.data_keys("orders", orders.defaults["format"])[0]
