@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rds_to_s3_ops.reconciliation import Reconciliation
 
-SAMPLES = 10
 WINDOW_BITS = 32
 """A file's position: its window's number above so many bits, and below them its part."""
 
 
-def compare(duck: Any, key: Sequence[str], layouts: int, result: Reconciliation, *, whole: bool) -> None:
+def compare(
+    duck: Any, key: Sequence[str], layouts: int, result: Reconciliation, *, whole: bool, samples: int | None
+) -> None:
     """Fill in the result.
 
     Parameters
@@ -28,6 +29,8 @@ def compare(duck: Any, key: Sequence[str], layouts: int, result: Reconciliation,
     layouts : int
     whole : bool
         Whether the files are one reading of the whole table, so that without a key, too, each row is in them once.
+    samples : int or None
+        How many keys of each kind to tell; None tells all.
     """
     result.source_rows = _count(duck, "source")
     if not key:
@@ -43,8 +46,8 @@ def compare(duck: Any, key: Sequence[str], layouts: int, result: Reconciliation,
             continue
         result.counts[kind] = count
         rows = duck.execute(
-            f"SELECT {names} FROM compared WHERE kind = ? ORDER BY {names} LIMIT {SAMPLES}",  # noqa: S608
-            [kind],
+            f"SELECT {names} FROM compared WHERE kind = ? ORDER BY {names} LIMIT ?",  # noqa: S608
+            [kind, count if samples is None else samples],
         ).fetchall()
         result.samples[kind] = [dict(zip(key, row, strict=True)) for row in rows]
     if tied := _count(duck, f"newest JOIN gone USING ({names}, in_window)"):

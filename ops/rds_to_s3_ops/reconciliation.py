@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rds_to_s3.table_list import TableSpec
     from rds_to_s3_ops.bucket import Bucket
 
+SAMPLES = 10
 SNAPSHOT_SECONDS = 6 * 3600.0
 KINDS = ("missing", "different", "extra", "deleted", "quarantined", "pending")
 """What a key can be, other than equal. All but `pending`, `deleted` and `quarantined` say that something is wrong."""
@@ -55,7 +56,7 @@ class Reconciliation:
         *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
         since the next run reads it again.
     samples : dict
-        A few keys of each.
+        Keys of each, as many as were asked for.
     error : str or None
         Why the table could not be compared; what was counted until then says nothing.
     """
@@ -100,17 +101,27 @@ class Reconciler:
     s3 : S3Client
     memory : str
         DuckDB's bound, such as ``1GB``.
+    samples : int or None
+        How many keys of each kind the result names; None names all, however much memory they take.
     scratch : Path, optional
         Where there is room for the digests and one data file.
     """
 
     def __init__(
-        self, connection: Connection, bucket: Bucket, s3: S3Client, *, memory: str = "1GB", scratch: Path | None = None
+        self,
+        connection: Connection,
+        bucket: Bucket,
+        s3: S3Client,
+        *,
+        memory: str = "1GB",
+        samples: int | None = SAMPLES,
+        scratch: Path | None = None,
     ) -> None:
         self._connection = connection
         self._bucket = bucket
         self._s3 = s3
         self._memory = memory
+        self._samples = samples
         self._scratch = scratch
         self._database = database_name(connection)
 
@@ -162,7 +173,7 @@ class Reconciler:
                         result.notes.append(f"{error}: it was not considered")
             pending = _pending(selection, _reads_from(selection, spec, watermark, commit))
             self._read_source(digests, table, selection, pending)
-            compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full")
+            compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
         found = fetch(self._s3, self._bucket.name, key, path, keep=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, NotFoundError
-from rds_to_s3_ops.reconciliation import Reconciler, Reconciliation
+from rds_to_s3_ops.reconciliation import SAMPLES, Reconciler, Reconciliation
 from rds_to_s3_ops.stored_files import FileCheck, check_file, named_files
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def compare_tables(
     specs: Sequence[TableSpec],
     *,
     memory: str = "1GB",
+    samples: int | None = SAMPLES,
 ) -> list[Reconciliation]:
     """Compare tables with the database, each over a connection of its own: what breaks one leaves the others alone.
 
@@ -140,7 +141,7 @@ def compare_tables(
     ----------
     connect : callable
         Opens a connection for the length of a ``with`` block.
-    memory : str
+    memory, samples
         See `rds_to_s3_ops.reconciliation.Reconciler`.
 
     Raises
@@ -152,7 +153,7 @@ def compare_tables(
     for spec in specs:
         try:
             with connect() as connection:
-                result = Reconciler(connection, bucket, s3, memory=memory).reconcile(spec)
+                result = Reconciler(connection, bucket, s3, memory=memory, samples=samples).reconcile(spec)
         except InvalidInputError:
             raise
         except CommandError as error:

@@ -43,12 +43,14 @@ def orders(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def reconcile(pipeline: Pipeline, table: str = "orders", *, memory: str = "200MB", **settings: Any) -> Reconciliation:
+def reconcile(
+    pipeline: Pipeline, table: str = "orders", *, memory: str = "200MB", samples: int | None = 10, **settings: Any
+) -> Reconciliation:
     spec = TableSpec.model_validate({"name": table, **pipeline.defaults, **settings})
     connection = pipeline.connect(60)
     try:
         bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-        return Reconciler(connection, bucket, pipeline.s3_client, memory=memory).reconcile(spec)
+        return Reconciler(connection, bucket, pipeline.s3_client, memory=memory, samples=samples).reconcile(spec)
     finally:
         connection.close()
 
@@ -321,6 +323,15 @@ def test_what_breaks_one_table_leaves_the_others_alone(orders: Pipeline, monkeyp
     assert broken.error == "table 'orders' cannot be read: something odd"
     assert "table 'gone'" in str(gone.error)
     assert counts(fine) == {"equal": 3}
+
+
+def test_as_many_keys_are_told_as_are_asked_for(orders: Pipeline) -> None:
+    orders.run()
+    orders.database.execute(*(f"INSERT INTO orders (id, part) VALUES ({number}, 'new')" for number in range(100, 115)))
+    for samples, told in ((None, 15), (2, 2), (0, 0), (10, 10)):
+        result = reconcile(orders, samples=samples)
+        assert counts(result) == {"equal": 3, "missing": 15}
+        assert [key["id"] for key in result.samples["missing"]] == [str(100 + number) for number in range(told)]
 
 
 def test_every_type_compares_as_it_is(pipeline: Pipeline) -> None:

@@ -42,3 +42,17 @@ def test_what_differs_is_told_from_what_could_not_be_compared(
     assert found.exit_code == exit_code
     assert found.is_fine == found.as_json()["ok"] == (exit_code == 0)
     assert list(verification_lines(found))[-1] == last_line
+
+
+def test_a_few_keys_stand_in_the_line_and_more_on_lines_of_their_own() -> None:
+    found = table(missing=5, pending=1)
+    found.samples["missing"] = [{"id": str(number), "part": "a"} for number in range(5)]
+    result = Verification(tables=[found])
+    lines = list(verification_lines(result))
+    assert lines[2] == "  5 missing: in the table, in no file, such as (id=0, part=a), (id=1, part=a), (id=2, part=a)"
+    assert lines[3] == "  1 pending: stamped where the next run reads"
+    lines = list(verification_lines(result, shown=None))
+    assert lines[2:8] == [
+        "  5 missing: in the table, in no file", *(f"    (id={number}, part=a)" for number in range(5))
+    ]  # fmt: skip
+    assert "  5 missing: in the table, in no file" in verification_lines(result, shown=0)
