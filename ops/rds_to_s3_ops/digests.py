@@ -94,7 +94,8 @@ class Digests:
             return
         texts = ", ".join(name_sql(column.name) for column in chosen)
         result = self._duck.cursor().execute(f"SELECT {texts} FROM {source}")  # noqa: S608 - quoted names
-        self._insert_each(kind, position, key, chosen, parsed_rows(result, chosen), hexadecimal=True)
+        parts = parsed_rows(result, chosen, found.longest_row)
+        self._insert_each(kind, position, key, chosen, parts, hexadecimal=True)
 
     def _insert_each(
         self,

@@ -14,19 +14,21 @@ import pyarrow.parquet as pq
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.formats.arrow_types import arrow_type, parse
 
-ROWS_AT_ONCE = 1 << 16
+MOST_ROWS, MOST_BYTES = 1 << 16, 16 << 20
 
 
 def parquet_rows(path: Path, columns: Sequence[OutputColumn]) -> Iterator[pa.Table]:
     """Yield a Parquet file's rows, those of its columns that the table still has, as the types that they have now."""
     wanted = {column.name: column for column in columns}
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE):
-            names = [name for name in batch.schema.names if name in wanted]
-            yield pa.table({name: _converted(batch.column(name), arrow_type(wanted[name])) for name in names})
+        names = [name for name in file.schema_arrow.names if name in wanted]
+        for number in range(file.num_row_groups):
+            # A group has 16 MB of values, however wide its rows are.
+            group = file.read_row_group(number, columns=names)
+            yield pa.table({name: _converted(group.column(name), arrow_type(wanted[name])) for name in names})
 
 
-def parsed_rows(result: Any, columns: Sequence[OutputColumn]) -> Iterator[pa.Table]:
+def parsed_rows(result: Any, columns: Sequence[OutputColumn], longest_row: int) -> Iterator[pa.Table]:
     """Yield rows of text, as MySQL writes it, as the types that a Parquet file of the table has.
 
     Parameters
@@ -34,8 +36,10 @@ def parsed_rows(result: Any, columns: Sequence[OutputColumn]) -> Iterator[pa.Tab
     result : DuckDBPyConnection
         What a query yields: text of the columns, binary ones as hexadecimal, which they stay.
     columns : sequence of OutputColumn
+    longest_row : int
+        Its bytes bound how many rows are taken at once.
     """
-    while rows := result.fetchmany(ROWS_AT_ONCE):
+    while rows := result.fetchmany(max(1, min(MOST_ROWS, MOST_BYTES // max(longest_row, 1)))):
         texts = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
         yield pa.table([_parsed(text, column) for text, column in zip(texts, columns, strict=True)], _names(columns))
 
@@ -56,7 +60,7 @@ def _parsed(texts: pa.Array, column: OutputColumn) -> pa.Array:
         return texts
 
 
-def _converted(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def _converted(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     """Return values of an earlier file as the present type; as text, and so different, where it cannot hold them."""
     for by_text in (False, True):  # an integer becomes a DECIMAL by way of its text only
         with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -64,7 +68,7 @@ def _converted(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.cast(values, pa.string())
 
 
-def _held(values: pa.Array) -> pa.Array:
+def _held(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     # DuckDB's DECIMAL ends at 38 digits, and it would read a longer one as a DOUBLE.
     return pc.cast(values, pa.string()) if pa.types.is_decimal256(values.type) else values
 

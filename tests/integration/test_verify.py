@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import re
+import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from local.ministack_server import MiniStack
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.digests import Digests
@@ -29,6 +35,8 @@ ROWS = (
     "INSERT INTO orders (id, part, note, amount, raw) VALUES (1,'a','x',1.5,x'00'),(2,'a','',2,NULL),(3,'b',NULL,3,x'')"
 )
 FIRST_ROW = ROWS.partition(",(2")[0]
+REPOSITORY = Path(__file__).parents[2]
+PATHS = ("", "functions", "ops")
 SETTINGS: list[dict[str, Any]] = [
     {"format": "csv"},
     {"format": "csv", "compression": "gzip", "target_file_bytes": 100},
@@ -405,3 +413,48 @@ def test_a_file_that_is_not_what_the_manifest_says_is_named(orders: Pipeline) ->
     assert any(problem.startswith("sha256") for problem in found.broken[0].problems)
     orders.store.delete(key)
     assert [check.problems for check in files(orders).broken] == [["is missing"]]
+
+
+# --- memory ---
+
+
+def measured(pipeline: Pipeline, aws: MiniStack, table: dict[str, Any], memory: str) -> dict[str, Any]:
+    """Extract a table and compare it in a process of its own; return what that told."""
+    server = pipeline.database.server
+    pipeline.tables = [table]
+    pipeline.run()
+    credentials = {
+        "host": server.host, "port": server.port, "username": server.user, "password": server.password,
+        "database": pipeline.database.name,
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.measured_verification"],
+        input=json.dumps({"credentials": credentials, "bucket": pipeline.bucket, "table": table, "memory": memory}),
+        env={**os.environ, **aws.environment, "PYTHONPATH": ":".join(str(REPOSITORY / path) for path in PATHS)},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_four_times_the_rows_take_the_same_memory(pipeline: Pipeline, aws: MiniStack, file_format: str) -> None:
+    peaks = []
+    # The first fills what is held at once, of rows and in DuckDB; of the second all would be 180 MB more.
+    for rows in (40_000, 160_000):
+        pipeline.database.execute(
+            f"SET SESSION cte_max_recursion_depth = {rows}",
+            f"CREATE TABLE of_{rows} (id CHAR(80) PRIMARY KEY, pad TEXT AS (REPEAT('x', 1000)) VIRTUAL) CHARSET ascii",
+            f"INSERT INTO of_{rows} (id) WITH RECURSIVE n AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM n "
+            f"WHERE id < {rows}) SELECT LPAD(id, 80, 'x') FROM n",
+        )
+        table = {"name": f"of_{rows}", "mode": "full", "format": file_format, "target_file_bytes": 50_000_000}
+        found = measured(pipeline, aws, table, "100MB")
+        assert (found["error"], found["equal"]) == (None, rows)
+        peaks.append(found["peak_mb"])
+    assert peaks[1] < peaks[0] + 80, peaks
