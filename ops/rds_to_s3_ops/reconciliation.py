@@ -9,22 +9,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.errors import RdsToS3Error
+from rds_to_s3.mysql.connection import translated_errors
 from rds_to_s3.mysql.result_set import query
-from rds_to_s3.mysql.select import literal, quoted
+from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.table_state import state_key, watermark_key
 from rds_to_s3.watermark import Watermark
-from rds_to_s3.window import format_timestamp
 from rds_to_s3_ops.comparison import WINDOW_BITS, compare
 from rds_to_s3_ops.database import database_errors, database_name
 from rds_to_s3_ops.digests import Digests, Kind
 from rds_to_s3_ops.duckdb_reading import open_duckdb, reading_errors
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
+from rds_to_s3_ops.pending import is_pending, reads_from
 from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ class Reconciler:
         state = self._bucket.document(state_key(spec.name, spec.format)) or {}
         commit = state.get("commit") or {}
         files = self._files(spec, commit)
-        table = open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
+        table = self._snapshot(spec)
+        # While the files are read, which may take hours, nobody's ALTER has to wait, nor old versions be kept.
+        self._connection.run("ROLLBACK")
         selection = select_columns(table, spec)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
         stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
@@ -171,9 +174,23 @@ class Reconciler:
                         if kind == "delivered":
                             raise
                         result.notes.append(f"{error}: it was not considered")
-            pending = _pending(selection, _reads_from(selection, spec, watermark, commit))
+            self._wake_connection()
+            now = self._snapshot(spec)
+            if (now.columns, now.key) != (table.columns, table.key):
+                raise VerificationError(f"table {spec.name!r} was altered while its files were read: verify it again")
+            pending = is_pending(selection, reads_from(selection, spec, watermark, commit))
             self._read_source(digests, table, selection, pending)
             compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
+
+    def _snapshot(self, spec: TableSpec) -> Table:
+        return open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
+
+    def _wake_connection(self) -> None:
+        try:
+            self._connection.run("DO 0")
+        except RdsToS3Error:  # idle for longer than the server puts up with
+            with translated_errors():
+                self._connection.connect()
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
         found = fetch(self._s3, self._bucket.name, key, path, keep=True)
@@ -218,28 +235,3 @@ class Reconciler:
         if sent != rows.rows_read:
             raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")
         self._connection.run("ROLLBACK")  # comparing takes its time, and the server need not keep old versions for it
-
-
-def _reads_from(
-    selection: Selection, spec: TableSpec, watermark: Watermark | None, commit: Mapping[str, Any]
-) -> datetime | None:
-    """Return where the next run reads from, as `rds_to_s3.table_window.derive_window` does; None where all is read."""
-    if spec.mode == "full" or watermark is None:
-        return None
-    if commit.get("watermark") == watermark.text and commit.get("read_from"):
-        return datetime.fromisoformat(commit["read_from"])
-    moment = watermark.moment - timedelta(seconds=spec.lookback_seconds)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(microseconds=1) if selection.whole_days else moment
-
-
-def _pending(selection: Selection, reads_from: datetime | None) -> str:
-    """Write a condition: the next run reads the row, so no file need have it yet."""
-    cursors = [column for column in (selection.modified, selection.created) if column is not None]
-    if not cursors or reads_from is None:
-        return "0"
-    stamp = f"COALESCE({', '.join(quoted(column.name) for column in cursors)})"
-    if selection.whole_days:
-        day = format_timestamp(reads_from + timedelta(microseconds=1))[:10]
-        return f"COALESCE({stamp} >= {literal(day.encode(), 'temporal')}, 0)"
-    return f"COALESCE({stamp} > {literal(format_timestamp(reads_from).encode(), 'temporal')}, 0)"

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import pytest
 
 from local.ministack_server import MiniStack
 from rds_to_s3.table_list import TableSpec
+from rds_to_s3_ops import reconciliation, stored_files
 from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.digests import Digests
 from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.reconciliation import Reconciler, Reconciliation
+from rds_to_s3_ops.stored_files import StoredFile
 from rds_to_s3_ops.verification import Verification, compare_tables, manifests_for, verify_files
 from tests.integration.pipeline import Pipeline
 from tests.integration.test_types import make_table
@@ -413,6 +416,44 @@ def test_a_file_that_is_not_what_the_manifest_says_is_named(orders: Pipeline) ->
     assert any(problem.startswith("sha256") for problem in found.broken[0].problems)
     orders.store.delete(key)
     assert [check.problems for check in files(orders).broken] == [["is missing"]]
+
+
+# --- meanwhile, in the database ---
+
+
+def during_the_download(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> None:
+    """Let something happen once while the files are read."""
+
+    def fetch(*given: Any, **options: Any) -> StoredFile | None:
+        monkeypatch.setattr(reconciliation, "fetch", stored_files.fetch)
+        do()
+        return stored_files.fetch(*given, **options)
+
+    monkeypatch.setattr(reconciliation, "fetch", fetch)
+
+
+def test_an_alter_need_not_wait_for_the_files_to_be_read(orders: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders.run()
+    alter = "SET SESSION lock_wait_timeout = 1", "ALTER TABLE orders ADD COLUMN later INT DEFAULT 7"
+    during_the_download(monkeypatch, lambda: orders.database.execute(*alter))
+    result = reconcile(orders)
+    assert result.error == "table 'orders' was altered while its files were read: verify it again"
+    assert counts(reconcile(orders)) == {"equal": 3}
+
+
+def test_a_connection_that_the_server_gave_up_meanwhile_is_made_anew(
+    orders: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.run()
+
+    def kill() -> None:
+        own = orders.database.rows("SELECT CONNECTION_ID()")[0][0]
+        others = f"SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id != {own}"
+        for (number,) in orders.database.rows(others):
+            orders.database.execute(f"KILL {number}")
+
+    during_the_download(monkeypatch, kill)
+    assert counts(reconcile(orders)) == {"equal": 3}
 
 
 # --- memory ---
