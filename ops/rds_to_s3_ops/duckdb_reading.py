@@ -6,11 +6,12 @@ import csv
 import errno
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LINE_BYTES = 2 << 20
-_UNREADABLE = (OSError, EOFError, UnicodeError, csv.Error, zlib.error)
+_UNREADABLE = (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
 
 
 def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
@@ -51,7 +52,7 @@ def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def reading_errors(what: str) -> Iterator[None]:
-    """Tell what goes wrong with a file, or with DuckDB, in one line.
+    """Tell what goes wrong with a file, with Arrow or with DuckDB, in one line.
 
     Parameters
     ----------
@@ -65,14 +66,16 @@ def reading_errors(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        import duckdb  # noqa: PLC0415
-
+        # An extra: where nobody has imported it, the error is not its own.
+        duckdb: Any = sys.modules.get("duckdb")
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
-            reason = f"takes more than DuckDB may, so raise --memory, or point TMPDIR to where there is room: {first}"
+        if isinstance(error, (MemoryError, *([duckdb.OutOfMemoryException] if duckdb else []))):
+            reason = (
+                f"takes more memory than it may, so raise --memory, or point TMPDIR to where there is room: {first}"
+            )
         elif isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             reason = f"needs more room on disk, so point TMPDIR to where there is some: {first}"
-        elif isinstance(error, (duckdb.Error, pa.ArrowException, *_UNREADABLE)):
+        elif isinstance(error, (*_UNREADABLE, *([duckdb.Error] if duckdb else []))):
             reason = f"cannot be read: {first}"
         else:
             raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3_ops.duckdb_reading import reading_errors
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, NotFoundError
 from rds_to_s3_ops.reconciliation import SAMPLES, Reconciler, Reconciliation
 from rds_to_s3_ops.stored_files import FileCheck, check_file, named_files
@@ -117,7 +118,8 @@ def verify_files(
         for named in named_files(manifests, table):
             file = named[2]
             say(file["key"])
-            check = check_file(s3, bucket.name, named, Path(folder))
+            with reading_errors(file["key"]):
+                check = check_file(s3, bucket.name, named, Path(folder))
             result.files += 1
             result.rows += file["rows"]
             result.bytes += file["bytes"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import random
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from rds_to_s3.formats.csv import quoted
-from rds_to_s3_ops.duckdb_reading import csv_header, open_duckdb, read_csv
+from rds_to_s3_ops.duckdb_reading import csv_header, open_duckdb, read_csv, reading_errors
+from rds_to_s3_ops.errors import VerificationError
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])
@@ -25,3 +29,26 @@ def test_line_breaks_and_quotes_in_a_file_of_many_buffers_part_no_row(tmp_path: 
     with open_duckdb(tmp_path, "200MB") as duck:
         rows = duck.execute(f"SELECT id, note FROM {source} ORDER BY id::INT").fetchall()
     assert rows == [(str(number), text) for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "orders needs more room on disk, so point TMPDIR"),
+        (OSError(errno.EIO, "odd"), "orders cannot be read: [Errno 5] odd"),
+        (pa.ArrowMemoryError("malloc of size 9\nfailed"), "orders takes more memory than it may, so raise --memory"),
+        (pa.ArrowInvalid(""), "orders cannot be read: ArrowInvalid"),
+        (duckdb.OutOfMemoryException("no"), "orders takes more memory than it may"),
+        (duckdb.IOException("no"), "orders cannot be read: no"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line_with_what_to_do(error: Exception, told: str) -> None:
+    with pytest.raises(VerificationError) as caught, reading_errors("orders"):
+        raise error
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_of_ours_stays_what_it_is() -> None:
+    with pytest.raises(KeyError), reading_errors("orders"):
+        raise KeyError("orders")
