@@ -1,120 +1,144 @@
-"""The row versions that were delivered and the rows of the table, as digests that DuckDB holds and compares."""
+"""What was delivered of a table and what it has, as keys and digests in DuckDB: one row for each row version.
+
+Both sides are the same types: in CSV the text that MySQL writes, in Parquet the file's own types. What a file was
+written with is brought to the types that the table has now.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rds_to_s3.formats import OutputColumn, Rows
-from rds_to_s3.formats.arrow_types import arrow_type, parse
+from rds_to_s3.formats.arrow_types import arrow_type
 from rds_to_s3.formats.parquet import column_texts
-from rds_to_s3_ops.duckdb_files import csv_header, duckdb_errors, hash_of, read_csv
+from rds_to_s3_ops.duckdb_reading import csv_header, name_sql, read_csv
 from rds_to_s3_ops.errors import VerificationError
-from rds_to_s3_ops.warehouses.sql import name as sql_name
-from rds_to_s3_ops.warehouses.sql import text as sql_text
+from rds_to_s3_ops.stored_files import StoredFile
+from rds_to_s3_ops.text_forms import present_form
+from rds_to_s3_ops.typed_rows import from_server, parquet_rows, parsed_rows
 
-if TYPE_CHECKING:
-    from rds_to_s3_ops.reconciliation import Reconciliation
-    from rds_to_s3_ops.stored_files import StoredFile
-
-SAMPLES = 10
 BATCH_BYTES = 32 << 20
+Kind = Literal["delivered", "deletes", "quarantine"]
 
 
 class Digests:
-    """The row versions that were delivered, and the table's rows, as DuckDB holds them."""
+    """The row versions that were delivered or set aside, the deletes, and the table's rows, as DuckDB holds them.
+
+    Parameters
+    ----------
+    duck : DuckDBPyConnection
+    columns : sequence of OutputColumn
+        Of the table, as it is now.
+    key : sequence of str
+        Columns that tell rows apart; empty where nothing does.
+    file_format : {"csv", "parquet"}
+        Of the rows' files; those of deletes and of the quarantine are always CSV.
+    notes : list of str
+        Is told what the result should say.
+
+    Attributes
+    ----------
+    layouts : list of tuple of int
+        Which of the columns a file has: a column that was added later is in the newer files only.
+    """
 
     def __init__(
         self, duck: Any, columns: Sequence[OutputColumn], key: Sequence[str], file_format: str, notes: list[str]
     ) -> None:
         self._duck = duck
         self._columns = list(columns)
-        self._key = list(key)
+        self._by_name = {column.name: column for column in columns}
+        self.key = list(key)
         self._format = file_format
         self._notes = notes
-        # Which of the present columns a file has: a column that was added later is in the newer files only.
-        self._layouts: list[tuple[int, ...]] = []
+        self.layouts: list[tuple[int, ...]] = []
         self._held: list[pa.Table] = []
         self._held_bytes = 0
-        keys = "".join(f"k{number} VARCHAR, " for number in range(len(key)))
-        duck.execute(f"CREATE TABLE delivered ({keys}file INTEGER, layout INTEGER, digest UBIGINT)")
-        for kind in ("deletes", "quarantine"):
-            duck.execute(f"CREATE TABLE {kind} ({keys}file INTEGER)")
+        self._keys = "".join(f"k{number} VARCHAR, " for number in range(len(key)))
+        for kind in ("delivered", "quarantine"):
+            duck.execute(f"CREATE TABLE {kind} ({self._keys}position BIGINT, layout INTEGER, digest UBIGINT)")
+        duck.execute(f"CREATE TABLE deletes ({self._keys}position BIGINT)")
 
-    # --- what was delivered ---
+    # --- what the files tell ---
 
-    def add_file(self, number: int, found: StoredFile, path: Path) -> None:
-        """Add the rows of a data file."""
-        if found.key.endswith(".parquet"):
-            names = pq.read_schema(path).names
-            for batch in self._parquet(path):
-                self._duck.register("rows", batch)
-                self._deliver(number, found.key, names, "rows")
-                self._duck.unregister("rows")
-            return
-        names = csv_header(path, found.key)
-        self._deliver(number, found.key, names, read_csv(path, found.key, names, found.longest_row))
+    def add_file(self, kind: Kind, position: int, found: StoredFile, path: Path) -> None:
+        """Add what a file holds.
 
-    def _deliver(self, number: int, key: str, names: Sequence[str], source: str) -> None:
-        present = tuple(index for index, column in enumerate(self._columns) if column.name in names)
-        if missing := [name for name in self._key if name not in names]:
+        Parameters
+        ----------
+        position : int
+            Orders the files; see `rds_to_s3_ops.comparison.WINDOW_BITS`.
+
+        Raises
+        ------
+        VerificationError
+            It lacks the key.
+        """
+        key = found.key
+        names = pq.read_schema(path).names if key.endswith(".parquet") else csv_header(path, key)
+        if missing := [name for name in self.key if name not in names]:
             raise VerificationError(f"{key} has no column {missing[0]!r}, which is in the table's key")
-        if present not in self._layouts:
-            self._layouts.append(present)
-            gone = [column.name for column in self._columns if column.name not in names]
+        chosen = [column for column in self._columns if column.name in names]
+        if key.endswith(".parquet"):
+            self._insert_each(kind, position, key, chosen, parquet_rows(path, chosen), hexadecimal=False)
+            return
+        source = read_csv(path, key, names, found.longest_row)
+        if self._format == "csv":
+            self._insert(kind, position, key, chosen, source, hexadecimal=True)
+            return
+        texts = ", ".join(name_sql(column.name) for column in chosen)
+        result = self._duck.cursor().execute(f"SELECT {texts} FROM {source}")  # noqa: S608 - quoted names
+        parts = parsed_rows(result, chosen, found.longest_row)
+        self._insert_each(kind, position, key, chosen, parts, hexadecimal=True)
+
+    def _insert_each(
+        self,
+        kind: Kind,
+        position: int,
+        key: str,
+        columns: Sequence[OutputColumn],
+        parts: Iterator[pa.Table],
+        *,
+        hexadecimal: bool,
+    ) -> None:
+        for part in parts:
+            self._duck.register("rows", part)
+            self._insert(kind, position, key, columns, "rows", hexadecimal=hexadecimal)
+            self._duck.unregister("rows")
+
+    def _insert(
+        self, kind: Kind, position: int, key: str, columns: Sequence[OutputColumn], source: str, *, hexadecimal: bool
+    ) -> None:
+        """Insert the rows of a relation; `hexadecimal`: its binary values are text."""
+        values = [*self._key_values(from_file=True, hexadecimal=hexadecimal), str(position)]
+        if kind != "deletes":
+            digest = _hash([self._value(column, from_file=True, hexadecimal=hexadecimal) for column in columns])
+            values += [str(self._layout_of(columns, key)), digest]
+        self._duck.execute(f"INSERT INTO {kind} SELECT {', '.join(values)} FROM {source}")  # noqa: S608
+
+    def _layout_of(self, columns: Sequence[OutputColumn], key: str) -> int:
+        present = tuple(self._columns.index(column) for column in columns)
+        if present not in self.layouts:
+            self.layouts.append(present)
+            gone = [column.name for column in self._columns if column not in columns]
             if gone:
                 self._notes.append(f"files such as {key} have no {', '.join(gone)}: their rows are compared without")
-        values = self._expressions(binary_is_text=source != "rows")
-        keys = "".join(f"CAST({values[self._position(name)]} AS VARCHAR), " for name in self._key)
-        digest = hash_of([values[index] for index in present])
-        with duckdb_errors(key):
-            self._duck.execute(
-                f"INSERT INTO delivered SELECT {keys}{number}, {self._layouts.index(present)}, {digest} "  # noqa: S608
-                f"FROM {source}"
-            )
-
-    def add_keys(self, kind: str, found: StoredFile, path: Path) -> None:
-        """Add the keys in a file of deleted or of quarantined rows."""
-        if not self._key:
-            return
-        key, longest_row = found.key, found.longest_row
-        is_parquet = key.endswith(".parquet")
-        names = pq.read_schema(path).names if is_parquet else csv_header(path, key)
-        source = f"read_parquet({sql_text(str(path))})" if is_parquet else read_csv(path, key, names, longest_row)
-        if not set(self._key) <= set(names):
-            self._notes.append(f"{key} does not hold the key: it was not considered")
-            return
-        values = self._expressions(binary_is_text=not is_parquet)
-        keys = ", ".join(f"CAST({values[self._position(name)]} AS VARCHAR)" for name in self._key)
-        with duckdb_errors(key):
-            self._duck.execute(f"INSERT INTO {kind} SELECT {keys}, 0 FROM {source}")  # noqa: S608
-
-    def _parquet(self, path: Path) -> Iterator[pa.Table]:
-        wanted = {column.name: _held_type(arrow_type(column)) for column in self._columns}
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(1 << 16):
-                names = [name for name in batch.schema.names if name in wanted]
-                arrays = [_converted(batch.column(name), wanted[name]) for name in names]
-                yield pa.table(dict(zip(names, arrays, strict=True)))
+        return self.layouts.index(present)
 
     # --- what is there ---
 
     def add_source(self, rows: Rows, flag: int) -> None:
         """Add rows of the table; the column numbered `flag` says whether one is pending."""
-        arrays = {}
-        for index, column in enumerate(self._columns):
-            texts = column_texts(rows, index)
-            kind = arrow_type(column)
-            if self._format == "csv":
-                kind = pa.binary() if column.kind == "binary" else pa.string()
-            arrays[column.name], _ = parse(texts, kind)
-            if pa.types.is_decimal256(kind):
-                arrays[column.name] = pc.cast(arrays[column.name], pa.string())
+        arrays = {
+            column.name: from_server(column_texts(rows, index), column, self._format)
+            for index, column in enumerate(self._columns)
+        }
         flags = pc.equal(column_texts(rows, flag), b"1")
         self._held.append(pa.table([*arrays.values(), flags], [*arrays, self._flag_name]))
         self._held_bytes += self._held[-1].nbytes
@@ -128,101 +152,32 @@ class Digests:
 
     def flush(self) -> None:
         """Put the rows that are held in memory into DuckDB."""
-        keys = "".join(f"k{number} VARCHAR, " for number in range(len(self._key)))
-        layouts = "".join(f"d{number} UBIGINT, " for number in range(len(self._layouts)))
-        self._duck.execute(f"CREATE TABLE IF NOT EXISTS source ({keys}{layouts}pending BOOLEAN)")
+        layouts = "".join(f"d{number} UBIGINT, " for number in range(len(self.layouts)))
+        self._duck.execute(f"CREATE TABLE IF NOT EXISTS source ({self._keys}{layouts}pending BOOLEAN)")
         if not self._held:
             return
         self._duck.register("rows", pa.concat_tables(self._held))
-        values = self._expressions(binary_is_text=False)
-        chosen = [f"CAST({values[self._position(name)]} AS VARCHAR)" for name in self._key]
-        chosen += [hash_of([values[index] for index in layout]) for layout in self._layouts]
+        values = [self._value(column, from_file=False) for column in self._columns]
+        chosen = self._key_values(from_file=False)
+        chosen += [_hash([values[index] for index in layout]) for layout in self.layouts]
         self._duck.execute(
-            f"INSERT INTO source SELECT {', '.join([*chosen, sql_name(self._flag_name)])} FROM rows"  # noqa: S608
+            f"INSERT INTO source SELECT {', '.join([*chosen, name_sql(self._flag_name)])} FROM rows"  # noqa: S608
         )
         self._duck.unregister("rows")
         self._held, self._held_bytes = [], 0
 
-    def _expressions(self, *, binary_is_text: bool) -> list[str]:
-        """Return, for each column, an expression that has the same type on both sides."""
-        hexadecimal = not binary_is_text
-        return [
-            f"hex({sql_name(column.name)})" if column.kind == "binary" and hexadecimal else sql_name(column.name)
-            for column in self._columns
-        ]
+    def _key_values(self, *, from_file: bool, hexadecimal: bool = False) -> list[str]:
+        # A key is never NULL, but for a date of no calendar in Parquet; and NULL equals nothing.
+        keys = (self._value(self._by_name[name], from_file=from_file, hexadecimal=hexadecimal) for name in self.key)
+        return [f"COALESCE(CAST({value} AS VARCHAR), '')" for value in keys]
 
-    def _position(self, name: str) -> int:
-        return next(index for index, column in enumerate(self._columns) if column.name == name)
-
-    # --- both ---
-
-    def compare(self, result: Reconciliation) -> None:
-        """Fill in the result."""
-        result.source_rows = self._count("source")
-        if not self._key:
-            self._compare_whole_rows(result)
-            return
-        keys = [f"k{number}" for number in range(len(self._key))]
-        names = ", ".join(keys)
-        self._duck.execute(
-            f"CREATE TABLE newest AS SELECT {names}, arg_max(layout, file) AS layout, arg_max(digest, file) AS digest "  # noqa: S608
-            f"FROM delivered GROUP BY {names}"
-        )
-        result.delivered_rows = self._count("newest")
-        digest = "CASE n.layout " + "".join(f"WHEN {i} THEN s.d{i} " for i in range(len(self._layouts))) + "END"
-        same = f"n.digest = {digest}" if self._layouts else "FALSE"
-        matched = " AND ".join(f"n.{key} = s.{key}" for key in keys)
-        chosen = ", ".join(f"COALESCE(n.{key}, s.{key}) AS {key}" for key in keys)
-        self._duck.execute(
-            f"CREATE TABLE compared AS SELECT {chosen}, CASE WHEN s.k0 IS NULL THEN 'extra' "  # noqa: S608
-            f"WHEN n.k0 IS NOT NULL AND {same} THEN 'equal' WHEN s.pending THEN 'pending' "
-            "WHEN n.k0 IS NULL THEN 'missing' ELSE 'different' END AS kind "
-            f"FROM newest n FULL JOIN source s ON {matched}"
-        )
-        told = " AND ".join(f"t.{key} = compared.{key}" for key in keys)
-        for kind, found in (("'extra'", "deletes"), ("'missing', 'different'", "quarantine")):
-            name = {"deletes": "deleted", "quarantine": "quarantined"}[found]
-            self._duck.execute(
-                f"UPDATE compared SET kind = '{name}' WHERE kind IN ({kind}) "  # noqa: S608
-                f"AND EXISTS (SELECT 1 FROM {found} t WHERE {told})"
-            )
-        for kind, count in self._duck.execute("SELECT kind, COUNT(*) FROM compared GROUP BY kind").fetchall():
-            if kind == "equal":
-                result.equal = count
-                continue
-            result.counts[kind] = count
-            rows = self._duck.execute(
-                f"SELECT {names} FROM compared WHERE kind = ? ORDER BY {names} LIMIT {SAMPLES}",  # noqa: S608
-                [kind],
-            ).fetchall()
-            result.samples[kind] = [dict(zip(self._key, row, strict=True)) for row in rows]
-
-    def _compare_whole_rows(self, result: Reconciliation) -> None:
-        result.notes.append("without a key whole rows are looked for: rows that only the files have are not told")
-        result.delivered_rows = self._count("delivered")
-        found = " OR ".join(
-            f"d{number} IN (SELECT digest FROM delivered WHERE layout = {number})"  # noqa: S608
-            for number in range(len(self._layouts))
-        )
-        kinds = f"CASE WHEN {found or 'FALSE'} THEN 'equal' WHEN pending THEN 'pending' ELSE 'missing' END"
-        for kind, count in self._duck.execute(f"SELECT {kinds} AS kind, COUNT(*) FROM source GROUP BY 1").fetchall():  # noqa: S608
-            if kind == "equal":
-                result.equal = count
-            else:
-                result.counts[kind] = count
-
-    def _count(self, table: str) -> int:
-        return int(self._duck.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608
+    def _value(self, column: OutputColumn, *, from_file: bool, hexadecimal: bool = False) -> str:
+        """Return an expression that has the same type and form on both sides."""
+        name = name_sql(column.name)
+        value = f"hex({name})" if column.kind == "binary" and not hexadecimal else name
+        is_text = self._format == "csv" or column.kind == "binary" or arrow_type(column) == pa.string()
+        return present_form(value, column, from_file=from_file) if is_text else value
 
 
-def _held_type(kind: pa.DataType) -> pa.DataType:
-    # DuckDB's DECIMAL ends at 38 digits, and it would read a longer one as a DOUBLE.
-    return pa.string() if pa.types.is_decimal256(kind) else kind
-
-
-def _converted(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return values of an earlier file as the present type; as text, and so different, where it cannot hold them."""
-    try:
-        return pc.cast(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pc.cast(values, pa.string())
+def _hash(expressions: Sequence[str]) -> str:
+    return f"hash({', '.join(expressions)})" if expressions else "0"

@@ -16,6 +16,7 @@ EXIT_CODES = {
     4: "AWS cannot be reached, or refuses: network, region, credentials, permissions. Or what is stored is damaged.",
     5: "Somebody else changed the same thing meanwhile; nothing was overwritten.",
     6: "The database cannot be reached, or refuses: network, login, certificate, privileges.",
+    7: "For verify: nothing differs in what was compared, but something could not be compared.",
     130: "Interrupted with Ctrl-C. A run that was being watched goes on.",
 }
 """Documented in ``--help`` and docs/command.md, from here."""
@@ -64,4 +65,4 @@ class DatabaseError(CommandError):
 class VerificationError(CommandError):
     """The files cannot be compared with the table."""
 
-    exit_code = 1
+    exit_code = 7

@@ -1,29 +1,32 @@
 """Compares a table with the newest version of each of its rows over all its files, in bounded memory.
 
 DuckDB holds, on disk, a digest for each row version that was delivered and for each row of the table; only these, and
-the keys. Both sides are the same types: in CSV the text that MySQL writes, in Parquet the file's own types.
+the keys.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.mysql.connection import translated_errors
 from rds_to_s3.mysql.result_set import query
-from rds_to_s3.mysql.select import literal, quoted
+from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.selection import Selection, select_columns
-from rds_to_s3.table_state import data_prefix, watermark_key
+from rds_to_s3.table_state import watermark_key
 from rds_to_s3.watermark import Watermark
-from rds_to_s3.window import format_timestamp
+from rds_to_s3_ops.comparison import WINDOW_BITS, compare
 from rds_to_s3_ops.database import database_errors, database_name
-from rds_to_s3_ops.digests import Digests
-from rds_to_s3_ops.duckdb_files import open_duckdb
-from rds_to_s3_ops.errors import CommandError, VerificationError
-from rds_to_s3_ops.stored_files import data_files, fetch, keys_below
+from rds_to_s3_ops.digests import Digests, Kind
+from rds_to_s3_ops.duckdb_reading import open_duckdb, reading_errors
+from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
+from rds_to_s3_ops.pending import is_pending, reads_from
+from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from rds_to_s3.table_list import TableSpec
     from rds_to_s3_ops.bucket import Bucket
 
+SAMPLES = 10
 SNAPSHOT_SECONDS = 6 * 3600.0
 KINDS = ("missing", "different", "extra", "deleted", "quarantined", "pending")
 """What a key can be, other than equal. All but `pending`, `deleted` and `quarantined` say that something is wrong."""
@@ -45,14 +49,17 @@ class Reconciliation:
     Attributes
     ----------
     key : list of str
-        Columns that rows were matched by; empty where whole rows were looked for.
+        Columns that rows were matched by; empty where whole rows were counted.
     source_rows, delivered_rows : int
-        Rows of the table, and different keys in its files.
+        Rows of the table, and different keys in its files; without a key, their rows.
     counts : dict
         How many of each of `KINDS`: *missing* from the files, *different* in them, *extra* since only they have it,
-        *deleted* since a deletes file says so, *quarantined*, *pending* since it changed after the last window.
+        *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
+        since the next run reads it again.
     samples : dict
-        A few keys of each.
+        Keys of each, as many as were asked for.
+    error : str or None
+        Why the table could not be compared; what was counted until then says nothing.
     """
 
     table: str
@@ -67,10 +74,14 @@ class Reconciliation:
     notes: list[str] = field(default_factory=list)
     error: str | None = None
 
-    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files hold the table."""
+    def differs(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files were found not to hold the table."""
         wrong = ("missing", "different") if extra_is_fine else ("missing", "different", "extra")
-        return self.error is None and not any(self.counts[kind] for kind in wrong)
+        return self.error is None and any(self.counts[kind] for kind in wrong)
+
+    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files hold the table: it was compared, and does not differ."""
+        return self.error is None and not self.differs(extra_is_fine=extra_is_fine)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verify --json`` prints."""
@@ -91,56 +102,105 @@ class Reconciler:
     s3 : S3Client
     memory : str
         DuckDB's bound, such as ``1GB``.
+    samples : int or None
+        How many keys of each kind the result names; None names all, however much memory they take.
     scratch : Path, optional
         Where there is room for the digests and one data file.
     """
 
     def __init__(
-        self, connection: Connection, bucket: Bucket, s3: S3Client, *, memory: str = "1GB", scratch: Path | None = None
+        self,
+        connection: Connection,
+        bucket: Bucket,
+        s3: S3Client,
+        *,
+        memory: str = "1GB",
+        samples: int | None = SAMPLES,
+        scratch: Path | None = None,
     ) -> None:
         self._connection = connection
         self._bucket = bucket
         self._s3 = s3
         self._memory = memory
+        self._samples = samples
         self._scratch = scratch
         self._database = database_name(connection)
 
     def reconcile(self, spec: TableSpec) -> Reconciliation:
-        """Compare one table; what makes that impossible is the result's `error`."""
+        """Compare one table; what makes that impossible is the result's `error`.
+
+        After an error the connection may be closed: a query that is not read to its end leaves no other way.
+
+        Raises
+        ------
+        InvalidInputError
+            No table can be compared: DuckDB is not installed, or `memory` is none.
+        """
         result = Reconciliation(spec.name, spec.format, [])
         try:
             with (
-                tempfile.TemporaryDirectory(dir=self._scratch, prefix="rds-to-s3-verify-") as folder,
+                reading_errors(f"table {spec.name!r}"),
                 database_errors(),
+                tempfile.TemporaryDirectory(dir=self._scratch, prefix="rds-to-s3-verify-") as folder,
             ):
                 self._reconcile(spec, result, Path(folder))
+        except InvalidInputError:
+            raise
         except CommandError as error:
             result.error = str(error)
-        finally:
-            if self._connection.open:
-                self._connection.run("ROLLBACK")
         return result
 
     def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
         # In this order: what is committed meanwhile is newer than the watermark, and so only pending.
         watermark = self._watermark(spec)
-        keys = self._data_keys(spec)
-        table = open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
+        last = self._bucket.table_state(spec.name, spec.format).commit
+        commit = last.model_dump() if last is not None else {}
+        files = self._files(spec, commit)
+        table = self._snapshot(spec)
+        # While the files are read, which may take hours, nobody's ALTER has to wait, nor old versions be kept.
+        self._connection.run("ROLLBACK")
         selection = select_columns(table, spec)
-        result.key, result.files = selection.key_of(table), len(keys)
+        result.key, result.files = selection.key_of(table), len(files["delivered"])
+        stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
+        windows = {stamp: number for number, stamp in enumerate(stamps)}
         with open_duckdb(folder, self._memory) as duck:
             digests = Digests(duck, selection.output, result.key, spec.format, result.notes)
-            for number, key in enumerate(keys):
-                found = fetch(self._s3, self._bucket.name, key, folder / "data", keep=True)
-                if found is None:
-                    raise VerificationError(f"{key} was deleted while it was about to be read")
-                if found.problem:
-                    raise VerificationError(f"{key} {found.problem}")
-                digests.add_file(number, found, folder / "data")
-                (folder / "data").unlink()
-            self._add_keys(digests, spec, folder)
-            self._read_source(digests, table, selection, spec, watermark)
-            digests.compare(result)
+            for kind, of_kind in files.items():
+                for file in of_kind:
+                    position = (windows[file.stamp] << WINDOW_BITS) + file.part
+                    try:
+                        self._add_file(digests, kind, position, file.key, folder / "data")
+                    except VerificationError as error:
+                        if kind == "delivered":
+                            raise
+                        result.notes.append(f"{error}: it was not considered")
+            self._wake_connection()
+            now = self._snapshot(spec)
+            if (now.columns, now.key) != (table.columns, table.key):
+                raise VerificationError(f"table {spec.name!r} was altered while its files were read: verify it again")
+            pending = is_pending(selection, reads_from(selection, spec, watermark, commit))
+            self._read_source(digests, table, selection, pending)
+            compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
+
+    def _snapshot(self, spec: TableSpec) -> Table:
+        return open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
+
+    def _wake_connection(self) -> None:
+        try:
+            self._connection.run("DO 0")
+        except RdsToS3Error:  # idle for longer than the server puts up with
+            with translated_errors():
+                self._connection.connect()
+
+    def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
+        found = fetch(self._s3, self._bucket.name, key, path, keep=True)
+        if found is None:
+            raise VerificationError(f"{key} was deleted while it was about to be read")
+        if found.problem:
+            raise VerificationError(f"{key} {found.problem}")
+        with reading_errors(key):
+            digests.add_file(kind, position, found, path)
+        path.unlink()
 
     def _watermark(self, spec: TableSpec) -> Watermark | None:
         stored = self._bucket.read(watermark_key(spec.name, spec.format))
@@ -149,42 +209,29 @@ class Reconciler:
         except ValueError as error:
             raise VerificationError(f"{watermark_key(spec.name, spec.format)} {error}") from None
 
-    def _data_keys(self, spec: TableSpec) -> list[str]:
+    def _files(self, spec: TableSpec, commit: Mapping[str, Any]) -> dict[Kind, list[TableFile]]:
+        kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
         if spec.mode == "incremental":
-            return data_files(self._s3, self._bucket.name, spec.name, spec.format)
+            return {kind: table_files(self._s3, self._bucket.name, spec.name, place) for kind, place in kinds.items()}
         # Each run of a table in full replaces what the run before it delivered.
-        commit = self._bucket.table_state(spec.name, spec.format).commit
-        return [file.key for file in commit.files] if commit else []
+        named = {"delivered": "files"}
+        return {
+            kind: [
+                found
+                for file in commit.get(named.get(kind, kind), [])
+                if (found := table_file(spec.name, place, file["key"])) is not None
+            ]
+            for kind, place in kinds.items()
+        }
 
-    def _add_keys(self, digests: Digests, spec: TableSpec, folder: Path) -> None:
-        for kind in ("deletes", "quarantine"):
-            for key in keys_below(self._s3, self._bucket.name, data_prefix(spec.name, kind)):
-                found = fetch(self._s3, self._bucket.name, key, folder / "keys", keep=True)
-                if found is not None and not found.problem:
-                    digests.add_keys(kind, found, folder / "keys")
-
-    def _read_source(
-        self, digests: Digests, table: Table, selection: Selection, spec: TableSpec, watermark: Watermark | None
-    ) -> None:
+    def _read_source(self, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
         columns = ", ".join(column.expression for column in selection.select)
-        pending = _pending(selection, spec, watermark)
         sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
-        with translated_errors(table.name), query(self._connection, sql) as rows:
+        with query(self._connection, sql) as rows:
             for block in rows:
                 digests.add_source(block, len(selection.select))
-            digests.flush()
+        digests.flush()
         sent = int(self._connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != rows.rows_read:
             raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")
-
-
-def _pending(selection: Selection, spec: TableSpec, watermark: Watermark | None) -> str:
-    """Write a condition: the row was stamped after the last window, so no file need have it yet."""
-    cursors = [column for column in (selection.modified, selection.created) if column is not None]
-    if spec.mode == "full" or not cursors or watermark is None:
-        return "0"
-    stamp = f"COALESCE({', '.join(quoted(column.name) for column in cursors)})"
-    text = format_timestamp(watermark.moment)
-    if selection.whole_days:
-        return f"COALESCE({stamp} >= {literal(text[:10].encode(), 'temporal')}, 0)"
-    return f"COALESCE({stamp} > {literal(text.encode(), 'temporal')}, 0)"
+        self._connection.run("ROLLBACK")  # comparing takes its time, and the server need not keep old versions for it

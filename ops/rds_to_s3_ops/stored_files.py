@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rds_to_s3_ops.documents import File, Manifest
 
 PIECE_BYTES = 1 << 20
+SIDE_KINDS = ("deletes", "quarantine")
 _GZIP = 16 + zlib.MAX_WBITS
 _QUOTE, _LINE_END = ord('"'), ord("\n")
 
@@ -74,6 +75,23 @@ class StoredFile:
     rows: int | None = None
     longest_row: int = 0
     problem: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class TableFile:
+    """A file of a table, as its key tells of it: they sort as their windows did.
+
+    Attributes
+    ----------
+    stamp : str
+        The window's end, ``YYYYMMDD_HHMMSS``. Windows that ended in the same second share it.
+    part : int
+        Among the files of its kind with that stamp, whichever window they are of.
+    """
+
+    stamp: str
+    part: int
+    key: str
 
 
 @dataclass
@@ -168,19 +186,31 @@ def fetch(s3: S3Client, bucket: str, key: str, path: Path, *, keep: bool = False
     return found
 
 
-def data_files(s3: S3Client, bucket: str, table: str, file_format: str) -> list[str]:
-    """Return the keys of a table's data files, oldest first: by window, then by part."""
-    name = re.escape(segment(table))
-    pattern = re.compile(rf"{re.escape(data_prefix(table, file_format))}{name}_data_(\d{{8}}_\d{{6}})(?:_part(\d+))?\.")
-    found = ((pattern.match(key), key) for key in keys_below(s3, bucket, data_prefix(table, file_format)))
-    return [key for *_, key in sorted((match[1], int(match[2] or 1), key) for match, key in found if match)]
+def table_files(s3: S3Client, bucket: str, table: str, kind: str) -> list[TableFile]:
+    """Return a table's files of one kind, oldest first: by window, then by part.
+
+    Parameters
+    ----------
+    kind : {"csv", "parquet", "deletes", "quarantine"}
+        A format, for the rows.
+    """
+    found = (table_file(table, kind, key) for key in keys_below(s3, bucket, data_prefix(table, kind)))
+    return sorted(file for file in found if file is not None)
+
+
+def table_file(table: str, kind: str, key: str) -> TableFile | None:
+    """Read window and part in a key; None where it is not that of such a file."""
+    word = kind if kind in SIDE_KINDS else "data"
+    start = re.escape(f"{data_prefix(table, kind)}{segment(table)}_{word}_")
+    match = re.match(rf"{start}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)
+    return TableFile(match[1], int(match[2] or 1), key) if match else None
 
 
 def keys_below(s3: S3Client, bucket: str, prefix: str) -> list[str]:
-    """Return the keys under a prefix, in order."""
+    """Return the keys under a prefix."""
     with aws_errors():
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
 def _inflater(key: str) -> Callable[[bytes], bytes]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3_ops.errors import NotFoundError
+from rds_to_s3_ops.duckdb_reading import reading_errors
+from rds_to_s3_ops.errors import CommandError, InvalidInputError, NotFoundError
+from rds_to_s3_ops.reconciliation import SAMPLES, Reconciler, Reconciliation
 from rds_to_s3_ops.stored_files import FileCheck, check_file, named_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.table_list import TableSpec
     from rds_to_s3_ops.bucket import Bucket
     from rds_to_s3_ops.documents import Manifest
-    from rds_to_s3_ops.reconciliation import Reconciliation
     from rds_to_s3_ops.table_list_parameter import TableListDocument
+
+DIFFERS, NOT_COMPARED = 1, 7
 
 
 @dataclass
@@ -45,9 +50,24 @@ class Verification:
     extra_is_fine: bool = False
 
     @property
+    def differs(self) -> bool:
+        """Whether something was found to differ."""
+        return bool(self.broken) or any(table.differs(extra_is_fine=self.extra_is_fine) for table in self.tables)
+
+    @property
+    def not_compared(self) -> list[str]:
+        """Tables that could not be compared with the database."""
+        return [table.table for table in self.tables if table.error is not None]
+
+    @property
     def is_fine(self) -> bool:
-        """Whether nothing differs."""
-        return not self.broken and all(table.is_fine(extra_is_fine=self.extra_is_fine) for table in self.tables)
+        """Whether everything was compared, and nothing differs."""
+        return not self.differs and not self.not_compared
+
+    @property
+    def exit_code(self) -> int:
+        """What a script sees: that something differs is known for certain, so it counts more than what is not known."""
+        return DIFFERS if self.differs else NOT_COMPARED if self.not_compared else 0
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``verify --json`` prints."""
@@ -98,13 +118,52 @@ def verify_files(
         for named in named_files(manifests, table):
             file = named[2]
             say(file["key"])
-            check = check_file(s3, bucket.name, named, Path(folder))
+            with reading_errors(file["key"]):
+                check = check_file(s3, bucket.name, named, Path(folder))
             result.files += 1
             result.rows += file["rows"]
             result.bytes += file["bytes"]
             if check.problems:
                 result.broken.append(check)
     return result
+
+
+def compare_tables(
+    connect: Callable[[], AbstractContextManager[Connection]],
+    bucket: Bucket,
+    s3: S3Client,
+    specs: Sequence[TableSpec],
+    *,
+    memory: str = "1GB",
+    samples: int | None = SAMPLES,
+) -> list[Reconciliation]:
+    """Compare tables with the database, each over a connection of its own: what breaks one leaves the others alone.
+
+    Parameters
+    ----------
+    connect : callable
+        Opens a connection for the length of a ``with`` block.
+    memory, samples
+        See `rds_to_s3_ops.reconciliation.Reconciler`.
+
+    Raises
+    ------
+    CommandError
+        The database cannot be reached for the first table, or nothing could be compared with what was given.
+    """
+    results: list[Reconciliation] = []
+    for spec in specs:
+        try:
+            with connect() as connection:
+                result = Reconciler(connection, bucket, s3, memory=memory, samples=samples).reconcile(spec)
+        except InvalidInputError:
+            raise
+        except CommandError as error:
+            if not results:
+                raise
+            result = Reconciliation(spec.name, spec.format, [], error=str(error))
+        results.append(result)
+    return results
 
 
 def listed_tables(document: TableListDocument, names: Sequence[str]) -> list[TableSpec]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.reconciliation import KINDS, Reconciliation
 
@@ -15,24 +15,34 @@ _MEANS = {
     "different": "in the newest file otherwise than in the table",
     "extra": "only in the files: deleted since, or never there",
     "deleted": "deleted, as a deletes file says",
-    "quarantined": "set aside by a check",
-    "pending": "changed after the last window; the next run covers them",
+    "quarantined": "set aside by a check, as they are in the table",
+    "pending": "stamped where the next run reads",
 }
-_SHOWN = 3
+SHOWN = 3
 
 
-def verification_lines(result: Verification) -> Iterator[str]:
-    """Yield the lines to print."""
+def verification_lines(result: Verification, shown: int | None = SHOWN) -> Iterator[str]:
+    """Yield the lines to print.
+
+    Parameters
+    ----------
+    shown : int or None
+        How many keys of each kind, at most; None shows all that the result has. More than a few stand on lines of
+        their own.
+    """
     state = f"{len(result.broken)} of them not as the manifest says" if result.broken else "as the manifest says"
     yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
     for check in result.broken:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
     for table in result.tables:
-        yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine))
-    yield "nothing differs" if result.is_fine else "something differs"
+        yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine), shown=shown)
+    found = "something differs" if result.differs else "nothing differs"
+    if result.not_compared:
+        found = f"{found} in what was compared; not compared: {', '.join(result.not_compared)}"
+    yield found
 
 
-def _table_lines(table: Reconciliation, *, fine: bool) -> Iterator[str]:
+def _table_lines(table: Reconciliation, *, fine: bool, shown: int | None) -> Iterator[str]:
     if table.error:
         yield f"{table.table}: not compared: {table.error}"
         return
@@ -42,14 +52,14 @@ def _table_lines(table: Reconciliation, *, fine: bool) -> Iterator[str]:
     )
     for kind in KINDS:
         if table.counts[kind]:
-            yield f"  {table.counts[kind]:,} {kind}: {_MEANS[kind]}{_keys(table, kind)}"
+            keys = [_key_text(key) for key in table.samples.get(kind, [])[:shown]]
+            in_line = f", such as {', '.join(keys)}" if 0 < len(keys) <= SHOWN else ""
+            yield f"  {table.counts[kind]:,} {kind}: {_MEANS[kind]}{in_line}"
+            if not in_line:
+                yield from (f"    {key}" for key in keys)
     for note in table.notes:
         yield f"  note: {note}"
 
 
-def _keys(table: Reconciliation, kind: str) -> str:
-    samples = table.samples.get(kind, [])[:_SHOWN]
-    if not samples:
-        return ""
-    shown = ", ".join("(" + ", ".join(f"{name}={value}" for name, value in key.items()) + ")" for key in samples)
-    return f", such as {shown}"
+def _key_text(key: dict[str, Any]) -> str:
+    return "(" + ", ".join(f"{name}={value}" for name, value in key.items()) + ")"

@@ -74,6 +74,9 @@ def test_the_files_are_verified_against_the_manifest_and_the_database(system: De
     system.sql("DELETE FROM order_item", "DELETE FROM delivery", "DELETE FROM orders WHERE orders_id = 1")
     assert "1 extra" in command("verify", "--table", "orders", "--source").stdout
     assert command("verify", "--table", "orders", "--source", "--ignore-extra").exit_code == 0
+    every_key = json.loads(command("verify", "--table", "orders", "--source", "--all-keys", "--json").stdout)
+    assert every_key["tables"][0]["samples"]["extra"] == [{"orders_id": "1"}]
+    assert command("verify", "--table", "orders", "--source", "--memory", "zz").exit_code == 2
     assert 'MERGE INTO "orders"' in command("ddl", "--for", "snowflake", "orders").stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -37,18 +38,27 @@ def verify(
     memory: Annotated[
         str, typer.Option("--memory", metavar="SIZE", help="With --source: how much memory DuckDB may take.")
     ] = "1GB",
+    keys: Annotated[
+        int | None, typer.Option("--keys", metavar="N", min=0, help="With --source: name so many keys of each kind.")
+    ] = None,
+    all_keys: Annotated[bool, typer.Option("--all-keys", help="With --source: name every key that differs.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read files again, and compare them with the manifest: rows, bytes, hash. By default those of the newest run.
 
     With --source, also compare all files of each table with the database, row by row. TMPDIR needs room for the digests
-    of all rows and for one file. A row that changed after the last window is pending, and no fault.
+    of all rows and for one file. A row that the next run reads is pending, and no fault.
     """
     # pyarrow takes as long to import as all the rest, and no other command needs it.
-    from rds_to_s3_ops.reconciliation import Reconciler  # noqa: PLC0415
-    from rds_to_s3_ops.verification import listed_tables, manifests_for, verify_files  # noqa: PLC0415
-    from rds_to_s3_ops.verification_views import verification_lines  # noqa: PLC0415
+    from rds_to_s3_ops.reconciliation import SAMPLES  # noqa: PLC0415
+    from rds_to_s3_ops.verification import (  # noqa: PLC0415
+        compare_tables,
+        listed_tables,
+        manifests_for,
+        verify_files,
+    )
+    from rds_to_s3_ops.verification_views import SHOWN, verification_lines  # noqa: PLC0415
 
     if run_id is not None and table is not None:
         raise InvalidInputError("RUN and --table exclude each other: give one of them")
@@ -59,16 +69,15 @@ def verify(
     specs = listed_tables(session.table_list().read(), names) if source else []
     result = verify_files(bucket, s3, manifests, table)
     result.extra_is_fine = ignore_extra
-    if specs:
-        with connected(session.stack) as connection:
-            reconciler = Reconciler(connection, bucket, s3, memory=memory)
-            result.tables = [reconciler.reconcile(spec) for spec in specs]
+    samples = None if all_keys else SAMPLES if keys is None else keys
+    result.tables = compare_tables(partial(connected, session.stack), bucket, s3, specs, memory=memory, samples=samples)
     if as_json:
         print_json(result.as_json())
     else:
-        typer.echo("\n".join(verification_lines(result)))
-    if not result.is_fine:
-        raise typer.Exit(1)
+        shown = None if all_keys else SHOWN if keys is None else keys
+        typer.echo("\n".join(verification_lines(result, shown)))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 @guarded
