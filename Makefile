@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv/bin
 SOAK_MINUTES ?= 10
+TEST_WORKERS ?= 2
+# Each worker has servers of its own; the files that take longest come first.
+SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP  := $(PYTHON) -m local.bootstrap
 
 export MYPY_CACHE_DIR := .local/cache/mypy
@@ -29,7 +32,7 @@ test:           ## every check and every test; needs no AWS account and no MySQL
 	@$(SETUP) venv sam test-servers browser
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
-	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest tests/unit tests/statemachine tests/integration tests/e2e
+	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/e2e tests/integration tests/statemachine tests/unit
 
 bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
 	@$(SETUP) venv mysql bench

@@ -12,10 +12,10 @@ from rds_to_s3_ops.text_forms import present_form
 
 def written(text: str | None, column_type: str, kind: Kind = "numeric", *, from_file: bool = True) -> str | None:
     form = present_form("x", OutputColumn("c", column_type, kind), from_file=from_file)
-    row = duckdb.execute(f"SELECT {form} FROM (SELECT ?::VARCHAR AS x)", [text]).fetchone()
-    assert row is not None
-    value: str | None = row[0]
-    return value
+    with duckdb.connect() as connection:
+        ((value,),) = connection.execute(f"SELECT {form} FROM (SELECT ?::VARCHAR AS x)", [text]).fetchall()
+    shown: str | None = value
+    return shown
 
 
 @pytest.mark.parametrize(
