@@ -26,7 +26,7 @@ def emit_table(table: str, outcome: Outcome) -> None:
     Metrics are written to the log in CloudWatch's embedded metric format. Those for alarms are written once more
     without the table: an alarm cannot search over dimensions.
     """
-    if outcome.status in {"CONTINUE", "SKIPPED"}:
+    if outcome.told_before or outcome.status in {"CONTINUE", "SKIPPED"}:
         return
     record = outcome.record
     quarantined = record.get("quarantined_rows", 0)
@@ -56,8 +56,9 @@ def emit_lags(lags: Mapping[str, float]) -> None:
         metrics.add_dimension(name="table", value=_dimension(table))
         metrics.add_metric("FreshnessLagSeconds", MetricUnit.Seconds, seconds)
         metrics.flush_metrics()
-    if lags:
-        _emit_for_alarms("FreshnessLagHours", MetricUnit.NoUnit, max(lags.values()) / 3600)
+    longest = max(lags.values(), default=0.0)
+    _emit_for_alarms("FreshnessLagSeconds", MetricUnit.Seconds, longest)
+    _emit_for_alarms("FreshnessLagHours", MetricUnit.NoUnit, longest / 3600)
 
 
 def _emit_for_alarms(name: str, unit: MetricUnit, value: float) -> None:

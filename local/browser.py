@@ -70,12 +70,12 @@ def installed() -> Browser | None:
 
 def fetched(say: Callable[[str], None] = lambda _line: None) -> Browser:
     """Return the browser unpacked from Debian's packages."""
-    if not (DIRECTORY / "root").is_dir():
+    if not any((DIRECTORY / suite / "root").is_dir() for suite in _SUITES):
         say("fetching a browser from Debian's packages (once, about 105 MB) ...")
     problem: LocalSystemError | None = None
     for suite in _SUITES:
         try:
-            return _unpacked(unpack(_PACKAGES, suite, DIRECTORY, present=_PRESENT))
+            return _unpacked(unpack(_PACKAGES, suite, DIRECTORY / suite, present=_PRESENT))
         except LocalSystemError as error:
             problem = problem or error
     raise problem or LocalSystemError("no archive of a browser")

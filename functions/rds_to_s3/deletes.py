@@ -95,7 +95,7 @@ class DeleteTracking:
             The table has nothing to tell its rows apart by.
         """
         require_key(table)
-        self._columns = [selection.column(column.name) for name in table.key if (column := table.column(name))]
+        self._columns = selection.key_columns(table)
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
         self._before = last.key_runs if last is not None and last.key_columns == self._types else None

@@ -160,7 +160,7 @@ def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
     elif name in {"float", "double"}:
         extent = ("approximate" + arguments, (name == "double", not unsigned))
     elif name in {"char", "varchar"}:
-        extent = ("text", (min(numbers[0] * _UTF8MB4_BYTES, _LONGEST_VARCHAR),))
+        extent = ("text", (min(numbers[0] * _UTF8MB4_BYTES, _LONGEST_VARCHAR) + numbers[0] / 2**17,))
     elif name in _TEXT_BYTES:
         extent = ("text", (_TEXT_BYTES[name],))
     elif name in {"binary", "varbinary"}:

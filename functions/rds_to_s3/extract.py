@@ -63,6 +63,8 @@ class Outcome:
         The table's entry in the manifest; empty on ``CONTINUE``.
     lag_seconds : float
         How far the committed data are behind the server's clock.
+    told_before : bool
+        Whether an earlier invocation has told of this outcome: then there is nothing more to count.
     """
 
     status: Status
@@ -70,6 +72,7 @@ class Outcome:
     rows: int = 0
     files: int = 0
     lag_seconds: float = 0.0
+    told_before: bool = False
 
 
 class TableExtraction:

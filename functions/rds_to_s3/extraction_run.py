@@ -47,7 +47,7 @@ def run_extraction(
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.
-        return replace(outcome, status=earlier["status"], record=earlier)
+        return replace(outcome, status=earlier["status"], record=earlier, told_before=True)
     if outcome.status != "CONTINUE":
         on_step("before record")
         _write_record(store, run_id, table, outcome.record)
@@ -71,6 +71,6 @@ def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> dict[str, 
 
 
 def _write_record(store: ObjectStore, run_id: str, table: str, record: dict[str, Any]) -> None:
-    store.put(
-        record_key(run_id, table), json.dumps(record, ensure_ascii=False).encode(), content_type="application/json"
-    )
+    # Half a character in an error's message becomes its escape; that the record can be written comes first.
+    body = json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
+    store.put(record_key(run_id, table), body, content_type="application/json")

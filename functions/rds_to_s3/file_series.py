@@ -105,9 +105,8 @@ class FileSeries:
 
     def _open(self) -> None:
         number = self.next_part + len(self.finished)
-        extension = {"csv": "csv", "parquet": "parquet"}[self.file_format]
-        if self.file_format == "csv" and self.compression == "gzip":
-            extension = "csv.gz"
+        is_gzipped = self.file_format == "csv" and self.compression == "gzip"
+        extension = "csv.gz" if is_gzipped else self.file_format
         self.on_step("before start upload")
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
         self.on_step("after start upload")

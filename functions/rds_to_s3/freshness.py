@@ -35,8 +35,20 @@ class Freshness:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Self:
-        """Read what `as_json` wrote; None is no knowledge yet."""
-        return cls(**data) if data else cls()
+        """Read what `as_json` wrote; None is no knowledge yet.
+
+        Raises
+        ------
+        ValueError, TypeError, AttributeError, KeyError
+            It is something else.
+        """
+        if not data:
+            return cls()
+        for moment in data["until"].values():
+            datetime.fromisoformat(moment)
+        if data["server_now"] is not None:
+            datetime.fromisoformat(data["server_now"])
+        return cls(dict(data["until"]), data["server_now"], float(data["planned_at"]))
 
     def as_json(self) -> Json:
         """Return a JSON object."""

@@ -14,6 +14,8 @@ from rds_to_s3.execution import parse_utc, redrives_of, started_at
 from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
+LONGEST_RUN_SECONDS = 30 * 86_400.0  # a week, redriven for two more, and a margin
+
 
 @dataclass(frozen=True)
 class RunInput:
@@ -162,12 +164,20 @@ class PlannedRun:
         tables = [by_name.get(spec.name, spec) for spec in self.tables]
         return replace(self, tables=tables, refused=dict(refused or {}))
 
-    def is_of(self, execution: Mapping[str, Any]) -> bool:
+    def is_of(self, execution: Mapping[str, Any], now: float) -> bool:
         """Whether it is this execution's, and not of one that had its name before.
 
-        One that is redriven has been here before: its first pass has replaced what another had left.
+        A redriven execution is told by the plan's age, whatever an engine says of its start, and so is a plan of a
+        release that did not note it: a redrive is possible for 14 days, and a name is given out again after 90.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since 1970.
         """
-        return redrives_of(execution) > 0 or self.started_at in {started_at(execution), None}
+        if self.started_at == started_at(execution):
+            return True
+        return (redrives_of(execution) > 0 or self.started_at is None) and now - self.planned_at < LONGEST_RUN_SECONDS
 
     def wrote(self, record: Mapping[str, Any]) -> bool:
         """Whether a table record is of this run, and not of one that had its name 90 days ago or earlier."""

@@ -58,7 +58,7 @@ def plan_run(
         plan = _with_fresh_settings(plan, listed, state["tables"], connect)
         store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
         return answer(plan, only=state["tables"])
-    if plan is not None and plan.is_of(execution):
+    if plan is not None and plan.is_of(execution, time.time()):
         # This function was retried after it had planned: there is one window a run.
         return answer(plan)
 

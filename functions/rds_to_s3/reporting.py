@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from rds_to_s3.errors import StateMalformedError
-from rds_to_s3.execution import is_of_all, redrives_of
+from rds_to_s3.execution import is_of_all, parse_utc, redrives_of
 from rds_to_s3.freshness import Freshness
 from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
@@ -68,7 +68,7 @@ def write_manifest(
     run_id = str(execution["Name"])
     stored = store.get(plan_key(run_id))
     plan = PlannedRun.from_json(stored.body) if stored else None
-    if plan is not None and not plan.is_of(execution):
+    if plan is not None and not plan.is_of(execution, time.time()):
         plan = None  # this execution, of the same name, was not planned
     records = _records(store, plan)
     manifest = build_manifest(
@@ -157,7 +157,8 @@ def _history(stored: StoredObject | None) -> tuple[list[dict[str, Any]], Freshne
     """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
     try:
         history = json.loads(stored.body) if stored else {}
-        return [run for run in history.get("runs", []) if run["run_id"]], Freshness.from_json(history.get("freshness"))
+        runs = [run for run in history.get("runs", []) if parse_utc(run["started_at"]) and run["run_id"]]
+        return runs, Freshness.from_json(history.get("freshness"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return [], Freshness()
 

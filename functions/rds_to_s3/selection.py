@@ -61,6 +61,10 @@ class Selection:
         """Return a column of the select list."""
         return next(column for column in self.select if column.name == name)
 
+    def key_columns(self, table: Table) -> list[SelectColumn]:
+        """Return the columns that tell rows apart: they are read, whatever the files hold."""
+        return [self.column(column.name) for name in table.key if (column := table.column(name))]
+
     def key_of(self, table: Table) -> list[str]:
         """Return the columns by which a reader of the files can tell rows apart; none where a part is not written."""
         by_name = {column.name.lower(): column.name for column in self.columns}

@@ -79,7 +79,7 @@ class TableChecking:
         from rds_to_s3.checks.engine import RowChecks  # noqa: PLC0415
 
         positions = {column.name: place for place, column in enumerate(selection.select)}
-        key_columns = [selection.column(column.name) for name in table.key if (column := table.column(name))]
+        key_columns = selection.key_columns(table)
         engine = RowChecks(checks, positions, [positions[column.name] for column in key_columns])
         self._restore_seen(engine, staged)
         quarantine = None

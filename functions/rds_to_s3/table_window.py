@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted, window_segments
@@ -55,6 +56,17 @@ class Window:
         return {"after": after, "until": format_timestamp(self.until.moment)}
 
 
+def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime:
+    """Return from where rows of a moment are read: `seconds` before it, and where stamps are days, before its day."""
+    try:
+        moment -= timedelta(seconds=seconds)
+        if whole_days:
+            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+    except OverflowError:
+        return datetime.min
+    return moment
+
+
 def derive_window(
     spec: TableSpec, run: PlannedRun, watermark: Watermark | None, last: Commit | None, *, whole_days: bool
 ) -> Window:
@@ -65,16 +77,7 @@ def derive_window(
     whole_days : bool
         Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
     """
-
-    def lowered(moment: datetime, seconds: int = 0) -> datetime:
-        try:
-            moment -= timedelta(seconds=seconds)
-            if whole_days:
-                moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
-        except OverflowError:
-            return datetime.min
-        return moment
-
+    lowered = partial(earlier, whole_days=whole_days)
     bound = run.until
     warnings: list[str] = []
     ours = last is not None and watermark is not None and watermark.text == last.watermark

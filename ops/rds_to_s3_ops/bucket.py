@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from rds_to_s3.errors import StateMalformedError
+from rds_to_s3.execution import parse_utc
 from rds_to_s3.s3.state_store import read_state
 from rds_to_s3.table_state import LATEST_MANIFEST_KEY, TableState, manifest_key, plan_key, state_key
 from rds_to_s3_ops.aws import aws_errors, error_code
@@ -108,20 +110,29 @@ class Bucket:
     def every_manifest(self) -> list[Manifest]:
         """Return all manifests, oldest first."""
         with ThreadPoolExecutor(_READERS) as readers:
-            found = list(readers.map(self._manifest, self._manifest_keys()))
+            found = list(readers.map(self._manifest, (key for _, key in self._manifest_keys())))
         return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
 
     def newest_manifests(self) -> Iterator[Manifest]:
-        """Yield the manifests, the one written last first; each is read when it is asked for."""
-        for key in reversed(self._manifest_keys()):
-            if (found := self._manifest(key)) is not None:
-                yield found
+        """Yield the manifests, of the run that started last first; each is read when it is asked for.
 
-    def _manifest_keys(self) -> list[str]:
+        They are listed by when they were written, which for a run that was redriven says little of when it started.
+        """
+        read: list[tuple[float, int, Manifest]] = []
+        for number, (written, key) in enumerate(reversed(self._manifest_keys())):
+            # Whatever is still to be read was written, and so started, no later than this one was written.
+            while read and -read[0][0] > written.timestamp():
+                yield heapq.heappop(read)[2]
+            if (found := self._manifest(key)) is not None:
+                heapq.heappush(read, (-parse_utc(found["started_at"]).timestamp(), number, found))
+        while read:
+            yield heapq.heappop(read)[2]
+
+    def _manifest_keys(self) -> list[tuple[datetime, str]]:
         with aws_errors():
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
             listed = [(item["LastModified"], item["Key"]) for page in pages for item in page.get("Contents", [])]
-        return [key for _, key in sorted(listed) if key.endswith("/manifest.json")]
+        return [(written, key) for written, key in sorted(listed) if key.endswith("/manifest.json")]
 
     def table_state(self, table: str, file_format: str) -> TableState:
         """Return what is known of a table between runs; a table that was never extracted has an empty state.
@@ -202,10 +213,10 @@ class Bucket:
             raise self._unreadable(key, f"it has no {lacking}")
         return cast("dict[str, Any]", found)
 
-    def _unreadable(self, key: str, why: str, remedy: str = "") -> UnreadableError:
+    def _unreadable(self, key: str, why: str) -> UnreadableError:
         return UnreadableError(
             f"s3://{self.name}/{key} cannot be read: {why}. It is damaged, or a newer version wrote it: "
-            f"take the command from the version that is deployed{f'; {remedy}' if remedy else ''}"
+            "take the command from the version that is deployed"
         )
 
 

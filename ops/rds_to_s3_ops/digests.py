@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.formats.arrow_types import arrow_type
 from rds_to_s3.formats.parquet import column_texts
-from rds_to_s3_ops.duckdb_reading import csv_header, name_sql, read_csv
+from rds_to_s3_ops.duckdb_reading import csv_header, read_csv
 from rds_to_s3_ops.errors import VerificationError
 from rds_to_s3_ops.stored_files import StoredFile
 from rds_to_s3_ops.text_forms import present_form
 from rds_to_s3_ops.typed_rows import from_server, parquet_rows, parsed_rows
+from rds_to_s3_ops.warehouses.sql import name as quoted_name
 
 BATCH_BYTES = 32 << 20
 Kind = Literal["delivered", "deletes", "quarantine"]
@@ -92,7 +93,7 @@ class Digests:
         if self._format == "csv":
             self._insert(kind, position, key, chosen, source, hexadecimal=True)
             return
-        texts = ", ".join(name_sql(column.name) for column in chosen)
+        texts = ", ".join(quoted_name(column.name) for column in chosen)
         result = self._duck.cursor().execute(f"SELECT {texts} FROM {source}")  # noqa: S608 - quoted names
         parts = parsed_rows(result, chosen, found.longest_row)
         self._insert_each(kind, position, key, chosen, parts, hexadecimal=True)
@@ -161,7 +162,7 @@ class Digests:
         chosen = self._key_values(from_file=False)
         chosen += [_hash([values[index] for index in layout]) for layout in self.layouts]
         self._duck.execute(
-            f"INSERT INTO source SELECT {', '.join([*chosen, name_sql(self._flag_name)])} FROM rows"  # noqa: S608
+            f"INSERT INTO source SELECT {', '.join([*chosen, quoted_name(self._flag_name)])} FROM rows"  # noqa: S608
         )
         self._duck.unregister("rows")
         self._held, self._held_bytes = [], 0
@@ -173,7 +174,7 @@ class Digests:
 
     def _value(self, column: OutputColumn, *, from_file: bool, hexadecimal: bool = False) -> str:
         """Return an expression that has the same type and form on both sides."""
-        name = name_sql(column.name)
+        name = quoted_name(column.name)
         value = f"hex({name})" if column.kind == "binary" and not hexadecimal else name
         is_text = self._format == "csv" or column.kind == "binary" or arrow_type(column) == pa.string()
         return present_form(value, column, from_file=from_file) if is_text else value

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from rds_to_s3_ops.errors import InvalidInputError, VerificationError
+from rds_to_s3_ops.warehouses.sql import text
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,22 +100,12 @@ def read_csv(
     longest_row, least_line_bytes : int
         DuckDB's buffer has four times the larger of the two.
     """
-    columns = ", ".join(f"{text_sql(name)}: 'VARCHAR'" for name in names)
+    columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
     # parallel: threads would begin at the buffers' edges, and take a line break inside quotes there for a row's end.
     longest = max(longest_row + 2, least_line_bytes)
     return (
-        f"read_csv({text_sql(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
+        f"read_csv({text(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
         f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
         f"compression = '{'gzip' if key.endswith('.gz') else 'none'}', max_line_size = {longest}, "
         f"buffer_size = {4 * longest}, parallel = false)"
     )
-
-
-def name_sql(name: str) -> str:
-    """Quote an identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text_sql(text: str) -> str:
-    """Quote a text."""
-    return "'" + text.replace("'", "''") + "'"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.mysql.select import literal, quoted
+from rds_to_s3.table_window import earlier
 from rds_to_s3.window import format_timestamp
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def reads_from(
         return None
     if commit.get("watermark") == watermark.text and commit.get("read_from"):
         return datetime.fromisoformat(commit["read_from"])
-    moment = watermark.moment - timedelta(seconds=spec.lookback_seconds)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(microseconds=1) if selection.whole_days else moment
+    return earlier(watermark.moment, spec.lookback_seconds, whole_days=selection.whole_days)
 
 
 def is_pending(selection: Selection, start: datetime | None) -> str:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.errors import RdsToS3Error
-from rds_to_s3.mysql.connection import translated_errors
 from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
@@ -29,12 +27,17 @@ from rds_to_s3_ops.pending import is_pending, reads_from
 from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from mypy_boto3_s3 import S3Client
 
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.schema import Table
     from rds_to_s3.table_list import TableSpec
     from rds_to_s3_ops.bucket import Bucket
+
+    Connect = Callable[[], AbstractContextManager[Connection]]
 
 SAMPLES = 10
 SNAPSHOT_SECONDS = 6 * 3600.0
@@ -97,7 +100,9 @@ class Reconciler:
 
     Parameters
     ----------
-    connection : Connection
+    connect : callable
+        Opens a connection for the length of a ``with`` block. None is held while files are read, which may take hours:
+        a server hangs up, and a token expires.
     bucket : Bucket
     s3 : S3Client
     memory : str
@@ -110,7 +115,7 @@ class Reconciler:
 
     def __init__(
         self,
-        connection: Connection,
+        connect: Connect,
         bucket: Bucket,
         s3: S3Client,
         *,
@@ -118,18 +123,15 @@ class Reconciler:
         samples: int | None = SAMPLES,
         scratch: Path | None = None,
     ) -> None:
-        self._connection = connection
+        self._connect = connect
         self._bucket = bucket
         self._s3 = s3
         self._memory = memory
         self._samples = samples
         self._scratch = scratch
-        self._database = database_name(connection)
 
     def reconcile(self, spec: TableSpec) -> Reconciliation:
         """Compare one table; what makes that impossible is the result's `error`.
-
-        After an error the connection may be closed: a query that is not read to its end leaves no other way.
 
         Raises
         ------
@@ -156,9 +158,8 @@ class Reconciler:
         last = self._bucket.table_state(spec.name, spec.format).commit
         commit = last.model_dump() if last is not None else {}
         files = self._files(spec, commit)
-        table = self._snapshot(spec)
-        # While the files are read, which may take hours, nobody's ALTER has to wait, nor old versions be kept.
-        self._connection.run("ROLLBACK")
+        with self._connect() as connection:
+            table = _snapshot(connection, spec)
         selection = select_columns(table, spec)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
         stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
@@ -174,23 +175,15 @@ class Reconciler:
                         if kind == "delivered":
                             raise
                         result.notes.append(f"{error}: it was not considered")
-            self._wake_connection()
-            now = self._snapshot(spec)
-            if (now.columns, now.key) != (table.columns, table.key):
-                raise VerificationError(f"table {spec.name!r} was altered while its files were read: verify it again")
             pending = is_pending(selection, reads_from(selection, spec, watermark, commit))
-            self._read_source(digests, table, selection, pending)
+            with self._connect() as connection:
+                now = _snapshot(connection, spec)
+                if (now.columns, now.key) != (table.columns, table.key):
+                    raise VerificationError(
+                        f"table {spec.name!r} was altered while its files were read: verify it again"
+                    )
+                _read_source(connection, digests, table, selection, pending)
             compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
-
-    def _snapshot(self, spec: TableSpec) -> Table:
-        return open_snapshot(self._connection, self._database, spec.name, seconds=SNAPSHOT_SECONDS)
-
-    def _wake_connection(self) -> None:
-        try:
-            self._connection.run("DO 0")
-        except RdsToS3Error:  # idle for longer than the server puts up with
-            with translated_errors():
-                self._connection.connect()
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
         found = fetch(self._s3, self._bucket.name, key, path, keep=True)
@@ -224,14 +217,18 @@ class Reconciler:
             for kind, place in kinds.items()
         }
 
-    def _read_source(self, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
-        columns = ", ".join(column.expression for column in selection.select)
-        sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
-        with query(self._connection, sql) as rows:
-            for block in rows:
-                digests.add_source(block, len(selection.select))
-        digests.flush()
-        sent = int(self._connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
-        if sent != rows.rows_read:
-            raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")
-        self._connection.run("ROLLBACK")  # comparing takes its time, and the server need not keep old versions for it
+
+def _snapshot(connection: Connection, spec: TableSpec) -> Table:
+    return open_snapshot(connection, database_name(connection), spec.name, seconds=SNAPSHOT_SECONDS)
+
+
+def _read_source(connection: Connection, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
+    columns = ", ".join(column.expression for column in selection.select)
+    sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
+    with query(connection, sql) as rows:
+        for block in rows:
+            digests.add_source(block, len(selection.select))
+    digests.flush()
+    sent = int(connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+    if sent != rows.rows_read:
+        raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")

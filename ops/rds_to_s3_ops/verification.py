@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.duckdb_reading import reading_errors
-from rds_to_s3_ops.errors import CommandError, InvalidInputError, NotFoundError
+from rds_to_s3_ops.errors import NotFoundError
 from rds_to_s3_ops.reconciliation import SAMPLES, Reconciler, Reconciliation
 from rds_to_s3_ops.stored_files import FileCheck, check_file, named_files
 
@@ -137,7 +137,7 @@ def compare_tables(
     memory: str = "1GB",
     samples: int | None = SAMPLES,
 ) -> list[Reconciliation]:
-    """Compare tables with the database, each over a connection of its own: what breaks one leaves the others alone.
+    """Compare tables with the database, each over connections of its own: what breaks one leaves the others alone.
 
     Parameters
     ----------
@@ -149,21 +149,14 @@ def compare_tables(
     Raises
     ------
     CommandError
-        The database cannot be reached for the first table, or nothing could be compared with what was given.
+        The database cannot be reached to begin with, or nothing could be compared with what was given.
     """
-    results: list[Reconciliation] = []
-    for spec in specs:
-        try:
-            with connect() as connection:
-                result = Reconciler(connection, bucket, s3, memory=memory, samples=samples).reconcile(spec)
-        except InvalidInputError:
-            raise
-        except CommandError as error:
-            if not results:
-                raise
-            result = Reconciliation(spec.name, spec.format, [], error=str(error))
-        results.append(result)
-    return results
+    if not specs:
+        return []
+    with connect():
+        pass
+    reconciler = Reconciler(connect, bucket, s3, memory=memory, samples=samples)
+    return [reconciler.reconcile(spec) for spec in specs]
 
 
 def listed_tables(document: TableListDocument, names: Sequence[str]) -> list[TableSpec]:

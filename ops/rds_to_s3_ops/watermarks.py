@@ -107,9 +107,20 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
     if spec.mode == "full":
         raise InvalidInputError(f"table {table!r} is extracted in full by every run: there is nothing to rewind")
     key = watermark_key(table, spec.format)
-    commit = bucket.table_state(table, spec.format).commit
-    committed = datetime.fromisoformat(commit.watermark) if commit else None
-    return Rewind(table, key, bucket.read(key), target, committed)
+    stored = bucket.read(key)
+    committed = None
+    if target is not None and stored is not None and not _is_timestamp(stored.body):
+        commit = bucket.table_state(table, spec.format).commit
+        committed = datetime.fromisoformat(commit.watermark) if commit else None
+    return Rewind(table, key, stored, target, committed)
+
+
+def _is_timestamp(body: bytes) -> bool:
+    try:
+        Watermark.parse(body)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_target(text: str) -> Watermark:

@@ -41,13 +41,24 @@ def test_a_plan_of_an_earlier_release_can_still_be_read() -> None:
     del stored["started_at"], stored["refused"]
     read = PlannedRun.from_json(json.dumps(stored).encode())
     assert read == plan(started_at=None, refused={})
-    assert read.is_of({"StartTime": "2025-04-02T12:00:00Z"})
+    later = {"StartTime": "2025-04-02T12:00:00Z"}
+    assert read.is_of(later, now=read.planned_at + 86_400)
+    assert not read.is_of(later, now=read.planned_at + 91 * 86_400)
 
 
 def test_a_plan_is_of_the_execution_that_it_was_made_for_and_not_of_a_later_one_of_the_same_name() -> None:
-    assert plan().is_of({"StartTime": "2025-04-02T12:00:00.000123Z", "RedriveCount": 3})
-    assert not plan().is_of({"StartTime": "2025-08-02T12:00:00Z"})
-    assert plan().is_of({"StartTime": "2025-04-03T12:00:00Z", "RedriveCount": 1})
+    assert plan().is_of({"StartTime": "2025-04-02T12:00:00.000123Z"}, now=1e12)
+    assert not plan().is_of({"StartTime": "2025-08-02T12:00:00Z"}, now=plan().planned_at + 1)
+
+
+def test_a_redriven_executions_plan_is_told_by_its_age() -> None:
+    redriven = {"StartTime": "2025-04-03T12:00:00Z", "RedriveCount": 1}
+    assert plan().is_of(redriven, now=plan().planned_at + 14 * 86_400)
+    # Of the execution that had the name before: this one's first pass could not be planned.
+    assert not plan().is_of(redriven, now=plan().planned_at + 90 * 86_400)
+
+
+def test_a_record_of_an_earlier_run_of_the_same_name_is_none_of_this_run() -> None:
     assert plan(planned_at=1743595200.0).wrote({"finished_at": "2025-04-02T11:59:59.000Z"})
     assert not plan(planned_at=1743595200.0).wrote({"finished_at": "2025-01-02T11:59:59.000Z"})
 

@@ -176,6 +176,12 @@ def test_the_timeline_places_each_table_when_its_end_is_known() -> None:
     assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("25.00%", "25.00%"), ("75.00%", "25.00%")]
 
 
+def test_a_table_that_ended_before_its_run_began_by_another_clock_still_has_its_bar() -> None:
+    run = manifest(table("early", seconds=1.0, finished_at="2025-04-02T12:00:00.000Z"))
+    (bar,) = parsed(run).findall(".//td[@class='bar']/svg/rect")
+    assert (bar.get("x"), bar.get("width")) == ("0.00%", "100.00%")
+
+
 def redriven(*tables: dict[str, Any], **members: Any) -> dict[str, Any]:
     """A run of one pass at noon and one on the next afternoon."""
     return manifest(*tables, redrives=1, finished_at="2025-04-03T14:00:05.000Z", **members)

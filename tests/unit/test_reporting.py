@@ -53,9 +53,18 @@ def test_a_run_leaves_manifest_report_and_history_and_tells_how_far_its_tables_a
     assert set(json.loads(body(store, HISTORY_KEY))["freshness"]["until"]) == {"orders", "menu"}
 
 
-@pytest.mark.parametrize("damaged", [b"", b"[]", b'{"runs": [{}]}', b'{"runs": [], "freshness": {"of_a_newer": 1}}'])
-def test_a_damaged_history_is_begun_anew_and_silences_no_alarm(store: MemoryStore, damaged: bytes) -> None:
-    store.put(HISTORY_KEY, damaged)
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *("", "[]", '{"runs": [{}]}', '{"runs": [{"run_id": "a"}]}', '{"freshness": {"of_a_newer": 1}}'),
+        '{"freshness": {"until": null, "server_now": null, "planned_at": 0}}',
+        '{"freshness": {"until": {"orders": "yesterday"}, "server_now": null, "planned_at": 0}}',
+        '{"freshness": {"until": {}, "server_now": "today", "planned_at": 0}}',
+        '{"freshness": {"until": {}, "server_now": null, "planned_at": "now"}}',
+    ],
+)
+def test_a_damaged_history_is_begun_anew_and_silences_no_alarm(store: MemoryStore, damaged: str) -> None:
+    store.put(HISTORY_KEY, damaged.encode())
     lags, problems = told(store)
     assert (set(lags), problems) == ({"orders", "menu"}, [])
 

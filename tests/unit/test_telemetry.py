@@ -35,15 +35,19 @@ def test_a_finished_table_emits_its_figures_and_the_alarms_theirs(capsys: pytest
 
 def test_the_alarm_hears_how_far_the_last_table_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.emit_lags({"orders": 60.0, "menu": 5400.0, "café": 5.0})
-    *tables, (dimensions, alarm) = emitted(capsys)
+    *tables, (_, seconds), (dimensions, alarm) = emitted(capsys)
     lags = [(document["table"], document["FreshnessLagSeconds"]) for _, document in tables]
     assert lags == [("orders", [60.0]), ("menu", [5400.0]), ("caf\\xe9", [5.0])]
-    assert (dimensions, alarm["FreshnessLagHours"]) == ([["service"]], [1.5])
+    assert (dimensions, seconds["FreshnessLagSeconds"], alarm["FreshnessLagHours"]) == ([["service"]], [5400.0], [1.5])
+
+
+def test_an_alarm_hears_when_no_table_is_behind_any_more(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.emit_lags({})
-    assert emitted(capsys) == []
+    assert [document.get("FreshnessLagHours") for _, document in emitted(capsys)] == [None, [0.0]]
 
 
 @pytest.mark.parametrize("status", ["CONTINUE", "SKIPPED"])
 def test_what_is_not_finished_emits_nothing(capsys: pytest.CaptureFixture[str], status: Any) -> None:
     telemetry.emit_table("orders", Outcome(status))
+    telemetry.emit_table("orders", Outcome("SUCCEEDED", {"files": []}, told_before=True))
     assert emitted(capsys) == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit
-from rds_to_s3.table_window import Window, derive_window
+from rds_to_s3.table_window import Window, derive_window, earlier
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import Bound, ClockReading, decide_bound, format_timestamp
 
@@ -193,6 +193,7 @@ def test_a_window_begins_no_earlier_than_time_itself() -> None:
     spec = TableSpec(name="t", lookback_seconds=3_000_000_000)
     first = Watermark.parse(b"0001-01-01 00:00:00")
     assert derive_window(spec, FIRST, first, None, whole_days=True).read_from == datetime.min
+    assert earlier(datetime.min, whole_days=True) == datetime.min
 
 
 @pytest.mark.parametrize(("hours", "step"), [(0, 600), (4, 600), (4, 3600), (1, 5)])

@@ -38,7 +38,8 @@ def timeline_section(manifest: Json, tables: Sequence[Json]) -> str:
 
 def _spans(manifest: Json, worked: Sequence[Json]) -> list[Span]:
     begin = moment(manifest["started_at"])
-    ends = [(table, (moment(table["finished_at"]) - begin).total_seconds()) for table in worked]
+    # A table's end is told by another clock than the run's start.
+    ends = [(table, max((moment(table["finished_at"]) - begin).total_seconds(), table["seconds"])) for table in worked]
     return sorted(((table, max(end - table["seconds"], 0.0), end) for table, end in ends), key=lambda span: span[1])
 
 
