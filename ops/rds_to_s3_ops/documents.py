@@ -46,6 +46,8 @@ class TableRecord(TypedDict, total=False):
     quarantined_rows: int
     quarantine: list[File]
     deletes: list[File]
+    deleted_rows: int
+    drift: list[dict[str, Any]]
     key: list[str]
 
 

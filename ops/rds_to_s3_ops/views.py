@@ -140,13 +140,18 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
         error = table.get("error")
         if error:
             parts += [Text(), Text.assemble((table["table"], "bold red"), f": {error['type']}\n  {error['message']}")]
+        if deleted := table.get("deleted_rows"):
+            keys = ", ".join(file["key"] for file in table["deletes"])
+            parts.append(
+                Text.assemble((table["table"], "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}")
+            )
         parts += [Text.assemble((table["table"], "yellow"), f": {told}") for told in table.get("warnings", [])]
     parts += [Text(told, style="yellow") for told in manifest.get("warnings", [])]
     failure = manifest.get("error")
     if failure:
         parts += [Text(), Text.assemble((failure["type"], "bold red"), f": {failure['message']}")]
-    if everything and manifest["totals"]["files"]:
-        parts += [Text(), _files(shown, bucket)]
+    if everything and (files := _files(shown, bucket)).row_count:
+        parts += [Text(), files]
     parts += [Text(), Text(f"s3://{bucket}/runs/{manifest['run_id']}/manifest.json", style="dim")]
     return Group(*parts)
 
@@ -187,13 +192,14 @@ def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
 
 
 def _is_telling(table: TableRecord) -> bool:
-    return table["status"] == "FAILED" or bool(table.get("warnings")) or bool(table.get("rows"))
+    told = table.get("warnings"), table.get("rows"), table.get("deleted_rows")
+    return table["status"] == "FAILED" or any(told)
 
 
 def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
     grid = new_grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
     for table in tables:
-        for file in table.get("files", []):
+        for file in [*table.get("files", []), *table.get("quarantine", []), *table.get("deletes", [])]:
             grid.add_row(Text(f"s3://{bucket}/{file['key']}"), count(file["rows"]), size(file["bytes"]))
     return grid
 

@@ -209,3 +209,14 @@ def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_th
     assert ("t38" in text, "t39" in text, "orders" in text) == (True, False, True)
     assert "and 461 more tables: add --all to list them" in text
     assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))
+
+
+def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
+    file = {"key": "orders/deletes/orders_deletes_20250402_115958.csv", "rows": 2, "bytes": 10, "sha256": "0" * 64}
+    gone = table("orders", rows=0, deleted_rows=2, deletes=[file])
+    quiet = [table(f"t{number}", "UNCHANGED", rows=0, deleted_rows=0, deletes=[]) for number in range(60)]
+    shown = drawn(views.manifest_view(manifest(*quiet, gone), "bucket"))
+    assert "orders: 2 deleted rows, told in orders/deletes/orders_deletes_20250402_115958.csv" in shown
+    only_deletes = manifest(gone)
+    only_deletes["totals"]["files"] = 0
+    assert f"s3://bucket/{file['key']}" in drawn(views.manifest_view(only_deletes, "bucket", everything=True))

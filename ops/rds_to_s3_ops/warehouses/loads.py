@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.warehouses.sql import TableLoad
@@ -67,7 +67,6 @@ def _has_files(entry: TableRecord) -> bool:
 
 
 def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> TableLoad:
-    told: Mapping[str, Any] = entry  # more of a manifest's members than the command needs elsewhere
     names = [column["name"] for column in entry["columns"]]
     if unknown := [name for name in key if name not in names]:
         raise InvalidInputError(f"--key {unknown[0]}: the files have no such column; they have {', '.join(names)}")
@@ -81,5 +80,5 @@ def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> T
         files=[file["key"] for file in entry["files"]],
         deletes=[file["key"] for file in entry.get("deletes", [])],
         deletes_key=entry.get("key", []),
-        drift=told.get("drift", []),
+        drift=entry.get("drift", []),
     )
