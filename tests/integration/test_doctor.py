@@ -89,6 +89,23 @@ def test_a_user_that_may_write_is_told(any_database: Database, user: str, examin
     assert found_remedy(examine(), "least privilege").startswith("give the stack a user of its own")
 
 
+def test_a_user_that_may_write_by_a_role_is_told_and_one_that_may_read_by_it_is_not(
+    any_database: Database, user: str, examine: Examine
+) -> None:
+    role = f"role_{secrets.token_hex(4)}"
+    account = f"'{user}'@'%'"
+    any_database.execute(f"CREATE ROLE {role}", f"GRANT SELECT ON `{any_database.name}`.* TO {role}")
+    grant(any_database, user, f"SELECT ON `{any_database.name}`.*", "PROCESS ON *.*")
+    any_database.execute(f"GRANT {role} TO {account}")
+    try:
+        assert examine()["least privilege"].verdict == "pass"
+        any_database.execute(f"GRANT DELETE ON `{any_database.name}`.* TO {role}")
+        found = examine()["least privilege"]
+        assert (found.verdict, "DELETE" in found.told) == ("warn", True)
+    finally:
+        any_database.execute(f"DROP ROLE {role}")
+
+
 def test_a_wrong_password_fails_at_the_login(examine: Examine) -> None:
     found = examine({"password": "wrong"})
     assert (found["network from here"].verdict, found["login"].verdict) == ("pass", "fail")
