@@ -18,6 +18,7 @@ Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-exe
 from __future__ import annotations
 
 import contextvars
+import copy
 import inspect
 import json
 import textwrap
@@ -243,6 +244,9 @@ def _redrive(stepfunctions: Any, data: dict[str, Any]) -> Response:
     if fields["redriveStatus"] != "REDRIVABLE" or json.loads(execution.get("position", "[null]"))[0] is None:
         return refuse("ExecutionNotRedrivable", fields.get("redriveStatusReason", "No state was entered"), 400)
     date = stepfunctions.now_iso()
+    # A thread that was stopped may still wait for its function. It keeps the execution that it knows, which stays
+    # stopped: on AWS it would not go on either.
+    execution = stepfunctions._executions[arn] = copy.deepcopy(execution)
     execution.update(
         status="RUNNING",
         stopDate=None,

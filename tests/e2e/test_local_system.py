@@ -143,3 +143,28 @@ def test_the_stack_reads_as_a_user_who_may_only_read(system: DeployedSystem) -> 
 
     assert set(secret) == {"engine", "host", "port", "username", "password", "dbname"}
     assert secret["username"] == "extractor"
+
+
+def test_a_run_that_was_stopped_is_taken_up_by_a_redrive(system: DeployedSystem) -> None:
+    server = system.local.database.server
+    assert server is not None
+    client = system.client("stepfunctions")
+    with server.connect("food_delivery") as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLES orders WRITE")  # its extractor waits
+        arn = client.start_execution(stateMachineArn=system.local.outputs["StateMachineArn"], input="{}")[
+            "executionArn"
+        ]
+        records = f"_state/runs/{arn.rpartition(':')[2]}/tables/"
+        deadline = time.monotonic() + 60
+        while len(system.keys(records)) < 6:
+            assert time.monotonic() < deadline, "the other tables should be extracted meanwhile"
+            time.sleep(0.1)
+        client.stop_execution(executionArn=arn)
+    stopped = client.describe_execution(executionArn=arn)
+    assert stopped["status"] == "ABORTED"
+    client.redrive_execution(executionArn=arn)
+    run = system.ended(arn)
+    assert (run.execution["status"], run.manifest["redrives"]) == ("SUCCEEDED", 1)
+    assert run.rows == {table: system.count(table) for table in run.tables}
+    assert all(entry["rows"] == sum(file["rows"] for file in entry["files"]) for entry in run.tables.values())
+    assert len(system.keys("orders/csv/orders_data_")) == 1
