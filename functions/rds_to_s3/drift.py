@@ -22,9 +22,8 @@ _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "inte
 _TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
 _BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 2**24 - 1, "longblob": 2**32 - 1}
 _UTF8MB4_BYTES = 4
-_LONGEST_VARCHAR = (
-    65_534  # bytes: a row has 65,535, so a column of more characters than a quarter is of another charset
-)
+# Bytes: a row has 65,535, so a column of more characters than a quarter of them is of another character set.
+_LONGEST_VARCHAR = 65_534
 _SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different age write them
 
 
@@ -82,6 +81,10 @@ def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change
     >>> [change.sentence() for change in find_drift(old, [{"name": "id", "type": "bigint", "nullable": False}])]
     ['column id was widened from int to bigint']
     """
+    return [*_changed_columns(before, after), *_reordered(before, after)]
+
+
+def _changed_columns(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
     renamed = _renamed(before, after)
     old: dict[str, Column] = {renamed.get(name := str(column["name"]), name): column for column in before}
     names = {column["name"] for column in after}
@@ -96,12 +99,20 @@ def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change
             changes.append(Change(kind, name, former["type"], column["type"]))
         if former["nullable"] != column["nullable"]:
             changes.append(Change("nullability", name, _nullability(former), _nullability(column)))
-    kept_before = [name for name in old if name in names]
-    kept_after: list[str] = [column["name"] for column in after if column["name"] in old]
-    if kept_before != kept_after:
-        moved = next(name for name, was in zip(kept_after, kept_before, strict=True) if name != was)
-        changes.append(Change("reordered", moved, ", ".join(kept_before), ", ".join(kept_after)))
     return changes
+
+
+def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+    """Return whether the columns that both sides have stand in another order."""
+    renamed = _renamed(before, after)
+    old = [renamed.get(name := str(column["name"]), name) for column in before]
+    names = [str(column["name"]) for column in after]
+    kept_before = [name for name in old if name in names]
+    kept_after = [name for name in names if name in old]
+    if kept_before == kept_after:
+        return []
+    moved = next(name for name, was in zip(kept_after, kept_before, strict=True) if name != was)
+    return [Change("reordered", moved, ", ".join(kept_before), ", ".join(kept_after))]
 
 
 def concerning(
@@ -198,17 +209,6 @@ def _places(columns: Sequence[Column], others: Collection[str]) -> dict[tuple[st
     return places
 
 
-def _reordered(
-    before: Sequence[Column], after: Sequence[Column], written_before: Collection[str], written_now: Collection[str]
-) -> list[Change]:
-    """Return whether the columns of the files stand in another order; what is left out may stand where it likes."""
-    changes = find_drift(
-        [column for column in before if column["name"] in written_before],
-        [column for column in after if column["name"] in written_now],
-    )
-    return [change for change in changes if change.change == "reordered"]
-
-
 def _nullability(column: Column) -> str:
     return "NULL" if column["nullable"] else "NOT NULL"
 
@@ -220,9 +220,13 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Ch
     before, after = last.table_columns or last.columns, [column.as_dict() for column in table.columns]
     written_before = {column["name"] for column in last.columns}
     written_now = {column.name for column in selection.columns}
-    changes = concerning(find_drift(before, after), written_before, written_now)
-    return [change for change in changes if change.change != "reordered"] + (
-        [] if selection.own_order else _reordered(before, after, written_before, written_now)
+    changes = concerning(_changed_columns(before, after), written_before, written_now)
+    if selection.own_order:
+        return changes
+    # What is left out of the files may stand where it likes.
+    return changes + _reordered(
+        [column for column in before if column["name"] in written_before],
+        [column for column in after if column["name"] in written_now],
     )
 
 

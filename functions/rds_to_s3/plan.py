@@ -158,11 +158,11 @@ class PlannedRun:
                 return spec
         raise InputError(f"run {self.run_id} has no table {name!r} in its plan")
 
-    def with_settings(self, fresh: Sequence[TableSpec], refused: Mapping[str, Refusal] | None = None) -> PlannedRun:
-        """Return the plan with some tables' settings as the list has them now."""
+    def with_settings(self, fresh: Sequence[TableSpec]) -> PlannedRun:
+        """Return the plan with some tables' settings as the list has them now; none of them is refused yet."""
         by_name = {spec.name: spec for spec in fresh}
         tables = [by_name.get(spec.name, spec) for spec in self.tables]
-        return replace(self, tables=tables, refused=dict(refused or {}))
+        return replace(self, tables=tables, refused={})
 
     def is_of(self, execution: Mapping[str, Any], now: float) -> bool:
         """Whether it is this execution's, and not of one that had its name before.

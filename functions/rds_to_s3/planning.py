@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -120,7 +121,7 @@ def _with_fresh_settings(
     try:
         fresh = listed.resolve(table_names(connection, plan.database) if listed.needs_catalogue() else [])
         again = plan.with_settings(fresh)
-        return plan.with_settings(fresh, _refused(connection, plan.database, map(again.table, names)))
+        return replace(again, refused=_refused(connection, plan.database, map(again.table, names)))
     finally:
         connection.close()
 

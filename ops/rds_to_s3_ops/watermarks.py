@@ -31,15 +31,15 @@ class Rewind:
         The object as it is; None where there is none.
     target : Watermark or None
         What it will be; None to extract everything again.
-    committed : datetime or None
-        Up to when the last commit extracted: what counts where the object is malformed.
+    present : datetime or None
+        What is extracted up to now, as far as that is known.
     """
 
     table: str
     key: str
     stored: StoredText | None
     target: Watermark | None
-    committed: datetime | None = None
+    present: datetime | None = None
 
     @property
     def was(self) -> str:
@@ -49,14 +49,7 @@ class Rewind:
     @property
     def skips_rows(self) -> bool:
         """Whether the watermark would move forward, over rows that were never extracted."""
-        if self.target is None:
-            return False
-        try:
-            watermark = Watermark.parse(self.stored.body) if self.stored else None
-            present = watermark.moment if watermark else None
-        except ValueError:
-            present = self.committed
-        return present is None or self.target.moment > present
+        return self.target is not None and (self.present is None or self.target.moment > self.present)
 
     def explain(self) -> list[str]:
         """Say what was and what will be."""
@@ -108,19 +101,15 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
         raise InvalidInputError(f"table {table!r} is extracted in full by every run: there is nothing to rewind")
     key = watermark_key(table, spec.format)
     stored = bucket.read(key)
-    committed = None
-    if target is not None and stored is not None and not _is_timestamp(stored.body):
-        commit = bucket.table_state(table, spec.format).commit
-        committed = datetime.fromisoformat(commit.watermark) if commit else None
-    return Rewind(table, key, stored, target, committed)
-
-
-def _is_timestamp(body: bytes) -> bool:
-    try:
-        Watermark.parse(body)
-    except ValueError:
-        return False
-    return True
+    present = None
+    if target is not None and stored is not None:
+        try:
+            watermark = Watermark.parse(stored.body)
+            present = watermark.moment if watermark else None
+        except ValueError:  # then the last commit knows
+            commit = bucket.table_state(table, spec.format).commit
+            present = datetime.fromisoformat(commit.watermark) if commit else None
+    return Rewind(table, key, stored, target, present)
 
 
 def parse_target(text: str) -> Watermark:

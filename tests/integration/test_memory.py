@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,8 +10,8 @@ import pytest
 
 from local.ministack_server import MiniStack
 from tests.integration.pipeline import Pipeline
+from tests.support.measured import measured
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 
 
@@ -28,27 +24,9 @@ class Memory:
 
     def of(self, table: str, **settings: Any) -> dict[str, int]:
         """Return the rows, the files, and the peak in MB of one extraction."""
-        pipeline, server = self.pipeline, self.pipeline.database.server
-        pipeline.tables = [{"name": table, "mode": "full", **settings}]
-        plan = pipeline.plan(pipeline.execution(uuid4().hex))
-        credentials = {
-            "host": server.host, "port": server.port, "username": server.user, "password": server.password,
-            "database": pipeline.database.name,
-        }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.support.measured_extraction"],
-            input=json.dumps(
-                {"credentials": credentials, "bucket": pipeline.bucket, "run_id": plan["run_id"], "table": table}
-            ),
-            env={**os.environ, **self.aws.environment, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'functions'}"},
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        self.pipeline.tables = [{"name": table, "mode": "full", **settings}]
+        plan = self.pipeline.plan(self.pipeline.execution(uuid4().hex))
+        return measured("measured_extraction", self.pipeline, self.aws, run_id=plan["run_id"], table=table)
 
 
 @pytest.fixture

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +25,7 @@ from rds_to_s3_ops.verification import Verification, compare_tables, manifests_f
 from tests.integration.pipeline import Pipeline
 from tests.integration.test_types import make_table
 from tests.support.every_type import ONLY_MYSQL, TABLES
+from tests.support.measured import measured
 
 ORDERS = """CREATE TABLE orders (
     id INT, part VARCHAR(9), note VARCHAR(50) NULL, amount DECIMAL(40,3), raw VARBINARY(9),
@@ -38,8 +35,6 @@ ROWS = (
     "INSERT INTO orders (id, part, note, amount, raw) VALUES (1,'a','x',1.5,x'00'),(2,'a','',2,NULL),(3,'b',NULL,3,x'')"
 )
 FIRST_ROW = ROWS.partition(",(2")[0]
-REPOSITORY = Path(__file__).parents[2]
-PATHS = ("", "functions", "ops")
 SETTINGS: list[dict[str, Any]] = [
     {"format": "csv"},
     {"format": "csv", "compression": "gzip", "target_file_bytes": 100},
@@ -460,29 +455,6 @@ def test_no_connection_is_held_while_files_are_read(orders: Pipeline, monkeypatc
 # --- memory ---
 
 
-def measured(pipeline: Pipeline, aws: MiniStack, table: dict[str, Any], memory: str) -> dict[str, Any]:
-    """Extract a table and compare it in a process of its own; return what that told."""
-    server = pipeline.database.server
-    pipeline.tables = [table]
-    pipeline.run()
-    credentials = {
-        "host": server.host, "port": server.port, "username": server.user, "password": server.password,
-        "database": pipeline.database.name,
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.measured_verification"],
-        input=json.dumps({"credentials": credentials, "bucket": pipeline.bucket, "table": table, "memory": memory}),
-        env={**os.environ, **aws.environment, "PYTHONPATH": ":".join(str(REPOSITORY / path) for path in PATHS)},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_four_times_the_rows_take_the_same_memory(pipeline: Pipeline, aws: MiniStack, file_format: str) -> None:
@@ -496,7 +468,9 @@ def test_four_times_the_rows_take_the_same_memory(pipeline: Pipeline, aws: MiniS
             f"WHERE id < {rows}) SELECT LPAD(id, 80, 'x') FROM n",
         )
         table = {"name": f"of_{rows}", "mode": "full", "format": file_format, "target_file_bytes": 50_000_000}
-        found = measured(pipeline, aws, table, "100MB")
+        pipeline.tables = [table]
+        pipeline.run()
+        found = measured("measured_verification", pipeline, aws, table=table, memory="100MB")
         assert (found["error"], found["equal"]) == (None, rows)
         peaks.append(found["peak_mb"])
     assert peaks[1] < peaks[0] + 80, peaks
