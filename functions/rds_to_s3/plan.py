@@ -103,6 +103,8 @@ class PlannedRun:
         When the execution was started. Step Functions gives a name out again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
+    until_utc : float or None
+        The bound's instant; None in the plan of an earlier release.
     """
 
     run_id: str
@@ -116,6 +118,14 @@ class PlannedRun:
     warnings: list[str] = field(default_factory=list)
     started_at: str | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
+    until_utc: float | None = None
+
+    @property
+    def bound_utc(self) -> float:
+        """The bound's instant."""
+        if self.until_utc is not None:
+            return self.until_utc
+        return self.server_utc - (self.server_now - self.until).total_seconds()
 
     @classmethod
     def make(
@@ -143,6 +153,7 @@ class PlannedRun:
             warnings=[*bound.warnings, *warnings],
             started_at=started_at,
             refused=dict(refused or {}),
+            until_utc=bound.until_utc,
         )
 
     def table(self, name: str) -> TableSpec:
@@ -197,6 +208,7 @@ class PlannedRun:
             "until": format_timestamp(self.until),
             "server_now": format_timestamp(self.server_now),
             "server_utc": self.server_utc,
+            "until_utc": self.until_utc,
             "bound": self.bound,
             "warnings": self.warnings,
             "started_at": self.started_at,
@@ -227,6 +239,7 @@ class PlannedRun:
             warnings=data["warnings"],
             started_at=data.get("started_at"),
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
+            until_utc=data.get("until_utc"),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:
