@@ -11,6 +11,7 @@ from typing import Any
 from rds_to_s3 import errors
 from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
 from rds_to_s3.execution import parse_utc, redrives_of, started_at
+from rds_to_s3.mysql.source import Source
 from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
@@ -103,6 +104,8 @@ class PlannedRun:
         When the execution was started. Step Functions gives a name out again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
+    source : Source or None
+        The server that the bound was read on; None in a plan of an older release.
     """
 
     run_id: str
@@ -116,6 +119,7 @@ class PlannedRun:
     warnings: list[str] = field(default_factory=list)
     started_at: str | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
+    source: Source | None = None
 
     @classmethod
     def make(
@@ -125,6 +129,7 @@ class PlannedRun:
         database: str,
         bound: Bound,
         *,
+        source: Source | None = None,
         tables: list[TableSpec],
         started_at: str | None = None,
         warnings: Sequence[str] = (),
@@ -143,6 +148,7 @@ class PlannedRun:
             warnings=[*bound.warnings, *warnings],
             started_at=started_at,
             refused=dict(refused or {}),
+            source=source,
         )
 
     def table(self, name: str) -> TableSpec:
@@ -201,6 +207,7 @@ class PlannedRun:
             "warnings": self.warnings,
             "started_at": self.started_at,
             "refused": {name: asdict(refusal) for name, refusal in self.refused.items()},
+            "source": self.source.as_dict() if self.source else None,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -227,6 +234,7 @@ class PlannedRun:
             warnings=data["warnings"],
             started_at=data.get("started_at"),
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
+            source=Source.from_dict(data["source"]) if data.get("source") else None,
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

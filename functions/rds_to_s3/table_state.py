@@ -202,6 +202,10 @@ class Commit(_Part):
         The keys delivered and not deleted, the oldest run first.
     key_columns : list of str or None
         Names and types of the key's columns; None where deletes are not tracked.
+    source : dict or None
+        The server and database that were read, as `rds_to_s3.mysql.source.Source` writes it.
+    seen_until : float or None
+        No row that was read was committed later, on its origin's clock.
     """
 
     run_id: str
@@ -223,6 +227,8 @@ class Commit(_Part):
     deletes: list[StagedFile] = Field(default_factory=list)
     key_runs: list[KeyRun] = Field(default_factory=list)
     key_columns: list[str] | None = None
+    source: dict[str, Any] | None = None
+    seen_until: float | None = None
 
     @property
     def every_file(self) -> list[StagedFile]:
