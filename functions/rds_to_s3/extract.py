@@ -22,6 +22,7 @@ from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
+from rds_to_s3.mysql.source import read_source
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.read_as import short_hash
 from rds_to_s3.s3.objects import ObjectStore
@@ -40,7 +41,7 @@ from rds_to_s3.table_state import (
     Staged,
     StagedFile,
 )
-from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read
+from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read, moved_from
 from rds_to_s3.tail import TailFilter
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
@@ -196,9 +197,12 @@ class TableExtraction:
         read_before = last.read_as if last is not None else None
         require_cursors(table, self.spec, read_before, denied=denied)
         selection = select_columns(table, self.spec, denied=denied)
-        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
+        source = read_source(connection)
+        moved = moved_from(last, source)
+        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
         marks = Marks(connection, window, has_zone=self.spec.time_zone is not None)
         segments = read_segments(connection, table, selection, window, marks)
+        self._source = source
         self._read_as = describe_read(table, selection, self.spec, window)
         self._drift = drift_of(table, selection, last)
         if self._drift and self.spec.on_drift == "fail":
@@ -216,9 +220,10 @@ class TableExtraction:
             )
             # Asked once a read, not once an invocation: each looks at the whole window.
             rows = SettledRows(connection, table, selection, window, marks)
-            staged.settled, found = rows.look(last, comparable=self._read_as.reads_as(read_before))
-            staged.warnings += found
-            staged.warnings += unsendable_text(connection, table.name, selection.columns, segments)
+            comparable = moved is None and self._read_as.reads_as(read_before)
+            staged.settled, found = rows.look(last, comparable=comparable)
+            staged.warnings += [*found, *self._format_change(window)]
+            staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
         staged.invocations += 1
         self._began_at = staged.position
         tail = self._tails.open(selection, window, last, marks.each(selection, window.remember_from))
@@ -245,6 +250,17 @@ class TableExtraction:
             )
         self._checks.forget_seen(staged)
         return self._done(applied.record)
+
+    def _format_change(self, window: Window) -> list[str]:
+        """Say so if the table was extracted in another format last: each has files and a watermark of its own."""
+        other = self.commit.other_format()
+        if other is None:
+            return []
+        begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
+        return [
+            f"the format is {self.spec.format}, and was another until {other.watermark}: these files continue with "
+            f"{begins}, which files of the other format may hold, too"
+        ]
 
     def _read(self, connection: Connection, reading: Reading, tail: TailFilter, staged: Staged) -> bool:
         """Return whether the read reached the window's end."""
@@ -326,6 +342,7 @@ class TableExtraction:
             tail=committed_tail(staged),
             columns=columns,
             read_as=self._read_as,
+            source=self._source.as_dict(),
             settled=staged.settled,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,

@@ -11,6 +11,7 @@ from typing import Any
 from rds_to_s3 import errors
 from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
 from rds_to_s3.execution import parse_utc, redrives_of, started_at
+from rds_to_s3.source import Source
 from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 
@@ -105,6 +106,8 @@ class PlannedRun:
         Tables whose settings do not suit them, by name.
     until_utc : float or None
         The bound's instant; None in the plan of an earlier release.
+    source : Source or None
+        The server that the bound was read on; None in a plan of an older release.
     """
 
     run_id: str
@@ -119,6 +122,7 @@ class PlannedRun:
     started_at: str | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
     until_utc: float | None = None
+    source: Source | None = None
 
     @property
     def bound_utc(self) -> float:
@@ -135,6 +139,7 @@ class PlannedRun:
         database: str,
         bound: Bound,
         *,
+        source: Source | None = None,
         tables: list[TableSpec],
         started_at: str | None = None,
         warnings: Sequence[str] = (),
@@ -154,6 +159,7 @@ class PlannedRun:
             started_at=started_at,
             refused=dict(refused or {}),
             until_utc=bound.until_utc,
+            source=source,
         )
 
     def table(self, name: str) -> TableSpec:
@@ -213,6 +219,7 @@ class PlannedRun:
             "warnings": self.warnings,
             "started_at": self.started_at,
             "refused": {name: asdict(refusal) for name, refusal in self.refused.items()},
+            "source": self.source.as_dict() if self.source else None,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -240,6 +247,7 @@ class PlannedRun:
             started_at=data.get("started_at"),
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
             until_utc=data.get("until_utc"),
+            source=Source.from_dict(data["source"]) if data.get("source") else None,
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rds_to_s3.execution import redrives_of, started_at
 from rds_to_s3.mysql.catalogue import read_table, table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.source import read_source
 from rds_to_s3.plan import PlannedRun, Refusal, RunInput, choose_tables
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 from rds_to_s3.settings import PlanSettings
@@ -68,7 +69,8 @@ def plan_run(
         choose_tables(listed, wanted, list, lambda _: None)  # a name that is not listed needs no database to be refused
     connection = connect(CONNECT_READ_SECONDS)
     try:
-        database = str(connection.row("SELECT DATABASE() AS name")["name"])
+        source = read_source(connection)
+        database = source.database
         tables, warnings = choose_tables(
             listed, wanted, lambda: table_names(connection, database), lambda other: read_manifest(store, other)
         )
@@ -85,6 +87,7 @@ def plan_run(
         time.time(),
         database,
         bound,
+        source=source,
         tables=tables,
         started_at=started_at(execution),
         warnings=warnings,

@@ -211,6 +211,10 @@ class Commit(_Part):
         None in the state of an earlier release.
     settled : Settled or None
         The end of what the next read does not read again; None where that is not known.
+    source : dict or None
+        The server and database that were read, as `rds_to_s3.mysql.source.Source` writes it.
+    seen_until : float or None
+        No row that was read was committed later, on its origin's clock.
     """
 
     run_id: str
@@ -234,6 +238,8 @@ class Commit(_Part):
     key_columns: list[str] | None = None
     read_as: ReadAs | None = None
     settled: Settled | None = None
+    source: dict[str, Any] | None = None
+    seen_until: float | None = None
 
     @property
     def every_file(self) -> list[StagedFile]:
