@@ -226,7 +226,13 @@ class TableExtraction:
             staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
         staged.invocations += 1
         self._began_at = staged.position
-        tail = self._tails.open(selection, window, last, marks.each(selection, window.remember_from))
+        tail = self._tails.open(
+            selection,
+            window,
+            last,
+            marks.each(selection, window.remember_from),
+            comparable=self._read_as.reads_as(read_before),
+        )
         warnings += self._tails.warnings
         reading = Reading(table, selection, window, segments)
         if self._deletes is not None:
