@@ -21,6 +21,7 @@ from rds_to_s3.errors import (
     DatabaseUnreachableError,
     RdsToS3Error,
     ReadInterruptedError,
+    RowCountError,
     SettingsError,
     TableNotFoundError,
 )
@@ -115,8 +116,17 @@ class Connection(pymysql.connections.Connection):
             return [{str(key).lower(): value for key, value in row.items()} for row in cursor.fetchall()]
 
     def row(self, sql: str, arguments: tuple[object, ...] = ()) -> dict[str, Any]:
-        """Run a query that yields one row."""
-        return self.rows(sql, arguments)[0]
+        """Run a query that yields one row.
+
+        Raises
+        ------
+        RowCountError
+            It yields none: something limits what the server returns.
+        """
+        rows = self.rows(sql, arguments)
+        if not rows:
+            raise RowCountError(f"the server returned no row for a query that has one: {sql[:200]}")
+        return rows[0]
 
     def run(self, sql: str, *, table: str | None = None) -> None:
         """Run a statement whose rows nobody wants; `table` is named should it fail."""

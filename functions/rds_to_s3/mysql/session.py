@@ -96,7 +96,7 @@ def prepare_session(connection: Connection, database: str) -> None:
     connection.run("ROLLBACK")
     shown = _shown(connection)
     wanted = {name: value for name, value in PINNED.items() if name in shown}
-    if missing := _FIRST.keys() - wanted.keys():
+    if missing := {"autocommit", *_FIRST} - wanted.keys():
         raise SessionVariableError(
             f"SHOW SESSION VARIABLES does not list {', '.join(sorted(missing))}: what the session inherits cannot be "
             "checked. Let the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
