@@ -12,5 +12,5 @@ def test_the_page_has_every_variable_that_is_set_with_its_value() -> None:
 
 
 def test_a_variable_is_on_the_page_once() -> None:
-    assert len(LEFT) > 250
+    assert len(LEFT) > 200
     assert len({*LEFT, *SET}) == len(LEFT) + len(SET)
