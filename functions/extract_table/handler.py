@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import telemetry
@@ -19,7 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event["run_id"],
         event["table"],
         ObjectStore(settings.data_bucket),
-        lambda seconds: open_connection(settings, seconds),
+        partial(open_connection, settings),
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
         on_step=logger.debug,
         on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),
