@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -19,16 +17,18 @@ from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailabl
 from rds_to_s3.execution import utc_text
 from rds_to_s3.file_series import WindowFiles, side_prefixes
 from rds_to_s3.kept_tails import KeptTails, committed_tail
+from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.charsets import unsendable_text
-from rds_to_s3.mysql.clock import hours_repeat
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.read_as import short_hash
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.staged_upload import Uploader
-from rds_to_s3.schema import Table
-from rds_to_s3.selection import Selection, select_columns
+from rds_to_s3.segments import Marks, read_segments
+from rds_to_s3.selection import Selection, require_cursors, select_columns, wanted_columns
+from rds_to_s3.settled import SettledRows
 from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
@@ -40,13 +40,13 @@ from rds_to_s3.table_state import (
     Staged,
     StagedFile,
 )
-from rds_to_s3.table_window import Window, derive_window, read_segments, unstamped_rows
+from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read
 from rds_to_s3.tail import TailFilter
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
 Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
-STAGED_LAYOUT = 2  # of what a read keeps between its invocations; another version's progress is begun anew
+STAGED_LAYOUT = 3  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
@@ -192,15 +192,20 @@ class TableExtraction:
     ) -> Outcome:
         last = self.commit.state.commit
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._reading_seconds())
-        selection = select_columns(table, self.spec)
+        denied = denied_columns(connection, table, wanted_columns(self.spec))
+        read_before = last.read_as if last is not None else None
+        require_cursors(table, self.spec, read_before, denied=denied)
+        selection = select_columns(table, self.spec, denied=denied)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
-        segments = read_segments(table, selection, window, partial(hours_repeat, connection))
+        marks = Marks(connection, window, has_zone=self.spec.time_zone is not None)
+        segments = read_segments(connection, table, selection, window, marks)
+        self._read_as = describe_read(table, selection, self.spec, window)
         self._drift = drift_of(table, selection, last)
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
-        fingerprint = self._fingerprint(table, selection, segments, window)
-        warnings = [*window.warnings, *selection.warnings]
+        fingerprint = self._fingerprint(selection, segments, window)
+        warnings = [*window.warnings, *selection.warnings, *changes_of_settings(self._read_as, last, window)]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         if staged is not None and staged.fingerprint != fingerprint:
             self.commit.remove_strays(None)
@@ -210,11 +215,13 @@ class TableExtraction:
                 run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
             )
             # Asked once a read, not once an invocation: each looks at the whole window.
-            staged.warnings += unstamped_rows(connection, table, selection, window)
+            rows = SettledRows(connection, table, selection, window, marks)
+            staged.settled, found = rows.look(last, comparable=self._read_as.reads_as(read_before))
+            staged.warnings += found
             staged.warnings += unsendable_text(connection, table.name, selection.columns, segments)
         staged.invocations += 1
         self._began_at = staged.position
-        tail = self._tails.open(selection, window, last)
+        tail = self._tails.open(selection, window, last, marks.each(selection, window.remember_from))
         warnings += self._tails.warnings
         reading = Reading(table, selection, window, segments)
         if self._deletes is not None:
@@ -318,6 +325,8 @@ class TableExtraction:
             key_columns=self._deletes.key_columns if self._deletes is not None else None,
             tail=committed_tail(staged),
             columns=columns,
+            read_as=self._read_as,
+            settled=staged.settled,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
             previous=last.model_copy(
@@ -327,19 +336,17 @@ class TableExtraction:
             else None,
         )
 
-    def _fingerprint(self, table: Table, selection: Selection, segments: list[Segment], window: Window) -> str:
+    def _fingerprint(self, selection: Selection, segments: list[Segment], window: Window) -> str:
         """Stand for what the progress of a read depends on."""
         spec = self.spec
         parts = [
-            [STAGED_LAYOUT, self.run.planned_at],
+            [STAGED_LAYOUT, self.run.planned_at, self._read_as.versions],
             [spec.checks, spec.on_violation, spec.deletes, spec.mode],
-            [[column.name for column in selection.cursor_columns], format_timestamp(window.remember_from)],
+            format_timestamp(window.remember_from),
             [column.name for column in selection.columns],
-            # All that is known of each column: another collation is another order of the rows still to be read.
-            [asdict(column) for read in selection.select if (column := table.column(read.name))],
             [[part.condition, [column.name for column in part.order], part.index] for part in segments],
         ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        return short_hash(parts)
 
     def _staged(self, watermark: Watermark | None) -> Staged | None:
         """Return this run's progress, if it still holds."""

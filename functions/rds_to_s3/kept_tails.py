@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.selection import Selection
@@ -33,22 +33,30 @@ class KeptTails:
         self._step = on_step
         self.warnings: list[str] = []
 
-    def open(self, selection: Selection, window: Window, last: Commit | None) -> TailFilter:
-        """Return the filter of a read: it knows what the last commit delivered ahead."""
-        if self._spec.mode == "full":
-            return TailFilter((), "")
+    def open(self, selection: Selection, window: Window, last: Commit | None, bounds: Sequence[str]) -> TailFilter:
+        """Return the filter of a read: it knows what the last commit delivered ahead.
+
+        Parameters
+        ----------
+        bounds : sequence of str
+            Where the next run reads from, for each cursor column.
+        """
         delivered: Counter[bytes] = Counter()
-        latest = None
-        if window.uses_tail and last is not None and last.tail is not None:
-            latest = last.tail.latest
-            for key in last.tail.keys:
-                if (stored := self._store.get(key)) is None:
-                    self.warnings.append(
-                        f"{key} is gone: rows that the last run delivered ahead may be delivered again"
-                    )
-                else:
-                    delivered += unpack(stored.body)
-        return TailFilter(selection.cursor_positions, format_timestamp(window.remember_from), delivered, latest)
+        latest: Sequence[str] | None = None
+        if window.uses_tail and last is not None:
+            if last.tail is not None:
+                latest = last.tail.latest_each
+                for key in last.tail.keys:
+                    if (stored := self._store.get(key)) is None:
+                        self.warnings.append(
+                            f"{key} is gone: rows that the last run delivered ahead may be delivered again"
+                        )
+                    else:
+                        delivered += unpack(stored.body)
+            if last.settled is not None and last.settled.edge and reads_settled(window, last):
+                latest = None
+                delivered += Counter(bytes.fromhex(digest) for digest in last.settled.edge)
+        return TailFilter(selection.cursor_positions, bounds, delivered, latest)
 
     def save(self, tail: TailFilter, staged: Staged, *, rows: int | None = None) -> None:
         """Record the digests of what was delivered ahead; with `rows`, among the first so many rows written."""
@@ -63,11 +71,17 @@ class KeptTails:
             staged.tail_keys = [*staged.tail_keys, key]
         staged.tail_count += len(digests) - tail.saved
         tail.saved = len(digests)
-        staged.tail_latest = max(staged.tail_latest or "", tail.latest.decode("ascii"))
+        latest = [text.decode("ascii") for text in tail.latest]
+        staged.tail_latest = list(map(max, staged.tail_latest, latest)) if staged.tail_latest else latest
 
 
 def committed_tail(staged: Staged) -> Tail | None:
     """Return what a commit says of the digests, None where there are none."""
     if not staged.tail_keys:
         return None
-    return Tail(keys=staged.tail_keys, count=staged.tail_count, latest=staged.tail_latest or "")
+    return Tail(keys=staged.tail_keys, count=staged.tail_count, latest_each=staged.tail_latest)
+
+
+def reads_settled(window: Window, last: Commit) -> bool:
+    """Return whether a window begins before the end of the last read."""
+    return window.read_from is None or format_timestamp(window.read_from) < str(last.read_from)

@@ -104,6 +104,8 @@ class PlannedRun:
         When the execution was started. Step Functions gives a name out again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
+    until_utc : float or None
+        The bound's instant; None in the plan of an earlier release.
     source : Source or None
         The server that the bound was read on; None in a plan of an older release.
     """
@@ -119,7 +121,15 @@ class PlannedRun:
     warnings: list[str] = field(default_factory=list)
     started_at: str | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
+    until_utc: float | None = None
     source: Source | None = None
+
+    @property
+    def bound_utc(self) -> float:
+        """The bound's instant."""
+        if self.until_utc is not None:
+            return self.until_utc
+        return self.server_utc - (self.server_now - self.until).total_seconds()
 
     @classmethod
     def make(
@@ -148,6 +158,7 @@ class PlannedRun:
             warnings=[*bound.warnings, *warnings],
             started_at=started_at,
             refused=dict(refused or {}),
+            until_utc=bound.until_utc,
             source=source,
         )
 
@@ -203,6 +214,7 @@ class PlannedRun:
             "until": format_timestamp(self.until),
             "server_now": format_timestamp(self.server_now),
             "server_utc": self.server_utc,
+            "until_utc": self.until_utc,
             "bound": self.bound,
             "warnings": self.warnings,
             "started_at": self.started_at,
@@ -234,6 +246,7 @@ class PlannedRun:
             warnings=data["warnings"],
             started_at=data.get("started_at"),
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
+            until_utc=data.get("until_utc"),
             source=Source.from_dict(data["source"]) if data.get("source") else None,
         )
 

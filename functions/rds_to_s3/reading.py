@@ -150,7 +150,7 @@ class WindowRead:
     def _page(self, segment: Segment) -> None:
         page_rows = self.pace.rows if segment.order else None
         values = self.position.values
-        position = None if values is None else [None if v is None else bytes.fromhex(v) for v in values]
+        position = None if values is None else [bytes.fromhex(value) for value in values]
         sql = select_page(self.table, self.columns, segment, position=position, rows=page_rows)
         began = time.monotonic()
         read = 0
@@ -175,11 +175,10 @@ class WindowRead:
             self.position = Position(segment=self.position.segment + 1)
 
     def _blocks(self, sql: str, segment: Segment) -> Iterator[int]:
-        order = [self._column(column.name) for column in segment.order]
-        sorted_by = order[0] if order and segment.index else None
+        order = [self.columns.index(column) for column in segment.order]
         with query(self.connection, sql) as result:
             for block in result:
-                mask = self.tail.new_rows(block, sorted_by=sorted_by)
+                mask = self.tail.new_rows(block)
                 kept = block if mask is None else block.keep(mask)
                 if self.admission is not None:
                     kept = self.admission.admit(kept)
@@ -202,10 +201,10 @@ class WindowRead:
                     return
 
     def _position(self, block: Rows, order: Sequence[int], row: int) -> Position:
-        values = [block.value(row, column) for column in order]
-        return Position(
-            segment=self.position.segment, values=[None if value is None else value.hex() for value in values]
-        )
-
-    def _column(self, name: str) -> int:
-        return next(index for index, column in enumerate(self.columns) if column.name == name)
+        values = []
+        for column in order:
+            value = block.value(row, column)
+            # A key has no NULL, and no window a NULL stamp: to resume after one would find nothing.
+            assert value is not None, self.columns[column].name  # noqa: S101
+            values.append(value.hex())
+        return Position(segment=self.position.segment, values=values)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rds_to_s3.checks.binding import BoundChecks, bind_checks
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
 from rds_to_s3.formats import OutputColumn
-from rds_to_s3.mysql.select import SelectColumn
+from rds_to_s3.mysql.charsets import ROUND_TRIP
+from rds_to_s3.mysql.select import SelectColumn, quoted
+from rds_to_s3.read_as import ReadAs
 from rds_to_s3.schema import Table, TableColumn
 from rds_to_s3.table_list import TableSpec
 
@@ -24,7 +26,8 @@ class Selection:
         What the files hold, in their order.
     select : list of SelectColumn
         The same, and then what only the read needs: cursor and key columns that the files leave out. They are always
-        there, whatever index the read uses, so that a row version's digest stays the same. Checked columns, too.
+        there, whatever index the read uses, so that a row version's digest stays the same. Checked columns, too. Last
+        the key's own bytes, where its text may not come back to them.
     output : list of OutputColumn
         `columns`, as the formats want them.
     created, modified : SelectColumn, optional
@@ -48,9 +51,14 @@ class Selection:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def cursors(self) -> list[SelectColumn]:
+        """The created and the modified column, whichever there are. A row's stamp is the later of the two."""
+        return [column for column in (self.created, self.modified) if column is not None]
+
+    @property
     def cursor_positions(self) -> list[int]:
-        """Where the modified and the created column stand in `select`, the one that counts first."""
-        return [self.select.index(column) for column in (self.modified, self.created) if column is not None]
+        """Where these are in `select`."""
+        return [self.select.index(column) for column in self.cursors]
 
     @property
     def whole_days(self) -> bool:
@@ -60,6 +68,10 @@ class Selection:
     def column(self, name: str) -> SelectColumn:
         """Return a column of the select list."""
         return next(column for column in self.select if column.name == name)
+
+    def position_column(self, name: str) -> SelectColumn:
+        """Return the column of the select list that a read is resumed after: the column's own bytes if need be."""
+        return next(column for column in reversed(self.select) if column.name == name)
 
     def key_columns(self, table: Table) -> list[SelectColumn]:
         """Return the columns that tell rows apart: they are read, whatever the files hold."""
@@ -77,8 +89,13 @@ class Selection:
         return index.name if index else None
 
 
-def select_columns(table: Table, spec: TableSpec) -> Selection:
+def select_columns(table: Table, spec: TableSpec, *, denied: Collection[str] = ()) -> Selection:
     """Match a table's settings with its columns.
+
+    Parameters
+    ----------
+    denied : collection of str
+        Columns that the table has and the user may not read.
 
     Raises
     ------
@@ -89,16 +106,14 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
     NoCursorColumnError
         The table has neither of the two columns, and is to be extracted incrementally, or checked for its age.
     """
-    columns = _written(table, spec)
-    cursors = {
-        key: _cursor(table, spec, key) if spec.mode == "incremental" else None
-        for key in ("modified_column", "created_column")
-    }
-    modified, created = cursors["modified_column"], cursors["created_column"]
-    if spec.mode == "incremental" and modified is None and created is None:
+    columns = _written(table, spec, denied)
+    modified, created = (_cursor(table, spec, key, denied) for key in ("modified_column", "created_column"))
+    is_incremental = spec.mode == "incremental"
+    if is_incremental and modified is None and created is None:
         raise NoCursorColumnError(
-            f"table {table.name!r} has neither a column {spec.created_column!r} nor {spec.modified_column!r}: name its "
-            'created_column or modified_column in the table list, or set "mode": "full"'
+            f"table {table.name!r} has neither a column {spec.created_column!r} nor {spec.modified_column!r}"
+            f"{_denied_hint(table, denied)}: name its created_column or modified_column in the table list, or set "
+            '"mode": "full"'
         )
     if created is not None and modified is not None and created.name == modified.name:
         created = None
@@ -106,35 +121,39 @@ def select_columns(table: Table, spec: TableSpec) -> Selection:
     stamps = [column for name in (spec.modified_column, spec.created_column) if name and (column := table.column(name))]
     if checks.table.max_age_seconds is not None and not any(column.is_cursor_type for column in stamps):
         raise NoCursorColumnError(f"max_age_seconds of table {table.name!r} needs a created_column or modified_column")
-    needed = [column for column in (modified, created) if column is not None]
-    for name in table.key:
-        column = table.column(name)
-        if column is not None:
-            needed.append(column)
-    needed += checks.columns
+    cursors = [column for column in (modified, created) if column is not None]
+    key = [column for name in table.key if (column := table.column(name))]
     written = {column.name for column in columns}
-    hidden = [column for column in dict.fromkeys(needed) if column.name not in written]
+    hidden = [column for column in dict.fromkeys([*cursors, *key, *checks.columns]) if column.name not in written]
     select = [SelectColumn(column.name, column.data_type, column.kind) for column in [*columns, *hidden]]
     by_name = {column.name: column for column in select}
+    select += [
+        SelectColumn(column.name, column.data_type, "text", own_bytes=column.character_set)
+        for column in key
+        if column.kind == "text" and column.character_set not in ROUND_TRIP
+    ]
     return Selection(
         columns=columns,
         select=select,
         output=[OutputColumn(column.name, column.column_type, column.kind, column.nullable) for column in columns],
         created=by_name[created.name] if created else None,
         modified=by_name[modified.name] if modified else None,
-        cursor_columns=[column for column in (modified, created) if column is not None],
+        cursor_columns=cursors,
         stamp_columns=[column for column in stamps if column.is_cursor_type],
         own_order=spec.columns is not None,
         checks=checks,
-        warnings=_warnings(table, [column for column in (modified, created) if column is not None]),
+        warnings=[
+            *(_cursor_warnings(table, spec, cursors, denied) if is_incremental else []),
+            *_table_warnings(table),
+        ],
     )
 
 
-def _written(table: Table, spec: TableSpec) -> list[TableColumn]:
+def _written(table: Table, spec: TableSpec, denied: Collection[str]) -> list[TableColumn]:
     for key, names in (("columns", spec.columns), ("exclude_columns", spec.exclude_columns)):
         for name in names or ():
             if table.column(name) is None:
-                raise ColumnNotFoundError(_not_found(table, name, f'named in "{key}"'))
+                raise ColumnNotFoundError(_not_found(table, name, f'named in "{key}"', denied))
     if spec.columns is not None:
         return [column for name in spec.columns if (column := table.column(name)) is not None]
     excluded = {name.lower() for name in spec.exclude_columns or ()}
@@ -144,16 +163,20 @@ def _written(table: Table, spec: TableSpec) -> list[TableColumn]:
     return columns
 
 
-def _cursor(table: Table, spec: TableSpec, key: str) -> TableColumn | None:
+def _cursor(table: Table, spec: TableSpec, key: str, denied: Collection[str]) -> TableColumn | None:
     name = getattr(spec, key)
     if name is None:
         return None
     column = table.column(name)
+    # A table in full remembers what it has delivered beyond the bound, if it has these: it may become incremental.
+    is_needed = spec.mode == "incremental"
     if column is None:
-        if key in spec.own_keys:
-            raise ColumnNotFoundError(_not_found(table, name, f"its {key}"))
+        if key in spec.own_keys and is_needed:
+            raise ColumnNotFoundError(_not_found(table, name, f"its {key}", denied))
         return None
     if not column.is_cursor_type:
+        if not is_needed:
+            return None
         raise ColumnTypeError(
             f"the {key} {name!r} of table {table.name!r} is {column.column_type}; a watermark needs a DATE, "
             "DATETIME or TIMESTAMP"
@@ -161,17 +184,61 @@ def _cursor(table: Table, spec: TableSpec, key: str) -> TableColumn | None:
     return column
 
 
-def _warnings(table: Table, cursors: Iterable[TableColumn]) -> list[str]:
+def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denied: Collection[str] = ()) -> None:
+    """Refuse a table that has lost a cursor column: what it shows from then on cannot be read by a window.
+
+    Parameters
+    ----------
+    last : ReadAs or None
+        How the last commit read the table.
+
+    Raises
+    ------
+    NoCursorColumnError
+    """
+    if last is None or spec.mode != "incremental":
+        return
+    for key, name in (("modified_column", last.modified), ("created_column", last.created)):
+        if name is None or getattr(spec, key) is None or table.column(name) is not None:
+            continue
+        if getattr(spec, key).lower() != name.lower():
+            continue  # the table list names another one: somebody has decided
+        raise NoCursorColumnError(
+            f"table {table.name!r} was extracted by its {key} {name!r}, and has no such column now"
+            f"{_denied_hint(table, denied)}. Nothing was read. Name the column that took its place as its {key} in the "
+            f'table list, or set "{key}": null there if rows are to be extracted without it'
+        )
+
+
+def wanted_columns(spec: TableSpec) -> list[str]:
+    """Return the columns that the table list names for a table."""
+    names = [spec.modified_column, spec.created_column, *(spec.columns or ())]
+    return [name for name in dict.fromkeys(names) if name is not None]
+
+
+def _cursor_warnings(
+    table: Table, spec: TableSpec, cursors: Sequence[TableColumn], denied: Collection[str]
+) -> list[str]:
     warnings = [
-        f"column {column.name} has no index, so every run scans the whole table: "
-        f"CREATE INDEX {table.name}_{column.name} ON {table.name} ({column.name})"
+        f"column {column.name} has no index, so every run scans the whole table: CREATE INDEX "
+        f"{quoted(f'{table.name}_{column.name}'[:64])} ON {quoted(table.name)} ({quoted(column.name)})"
         for column in cursors
         if table.index_on(column.name) is None
     ]
-    if not table.ordered_key:
+    named = {column.name.lower() for column in cursors}
+    if spec.modified_column is not None and spec.modified_column.lower() not in named:
         warnings.append(
-            "the table has no primary key that a read can be taken up again by: it must be read in one invocation"
+            f"the table is extracted by {cursors[0].name} alone, so changes of its rows are not extracted: it has no "
+            f"column {spec.modified_column!r}{_denied_hint(table, denied)}. Name its modified_column in the table list; "
+            'or set "modified_column": null for this table if its rows never change, or "mode": "full"'
         )
+    return warnings
+
+
+def _table_warnings(table: Table) -> list[str]:
+    warnings = []
+    if not table.ordered_key:
+        warnings.append("the table has no primary key that a read can be resumed by: it must be read in one invocation")
     if table.engine.lower() != "innodb":
         warnings.append(
             f"the table's engine is {table.engine}, which has no snapshots: rows written during the read may show"
@@ -179,7 +246,22 @@ def _warnings(table: Table, cursors: Iterable[TableColumn]) -> list[str]:
     return warnings
 
 
-def _not_found(table: Table, name: str, role: str) -> str:
+def _denied_hint(table: Table, denied: Collection[str]) -> str:
+    if not denied:
+        return ""
+    names = ", ".join(quoted(name) for name in denied)
+    return (
+        f" that the user may read ({', '.join(denied)} is there): GRANT SELECT ({names}) ON {quoted(table.name)} to the "
+        "database user"
+    )
+
+
+def _not_found(table: Table, name: str, role: str, denied: Collection[str] = ()) -> str:
+    if name in denied:
+        return (
+            f"the user may not read column {name!r} of table {table.name!r}, {role} in the table list: GRANT SELECT "
+            f"({quoted(name)}) ON {quoted(table.name)} to the database user"
+        )
     names = [column.name for column in table.columns]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:30])}."

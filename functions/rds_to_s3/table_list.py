@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.zones import zone_named
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 Format = Literal["csv", "parquet"]
@@ -24,6 +25,11 @@ GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
 NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
+
+
+def _known_zone(name: str) -> str:
+    zone_named(name)
+    return name
 
 
 class _Settings(BaseModel):
@@ -40,6 +46,7 @@ class _Settings(BaseModel):
     compression: Compression | None = None
     target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
     lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
+    time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
     checks: dict[str, Any] = Field(default_factory=dict)
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     on_drift: Literal["evolve", "fail"] = "evolve"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rds_to_s3.read_as import ReadAs, Settled
 from rds_to_s3.window import format_timestamp
 
 
@@ -101,7 +102,7 @@ class Position(_Part):
     """The last row read: which segment, and the values of its order, hexadecimal."""
 
     segment: int = 0
-    values: list[str | None] | None = None
+    values: list[str] | None = None
 
 
 class Staged(_Part):
@@ -137,7 +138,7 @@ class Staged(_Part):
     seconds: float = 0.0
     invocations: int = 0
     tail_keys: list[str] = Field(default_factory=list)
-    tail_latest: str | None = None
+    tail_latest: list[str] = Field(default_factory=list)
     tail_count: int = 0
     stalled: int = 0
     handed_back: bool = False
@@ -147,6 +148,7 @@ class Staged(_Part):
     violations: dict[str, Violation] = Field(default_factory=dict)
     seen: dict[str, list[str]] = Field(default_factory=dict)
     key_runs: list[KeyRun] = Field(default_factory=list)
+    settled: Settled | None = None
 
     @property
     def every_file(self) -> list[StagedFile]:
@@ -162,12 +164,15 @@ class Tail(_Part):
     keys : list of str
         Objects holding 16-byte digests.
     latest : str
-        The greatest stamp among them: a later one cannot be in here.
+        The greatest stamp among them, as earlier releases understood it.
+    latest_each : list of str, optional
+        The greatest value of each cursor column among them: a row with a later one is not in here.
     """
 
     keys: list[str]
     count: int
-    latest: str
+    latest: str = ""
+    latest_each: list[str] | None = None
 
 
 class Commit(_Part):
@@ -202,6 +207,10 @@ class Commit(_Part):
         The keys delivered and not deleted, the oldest run first.
     key_columns : list of str or None
         Names and types of the key's columns; None where deletes are not tracked.
+    read_as : ReadAs or None
+        None in the state of an earlier release.
+    settled : Settled or None
+        The end of what the next read does not read again; None where that is not known.
     source : dict or None
         The server and database that were read, as `rds_to_s3.mysql.source.Source` writes it.
     seen_until : float or None
@@ -227,6 +236,8 @@ class Commit(_Part):
     deletes: list[StagedFile] = Field(default_factory=list)
     key_runs: list[KeyRun] = Field(default_factory=list)
     key_columns: list[str] | None = None
+    read_as: ReadAs | None = None
+    settled: Settled | None = None
     source: dict[str, Any] | None = None
     seen_until: float | None = None
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment, quoted, window_segments
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.read_as import ReadAs, short_hash
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection
+from rds_to_s3.table_clock import TableClock
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
 CLOCK_TOLERANCE_SECONDS = 1.0
+EDGE_SECONDS = 2  # two servers' clocks differ by a second, and a DATETIME without fractions drops one
 _WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 
@@ -36,6 +36,8 @@ class Window:
         The watermark after the commit.
     uses_tail : bool
         Whether the last commit's digests belong to the watermark that was found.
+    clock : TableClock
+        All of these are its local times.
     """
 
     watermark: Watermark | None
@@ -43,7 +45,8 @@ class Window:
     remember_from: datetime
     until: Watermark
     uses_tail: bool
-    warnings: list[str]
+    clock: TableClock
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def stamp(self) -> str:
@@ -67,8 +70,28 @@ def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime
     return moment
 
 
+def moment_of(stamp: str) -> datetime:
+    """Read a stamp as the server writes it; of a date that no calendar has, the beginning of its month."""
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        year, month = int(stamp[:4]), int(stamp[5:7])
+        return datetime(max(year, 1), min(max(month, 1), 12), 1)
+
+
+def edge_of(newest: str, *, whole_days: bool) -> datetime:
+    """Return from where the rows about the newest stamp are read."""
+    return earlier(moment_of(newest), EDGE_SECONDS, whole_days=whole_days)
+
+
 def derive_window(
-    spec: TableSpec, run: PlannedRun, watermark: Watermark | None, last: Commit | None, *, whole_days: bool
+    spec: TableSpec,
+    run: PlannedRun,
+    watermark: Watermark | None,
+    last: Commit | None,
+    *,
+    whole_days: bool,
+    moved_from: str | None = None,
 ) -> Window:
     """Derive a table's window from the run's bound, its watermark and its last commit.
 
@@ -76,48 +99,102 @@ def derive_window(
     ----------
     whole_days : bool
         Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
+    moved_from : str, optional
+        The server that the last commit was read from, where it is another one with a history of its own.
     """
     lowered = partial(earlier, whole_days=whole_days)
-    bound = run.until
-    warnings: list[str] = []
-    ours = last is not None and watermark is not None and watermark.text == last.watermark
+    clock = TableClock.of(spec, run)
+    bound = clock.until
+    remember_from = lowered(bound, spec.lookback_seconds)
     if spec.mode == "full":
-        end, remember_from = bound, lowered(bound, spec.lookback_seconds)
+        end = bound
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
             end = before.replace(microsecond=0) + timedelta(seconds=1)
-        return Window(watermark, None, remember_from, Watermark.at(end), False, warnings)
-    remember_from = lowered(bound, spec.lookback_seconds)
+        return Window(watermark, None, remember_from, Watermark.at(end), False, clock)
     if watermark is None:
-        return Window(None, None, remember_from, Watermark.at(bound), False, warnings)
+        return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
     until = Watermark.at(bound) if bound >= watermark.moment else watermark
-    read_from = lowered(watermark.moment, spec.lookback_seconds)
-    if ours and last is not None and last.read_from is not None:
-        read_from = datetime.fromisoformat(last.read_from)
-        remember_from = max(remember_from, read_from)
-        if (stepped := stepped_back(run, last)) > CLOCK_TOLERANCE_SECONDS:
-            # Rows written since the step may carry stamps that lie so far below everything read until then. The
-            # watermark and the keys never step back: a reader takes files in the order of their keys.
-            read_from = lowered(read_from - timedelta(seconds=math.ceil(stepped)))
-            remember_from = max(lowered(bound, spec.lookback_seconds), read_from)
-            warnings.append(
-                f"the server's clock was turned back by {stepped:.0f} s since the last run: rows stamped after "
-                f"{format_timestamp(read_from)} are extracted again"
-            )
-        elif watermark.moment > run.server_now:
-            warnings.append(
-                f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): "
-                "files carry its stamp until the clock has passed it"
-            )
-    elif watermark.moment > run.server_now:
-        warnings.append(
-            f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(run.server_now)}): rows "
-            f"stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left out; later ones "
-            "are extracted, into files that carry its stamp until the clock has passed it"
+    ahead = f"the watermark {watermark.text} is ahead of the clock ({clock.zone or 'server'}: {format_timestamp(clock.now)})"
+    if last is None or watermark.text != last.watermark or last.read_from is None:
+        read_from = lowered(watermark.moment, spec.lookback_seconds)
+        if watermark.moment <= clock.now:
+            return Window(watermark, read_from, max(remember_from, read_from), until, False, clock)
+        warning = (
+            f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left out; "
+            "later ones are extracted, into files that carry its stamp until the clock has passed it"
         )
-    else:
-        remember_from = max(remember_from, read_from)
-    return Window(watermark, read_from, remember_from, until, ours, warnings)
+        return Window(watermark, read_from, remember_from, until, False, clock, [warning])
+
+    begin = datetime.fromisoformat(last.read_from)
+    # A later read goes further back for each of these; the watermark and the keys never do: a reader takes files in
+    # the order of their keys.
+    back = [
+        step
+        for step in (
+            _clock_step(run, last, begin, whole_days=whole_days),
+            _zone_step(clock, last, begin),
+            _server_step(moved_from, last, begin, whole_days=whole_days),
+        )
+        if step is not None
+    ]
+    warnings = [warning for _, warning in back]
+    starts = [moment for moment, _ in back]
+    if None in starts:
+        return Window(watermark, None, remember_from, until, True, clock, warnings)
+    read_from = min([begin, *(moment for moment in starts if moment is not None)])
+    if not back and watermark.moment > clock.now:
+        warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
+    return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
+
+
+def _clock_step(
+    run: PlannedRun, last: Commit, begin: datetime, *, whole_days: bool
+) -> tuple[datetime | None, str] | None:
+    """Return from where to read after the server's clock was turned back: rows since may be stamped so far below."""
+    stepped = stepped_back(run, last)
+    if stepped <= CLOCK_TOLERANCE_SECONDS:
+        return None
+    read_from = earlier(begin, math.ceil(stepped), whole_days=whole_days)
+    return read_from, (
+        f"the server's clock was turned back by {stepped:.0f} s since the last run: rows stamped after "
+        f"{format_timestamp(read_from)} are extracted again"
+    )
+
+
+def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[datetime | None, str] | None:
+    """Return from where to read after the zone of the stamps has changed: the earlier of both readings."""
+    if last.read_as is None or last.read_as.zone == clock.zone:
+        return None
+    read_from = min(begin, clock.local(last.read_as.read_from_utc))
+    return read_from, (
+        f"the zone of the stamps is {clock.zone}, and was {last.read_as.zone} in the last run: rows stamped after "
+        f"{format_timestamp(read_from)} are read, and those up to {format_timestamp(begin)} may be extracted again. "
+        "Rows that came earlier with stamps of another zone: rds-to-s3 rewind"
+    )
+
+
+def _server_step(
+    moved_from: str | None, last: Commit, begin: datetime, *, whole_days: bool
+) -> tuple[datetime | None, str] | None:
+    """Return from where to read on another server: a little before the last row that the former one had.
+
+    From there on this server may have rows that the former one never had, and none of these is behind the watermark
+    for that. The former server's own rows are known by their digests (`rds_to_s3.settled`).
+    """
+    if moved_from is None or (settled := last.settled) is None:
+        return None
+    read_from = None
+    begins = "everything is read"
+    if settled.newest:
+        read_from = min(edge_of(settled.newest, whole_days=whole_days), begin)
+        begins = f"rows stamped after {format_timestamp(read_from)}, where the rows of that server ended, are read"
+        if settled.edge is None:
+            begins += f", and those up to {settled.newest} may be extracted again"
+    return read_from, (
+        f"this is another server than the last run read ({moved_from}): {begins}. If it holds other data, or was "
+        "restored to an earlier moment: rds-to-s3 verify --source, and rds-to-s3 rewind"
+    )
 
 
 def stepped_back(run: PlannedRun, last: Commit) -> float:
@@ -132,44 +209,48 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
     return max(*steps, 0.0)
 
 
-def read_segments(
-    table: Table,
-    selection: Selection,
-    window: Window,
-    hours_repeat: Callable[[datetime], bool] = lambda _: False,
-) -> list[Segment]:
-    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`.
-
-    Parameters
-    ----------
-    hours_repeat : callable
-        Tells whether an hour has stood twice on the server's clock since a local time. A TIMESTAMP of that hour shows
-        the same text both times, and a read could not be taken up again after it: the key's order serves then.
-    """
-    key = [selection.column(name) for name in table.ordered_key]
-    if window.read_from is None:
-        return window_segments(
-            created=None, modified=None, after=None, key=key, created_index=None, modified_index=None
-        )
-    in_instants = any(column.data_type == "timestamp" for column in selection.cursor_columns)
-    by_key = in_instants and hours_repeat(window.read_from)
-    return window_segments(
-        created=selection.created,
-        modified=selection.modified,
-        after=format_timestamp(window.read_from),
-        key=key,
-        created_index=None if by_key else selection.index_name(table, selection.created),
-        modified_index=None if by_key else selection.index_name(table, selection.modified),
+def describe_read(table: Table, selection: Selection, spec: TableSpec, window: Window) -> ReadAs:
+    """Describe how a window is read, for the next one to compare with."""
+    # All that is known of each column: another collation is another order of the rows still to be read, too.
+    columns = [asdict(column) for read in selection.select if (column := table.column(read.name))]
+    cursors = [column.name for column in selection.cursor_columns]
+    return ReadAs(
+        mode=spec.mode,
+        lookback_seconds=spec.lookback_seconds,
+        created=selection.created.name if selection.created else None,
+        modified=selection.modified.name if selection.modified else None,
+        zone=window.clock.zone,
+        read_from_utc=window.clock.instant(window.remember_from),
+        versions=short_hash([columns, cursors, window.clock.zone]),
+        columns=[column.name for column in selection.columns],
     )
 
 
-def unstamped_rows(connection: Connection, table: Table, selection: Selection, window: Window) -> list[str]:
-    """Count the rows that no timestamp can bring into a window."""
-    if window.read_from is None or any(not column.nullable for column in selection.cursor_columns):
+def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
+    """Say what changed settings leave out, or deliver twice."""
+    if last is None or (was := last.read_as) is None or window.read_from is None:
         return []
-    condition = " AND ".join(f"{quoted(column.name)} IS NULL" for column in selection.cursor_columns)
-    count = int(connection.row(f"SELECT COUNT(*) AS n FROM {quoted(table.name)} WHERE {condition}")["n"])  # noqa: S608
-    if not count:
-        return []
-    names = " and ".join(column.name for column in selection.cursor_columns)
-    return [f"{count} rows have no timestamp ({names} NULL): an incremental run cannot see them after the first"]
+    changes = []
+    again = "rds-to-s3 rewind TABLE --all extracts them"
+    if (now.modified, now.created) != (was.modified, was.created):
+        changes.append(
+            f"the cursor columns are {_names(now)}, and were {_names(was)}: rows whose new stamp is not later than "
+            f"{format_timestamp(window.read_from)} count as extracted; {again} all again"
+        )
+    if new := [name for name in now.columns if name not in was.columns]:
+        changes.append(f"{', '.join(new)}: rows in earlier files lack this until they change; {again} with it")
+    if now.lookback_seconds > was.lookback_seconds:
+        changes.append(
+            f"lookback_seconds grew to {now.lookback_seconds}: it looks back no further than to "
+            f"{format_timestamp(window.read_from)} yet; what came late before that: rds-to-s3 rewind"
+        )
+    if last.tail is not None and last.tail.count and now.versions != was.versions:
+        changes.append(
+            f"{last.tail.count} rows that the last run delivered ahead may be delivered again: the columns that are "
+            "read, or their types, have changed"
+        )
+    return changes
+
+
+def _names(read: ReadAs) -> str:
+    return " and ".join(name for name in (read.modified, read.created) if name) or "none"

@@ -18,53 +18,49 @@ from rds_to_s3.rows import Block, SpooledRow
 
 DIGEST_BYTES = 16
 STAMP_WIDTH = 26  # YYYY-MM-DD HH:MM:SS.ffffff
+_LAST = "9999-99"  # later than every stamp
 
 
 class TailFilter:
-    """Tells which rows of a block are new, and remembers those beyond the bound.
+    """Says which rows of a block are new, and remembers those beyond the bound.
 
-    Stamps are compared as the text MySQL writes, which sorts as time does.
+    A row lies beyond the bound if one of its cursor columns does. Stamps are compared as the text MySQL writes, which
+    sorts as time does.
 
     Parameters
     ----------
     cursor : sequence of int
-        Positions of the modified and the created column, the one that counts first. Empty: nothing is filtered.
-    bound : str
-        Rows stamped later are remembered; 26 characters.
+        Positions of the cursor columns. Empty: nothing is filtered.
+    bounds : sequence of str
+        Rows stamped later are remembered; 26 characters for each cursor column.
     delivered : Counter of bytes
         Digests that the last commit remembers. A table without a key may hold equal rows, hence the counts.
-    delivered_latest : str, optional
-        The greatest stamp among them.
+    delivered_latest : sequence of str, optional
+        The greatest value of each cursor column among them; None where that is not known.
     """
 
     def __init__(
         self,
         cursor: Sequence[int],
-        bound: str,
+        bounds: Sequence[str],
         delivered: Counter[bytes] | None = None,
-        delivered_latest: str | None = None,
+        delivered_latest: Sequence[str] | None = None,
     ) -> None:
         self._cursor = tuple(cursor)
-        self._bound = bound.encode()
+        self._bounds = [bound.encode() for bound in bounds]
         self._delivered = delivered if delivered is not None else Counter()
-        self._delivered_latest = (delivered_latest or "").encode()
+        latest = delivered_latest if delivered_latest is not None else [_LAST] * len(self._cursor)
+        self._delivered_latest = [text.encode() for text in latest]
         self.digests: list[bytes] = []
         self._ordinals: list[int] = []  # of the first row written with or after each digest's, from 1
         self._written = 0
-        self.latest = b""
+        self.latest = [b""] * len(self._cursor)
         self.left_out_in_all = 0
         self.saved = 0
 
-    def new_rows(self, block: Block | SpooledRow, *, sorted_by: int | None = None) -> npt.NDArray[np.bool_] | None:
-        """Return the mask of the rows to deliver, None for all of them.
-
-        Parameters
-        ----------
-        block : Block or SpooledRow
-        sorted_by : int, optional
-            The cursor column that the block is sorted by: its ends then tell whether a closer look is needed.
-        """
-        mask = self._new_rows(block, sorted_by) if self._cursor and block.rows else None
+    def new_rows(self, block: Block | SpooledRow) -> npt.NDArray[np.bool_] | None:
+        """Return the mask of the rows to deliver, None for all of them."""
+        mask = self._new_rows(block) if self._cursor and block.rows else None
         self._written += block.rows if mask is None else int(mask.sum())
         return mask
 
@@ -72,14 +68,15 @@ class TailFilter:
         """Return the digests found within the first `rows` rows written, None for all of them."""
         return self.digests if rows is None else self.digests[: bisect_right(self._ordinals, rows)]
 
-    def _new_rows(self, block: Block | SpooledRow, sorted_by: int | None) -> npt.NDArray[np.bool_] | None:
-        if sorted_by is not None and self._ends_are_plain(block, sorted_by):
-            return None
-        stamps = block.texts(self._cursor[0], STAMP_WIDTH)
-        for column in self._cursor[1:]:
-            stamps = np.where(stamps == b"", block.texts(column, STAMP_WIDTH), stamps)
-        beyond = stamps > self._bound
-        known = (stamps <= self._delivered_latest) if self._delivered else np.zeros(block.rows, dtype=np.bool_)
+    def _new_rows(self, block: Block | SpooledRow) -> npt.NDArray[np.bool_] | None:
+        stamps = [block.texts(column, STAMP_WIDTH) for column in self._cursor]
+        beyond = np.zeros(block.rows, np.bool_)
+        for values, bound in zip(stamps, self._bounds, strict=True):
+            beyond |= values > bound
+        known = np.full(block.rows, bool(self._delivered))
+        if self._delivered:
+            for values, latest in zip(stamps, self._delivered_latest, strict=True):
+                known &= values <= latest
         suspects = np.flatnonzero(beyond | known)
         if not suspects.size:
             return None
@@ -95,15 +92,8 @@ class TailFilter:
             if beyond[row]:
                 self.digests.append(digest)
                 self._ordinals.append(ordinal)
-                self.latest = max(self.latest, bytes(stamps[row]))
+                self.latest = [max(most, bytes(each[row])) for most, each in zip(self.latest, stamps, strict=True)]
         return None if keep.all() else keep
-
-    def _ends_are_plain(self, block: Block | SpooledRow, column: int) -> bool:
-        last = block.value(block.rows - 1, column)
-        if last is None or last > self._bound:
-            return False
-        first = block.value(0, column)
-        return not self._delivered or (first is not None and first > self._delivered_latest)
 
 
 def pack(digests: Iterable[bytes]) -> bytes:

@@ -75,6 +75,8 @@ class Bound:
         The server's clock in the same zone, microseconds.
     server_utc : float
         The same instant, seconds since 1970.
+    until_utc : float
+        The instant that the window of a table in a zone of its own ends at, before the rule about repeated hours.
     clock_lead : float or None
         Seconds by which the server's clock was ahead of the planner's.
     """
@@ -82,6 +84,7 @@ class Bound:
     until: datetime
     server_now: datetime
     server_utc: float
+    until_utc: float
     decided_by: DecidedBy
     settle_seconds: float
     zone: str
@@ -157,18 +160,19 @@ def decide_bound(
 
     decided_by = max(ages, key=lambda name: ages[name])
     until_utc = float(max(int(reading.utc_now - ages[decided_by] - settle), 0))
-    unambiguous = _unambiguous(until_utc, to_local)
-    if unambiguous != until_utc:
+    end = unambiguous(until_utc, to_local)
+    if end != until_utc:
         decided_by = "clock change"
         warnings.append(
             f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that stands "
             "twice, and rows stamped in it are delivered by their digests until it has passed"
         )
-    server_now, until = to_local([reading.utc_now, unambiguous])
+    server_now, until = to_local([reading.utc_now, end])
     return Bound(
         until=until.replace(microsecond=0),
         server_now=server_now,
         server_utc=reading.utc_now,
+        until_utc=until_utc,
         decided_by=decided_by,
         settle_seconds=settle,
         zone=reading.zone,
@@ -177,7 +181,7 @@ def decide_bound(
     )
 
 
-def _unambiguous(instant: float, to_local: Callable[[Sequence[float]], list[datetime]]) -> float:
+def unambiguous(instant: float, to_local: Callable[[Sequence[float]], list[datetime]]) -> float:
     """Return the latest instant up to `instant` whose local time no other instant shares or undercuts.
 
     Where a zone falls back, a later row can carry an earlier stamp. A watermark must stay below the hour that

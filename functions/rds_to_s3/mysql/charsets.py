@@ -13,8 +13,9 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted
 from rds_to_s3.schema import TableColumn
 
-# Every string in these has its UTF-8; MySQL's latin1 gives each of its 256 bytes a character.
-_WHOLE = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary"}
+# Every string in these has its UTF-8, and every UTF-8 leads back to it; MySQL's latin1 gives each of its 256 bytes a
+# character.
+ROUND_TRIP = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary"}
 
 
 def unsendable_text(
@@ -34,7 +35,7 @@ def unsendable_text(
     segments : sequence of Segment
         The window.
     """
-    suspects = [column for column in columns if column.kind == "text" and column.character_set not in _WHOLE]
+    suspects = [column for column in columns if column.kind == "text" and column.character_set not in ROUND_TRIP]
     if not suspects:
         return []
     sums = ", ".join(f"COALESCE(SUM({_differs(column)}), 0) AS c{number}" for number, column in enumerate(suspects))

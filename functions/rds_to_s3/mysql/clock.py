@@ -18,7 +18,7 @@ _CLOCK_READINGS = 4
 _PROMPT_SECONDS = 0.25
 _EPOCH = datetime(1970, 1, 1)
 _QUARTER, _QUARTERS = 900.0, 16
-_DAY, _YEAR = 86_400.0, 366.0
+_DAY, _YEAR, _FORTNIGHT = 86_400.0, 366.0, 14
 _FRESH_WITHIN_SECONDS = 5.0
 
 # An event's statements run under the command Connect. Sleeping sessions have no statement, the scheduler, the purge and
@@ -141,6 +141,17 @@ def hours_repeat(connection: Connection, since: datetime) -> bool:
     now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
     days = int(min(max((now - earliest_instant(connection, since)) // _DAY, 0.0), _YEAR))
     instants = [now + _DAY * day for day in range(-days - 2, 2)]
+    leads = [
+        (local - _EPOCH).total_seconds() - instant
+        for local, instant in zip(local_times(connection, instants), instants, strict=True)
+    ]
+    return any(later < earlier for earlier, later in pairwise(leads))
+
+
+def clock_repeats(connection: Connection) -> bool:
+    """Return whether the session's zone has ever turned its clock back, or will within a year."""
+    now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
+    instants = [_DAY * day for day in range(1, int(now // _DAY) + 366, _FORTNIGHT)]
     leads = [
         (local - _EPOCH).total_seconds() - instant
         for local, instant in zip(local_times(connection, instants), instants, strict=True)

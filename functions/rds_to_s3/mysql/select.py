@@ -3,8 +3,11 @@
 A window's rows are read in an order that an index already has, so that the server neither sorts nor scans more than
 it sends, and a read can be taken up again after any row. An InnoDB secondary index is ordered by its columns and then
 by the primary key (https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html), so ``(modified, key)`` is such an
-order. One condition ``modified > x OR (modified IS NULL AND created > x)`` would keep the server from using either
-index; its two halves are read one after the other.
+order. One condition ``modified > x OR created > x`` would keep the server from using either index; its two halves are
+read one after the other.
+
+Never by ``IS NULL``: of a zero date in a NOT NULL column it is true in one plan and false in another
+(https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html#operator_is-null).
 """
 
 from __future__ import annotations
@@ -21,37 +24,47 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def literal(value: bytes | None, kind: str) -> str:
+def literal(value: bytes, kind: str, character_set: str = "utf8mb4") -> str:
     """Write a value as it came over the wire as a literal that compares as its column does.
 
     Parameters
     ----------
-    value : bytes or None
+    value : bytes
     kind : {"numeric", "temporal", "text", "binary"}
         Of the column. Text and binary values become hexadecimal, which needs no escaping in any SQL mode; a text
         literal takes the collation of the column that it is compared with.
+    character_set : str
+        Of the bytes of a text.
     """
-    if value is None:
-        return "NULL"
     if kind == "numeric":
         if not _NUMBER.fullmatch(value):
             raise ValueError(f"not a number: {value!r}")
         return value.decode("ascii")
     if kind == "binary":
         return f"x'{value.hex()}'"
-    return f"_utf8mb4 x'{value.hex()}'"
+    return f"_{character_set} x'{value.hex()}'"
 
 
 @dataclass(frozen=True)
 class SelectColumn:
-    """One column of the select list."""
+    """One column of the select list.
+
+    Attributes
+    ----------
+    own_bytes : str or None
+        The character set of a text that is read as the bytes that the column holds, for a position: as UTF-8 it may
+        come back as other bytes.
+    """
 
     name: str
     data_type: str
     kind: str
+    own_bytes: str | None = None
 
     @property
     def expression(self) -> str:
+        if self.own_bytes:
+            return f"CAST({quoted(self.name)} AS BINARY)"  # no alias: ORDER BY would take it for the column
         # The server writes a FLOAT with six digits; as a DOUBLE it writes all it holds.
         if self.data_type == "float":
             return f"CAST({quoted(self.name)} AS DOUBLE) AS {quoted(self.name)}"
@@ -77,61 +90,66 @@ class Segment:
     index: str | None = None
 
 
-def window_segments(
-    *,
-    created: SelectColumn | None,
-    modified: SelectColumn | None,
-    after: str | None,
-    key: Sequence[SelectColumn],
-    created_index: str | None,
-    modified_index: str | None,
-) -> list[Segment]:
+@dataclass(frozen=True)
+class Cursor:
+    """One cursor column of a window.
+
+    Attributes
+    ----------
+    after : str
+        The window's lower end, exclusive, as the column writes it.
+    index : str or None
+        An index whose first column it is.
+    """
+
+    column: SelectColumn
+    after: str
+    index: str | None
+
+    @property
+    def is_later(self) -> str:
+        """A condition: the column's value lies in the window."""
+        return f"{quoted(self.column.name)} > {literal(self.after.encode(), 'temporal')}"
+
+
+def window_segments(cursors: Sequence[Cursor], key: Sequence[SelectColumn]) -> list[Segment]:
     """Split a window into segments.
 
     Parameters
     ----------
-    created, modified : SelectColumn, optional
-        The cursor columns; the stamp of a row is ``coalesce(modified, created)``.
-    after : str or None
-        Lower end, exclusive, as the server writes a timestamp; None reads everything, unstamped rows included.
+    cursors : sequence of Cursor
+        The created column and then the modified one, whichever there are: a row is in the window if either value is.
+        None reads everything, rows without a stamp included.
     key : sequence of SelectColumn
         The ordered key; empty if the table has none.
-    created_index, modified_index : str or None
-        Indexes whose first column is the cursor's.
 
     Returns
     -------
     list of Segment
-        In reading order. Together they hold each row of the window once.
+        In reading order. Together they hold each row of the window once. A row that is changed while the window is
+        read moves from the created half to the modified half, so that half comes last: the newer version gets the
+        later file.
     """
-    if after is None:
+    if not cursors:
         return [Segment("TRUE", tuple(key))]
-    bound = literal(after.encode(), "temporal")
-    if modified is None or created is None:
-        cursor = modified or created
-        index = modified_index if modified else created_index
-        if cursor is None:
-            raise ValueError("a window needs a cursor column")
-        condition = f"{quoted(cursor.name)} > {bound}"
-        return [Segment(condition, *_order(cursor, key, index))]
-    by_modified = f"{quoted(modified.name)} > {bound}"
-    by_created = f"{quoted(modified.name)} IS NULL AND {quoted(created.name)} > {bound}"
-    if modified_index and created_index:
-        return [
-            Segment(by_modified, *_order(modified, key, modified_index)),
-            Segment(by_created, *_order(created, key, created_index)),
-        ]
-    return [Segment(f"({by_modified} OR ({by_created}))", tuple(key))]
+    if len(cursors) == 1 or not all(cursor.index for cursor in cursors):
+        condition = " OR ".join(cursor.is_later for cursor in cursors)
+        if len(cursors) == 1:
+            return [Segment(condition, *_order(cursors[0], key))]
+        return [Segment(f"({condition})", tuple(key))]
+    created, modified = cursors
+    return [
+        Segment(f"{created.is_later} AND ({modified.is_later}) IS NOT TRUE", *_order(created, key)),
+        Segment(modified.is_later, *_order(modified, key)),
+    ]
 
 
-def _order(
-    cursor: SelectColumn, key: Sequence[SelectColumn], index: str | None
-) -> tuple[tuple[SelectColumn, ...], str | None]:
-    if index is None:
+def _order(cursor: Cursor, key: Sequence[SelectColumn]) -> tuple[tuple[SelectColumn, ...], str | None]:
+    if cursor.index is None:
         return tuple(key), None
     if not key:
-        return (), index
-    return (cursor, *(column for column in key if column.name != cursor.name)), index
+        return (), cursor.index
+    return (cursor.column, *(column for column in key if column.name != cursor.column.name)), cursor.index
 
 
 def select_page(
@@ -139,7 +157,7 @@ def select_page(
     columns: Sequence[SelectColumn],
     segment: Segment,
     *,
-    position: Sequence[bytes | None] | None,
+    position: Sequence[bytes] | None,
     rows: int | None,
 ) -> str:
     """Write the SELECT of one page.
@@ -167,7 +185,7 @@ def select_page(
     return " ".join(parts)
 
 
-def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes | None]) -> str:
+def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
     """Write ``(a, b) > (x, y)`` so that the server makes a range of it.
 
     Row constructors are not always turned into ranges:
@@ -175,9 +193,10 @@ def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes | None]) -> 
     """
     condition = ""
     for column, value in reversed(list(zip(order, position, strict=True))):
-        name, bound = quoted(column.name), literal(value, column.kind)
+        name, bound = quoted(column.name), literal(value, column.kind, column.own_bytes or "utf8mb4")
         condition = f"({name} > {bound} OR ({name} = {bound} AND {condition}))" if condition else f"{name} > {bound}"
     if len(order) > 1:
-        first = f"{quoted(order[0].name)} >= {literal(position[0], order[0].kind)}"
-        return f"{first} AND {condition}"
+        first, value = order[0], position[0]
+        at_least = f"{quoted(first.name)} >= {literal(value, first.kind, first.own_bytes or 'utf8mb4')}"
+        return f"{at_least} AND {condition}"
     return condition
