@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event["table"],
         ObjectStore(settings.data_bucket),
         lambda seconds: open_connection(settings, seconds),
+        reconnect=lambda seconds: open_connection(settings, seconds, fresh=True),
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
         on_step=logger.debug,
         on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),

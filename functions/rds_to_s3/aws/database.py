@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CA_SECONDS = 300  # a warm function hears of new authorities after so long
 
 
-def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection:
+def open_connection(settings: DatabaseSettings, read_seconds: int, *, fresh: bool = False) -> Connection:
     """Open a connection.
 
     Parameters
@@ -27,6 +27,8 @@ def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection
     settings : DatabaseSettings
     read_seconds : int
         The longest silence of the server that is waited for.
+    fresh : bool
+        Fetch the credentials anew: they may name another server since.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def open_connection(settings: DatabaseSettings, read_seconds: int) -> Connection
     source = _source(settings.database_credentials)
     period = int(time.monotonic() // CA_SECONDS)
     tls = Tls(settings.database_tls, _ca_bundle(settings.database_ca_parameter, period))
-    return connect(lambda refresh: source.get(refresh=refresh), tls, read_seconds=read_seconds)
+    return connect(lambda refresh: source.get(refresh=fresh or refresh), tls, read_seconds=read_seconds)
 
 
 @cache
