@@ -179,6 +179,13 @@ class TableCommit:
         self._states.save(self.state.model_copy(update={"staged": staged, "lease": lease}))
         self._step("after checkpoint")
 
+    def other_format(self) -> Commit | None:
+        """Return the last commit of the table in its other format, if that one is newer than this format's."""
+        other = "parquet" if self.state.format == "csv" else "csv"
+        commit = StateStore(self._store, self.state.table, other).load().commit
+        last = self.state.commit
+        return commit if commit is not None and (last is None or commit.planned_at > last.planned_at) else None
+
     # --- recovery ---
 
     def recover(self) -> Commit | None:

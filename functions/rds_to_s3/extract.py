@@ -41,7 +41,7 @@ from rds_to_s3.table_state import (
     Staged,
     StagedFile,
 )
-from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read
+from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read, moved_from
 from rds_to_s3.tail import TailFilter
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
@@ -200,7 +200,8 @@ class TableExtraction:
         read_before = last.read_as if last is not None else None
         require_cursors(table, self.spec, read_before, denied=denied)
         selection = select_columns(table, self.spec, denied=denied)
-        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days)
+        moved = moved_from(last, self.run.source)
+        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
         marks = Marks(connection, window, has_zone=self.spec.time_zone is not None)
         segments = read_segments(connection, table, selection, window, marks)
         self._read_as = describe_read(table, selection, self.spec, window)
@@ -220,9 +221,10 @@ class TableExtraction:
             )
             # Asked once a read, not once an invocation: each looks at the whole window.
             rows = SettledRows(connection, table, selection, window, marks)
-            staged.settled, found = rows.look(last, comparable=self._read_as.reads_as(read_before))
-            staged.warnings += found
-            staged.warnings += unsendable_text(connection, table.name, selection.columns, segments)
+            comparable = moved is None and self._read_as.reads_as(read_before)
+            staged.settled, found = rows.look(last, comparable=comparable)
+            staged.warnings += [*found, *self._format_change(window)]
+            staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
         self._began_at = staged.position
@@ -250,6 +252,17 @@ class TableExtraction:
             )
         self._checks.forget_seen(staged)
         return self._done(applied.record)
+
+    def _format_change(self, window: Window) -> list[str]:
+        """Say so if the table was extracted in another format last: each has files and a watermark of its own."""
+        other = self.commit.other_format()
+        if other is None:
+            return []
+        begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
+        return [
+            f"the format is {self.spec.format}, and was another until {other.watermark}: these files continue with "
+            f"{begins}, which files of the other format may hold, too"
+        ]
 
     def _read(self, connection: Connection, reading: Reading, tail: TailFilter, staged: Staged) -> bool:
         """Return whether the read reached the window's end."""

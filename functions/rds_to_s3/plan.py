@@ -11,7 +11,7 @@ from typing import Any
 from rds_to_s3 import errors
 from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
 from rds_to_s3.execution import parse_utc, redrives_of, started_at
-from rds_to_s3.mysql.source import Source
+from rds_to_s3.source import Source
 from rds_to_s3.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.window import Bound, format_timestamp
 

@@ -15,8 +15,9 @@ from rds_to_s3.errors import RdsToS3Error, ReplicaBehindError, SourceChangedErro
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.replica import read_progress, shown_at_most, utc_clock
-from rds_to_s3.mysql.source import Source, read_identity, read_source
+from rds_to_s3.mysql.source import read_identity, read_source
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.source import Source
 from rds_to_s3.table_state import Commit, Staged
 
 WAIT_SECONDS = 30.0  # a replica that is later than that is no matter of moments

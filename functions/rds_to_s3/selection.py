@@ -225,14 +225,24 @@ def _cursor_warnings(
         for column in cursors
         if table.index_on(column.name) is None
     ]
-    named = {column.name.lower() for column in cursors}
-    if spec.modified_column is not None and spec.modified_column.lower() not in named:
-        warnings.append(
-            f"the table is extracted by {cursors[0].name} alone, so changes of its rows are not extracted: it has no "
-            f"column {spec.modified_column!r}{_denied_hint(table, denied)}. Name its modified_column in the table list; "
-            'or set "modified_column": null for this table if its rows never change, or "mode": "full"'
-        )
+    if (unseen := unseen_changes(table, spec, cursors, denied)) is not None:
+        warnings.append(". ".join(unseen))
     return warnings
+
+
+def unseen_changes(
+    table: Table, spec: TableSpec, cursors: Sequence[TableColumn], denied: Collection[str] = ()
+) -> tuple[str, str] | None:
+    """Return what is not extracted of a table without its modified column, and what helps; None if it has one."""
+    named = {column.name.lower() for column in cursors}
+    if spec.mode != "incremental" or spec.modified_column is None or spec.modified_column.lower() in named:
+        return None
+    return (
+        f"the table is extracted by {cursors[0].name} alone, so changes of its rows are not extracted: it has no "
+        f"column {spec.modified_column!r}{_denied_hint(table, denied)}",
+        'Name its modified_column in the table list; or set "modified_column": null for this table if its rows never '
+        'change, or "mode": "full"',
+    )
 
 
 def _table_warnings(table: Table) -> list[str]:
@@ -251,8 +261,8 @@ def _denied_hint(table: Table, denied: Collection[str]) -> str:
         return ""
     names = ", ".join(quoted(name) for name in denied)
     return (
-        f" that the user may read ({', '.join(denied)} is there): GRANT SELECT ({names}) ON {quoted(table.name)} to the "
-        "database user"
+        f" that the user may read ({', '.join(denied)} is there): GRANT SELECT ({names}) ON {quoted(table.name)} to "
+        "the database user"
     )
 
 

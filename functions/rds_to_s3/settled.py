@@ -78,8 +78,8 @@ class SettledRows:
             return []
         names = " and ".join(column.name for column in cursors)
         return [
-            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): an incremental run cannot see "
-            "them after the first"
+            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): an incremental run cannot "
+            "see them after the first"
         ]
 
     def _settled(self, moment: datetime) -> Settled:
@@ -147,11 +147,13 @@ class SettledRows:
         if quarters >= 3 and abs(behind - quarters * _QUARTER) < _QUARTER / 3:
             lead = clock.now - datetime.fromtimestamp(clock.instant(clock.now), UTC).replace(tzinfo=None)
             zone += f' (it looks like "{_offset(lead - quarters * _QUARTER)}")'
+        since = (before or str(NEVER))[:19]
+        since = (before or str(NEVER))[:19]
         return (
-            f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this window begins: "
-            f"they are not extracted. If the application stamps rows in another zone, {zone}; if by a clock that is "
-            f'behind, "lookback_seconds". Extract them: rds-to-s3 rewind {self.table.name} '
-            f"'{(before or str(NEVER))[:19]}'"
+            f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this "
+            f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "
+            f'if by a clock that is behind, "lookback_seconds". Extract them: '
+            f"rds-to-s3 rewind {self.table.name} '{since}'"
         )
 
 

@@ -11,6 +11,7 @@ from rds_to_s3.plan import PlannedRun
 from rds_to_s3.read_as import ReadAs, short_hash
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection
+from rds_to_s3.source import Source
 from rds_to_s3.table_clock import TableClock
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit
@@ -115,14 +116,14 @@ def derive_window(
         return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
     until = Watermark.at(bound) if bound >= watermark.moment else watermark
-    ahead = f"the watermark {watermark.text} is ahead of the clock ({clock.zone or 'server'}: {format_timestamp(clock.now)})"
+    ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
     if last is None or watermark.text != last.watermark or last.read_from is None:
         read_from = lowered(watermark.moment, spec.lookback_seconds)
         if watermark.moment <= clock.now:
             return Window(watermark, read_from, max(remember_from, read_from), until, False, clock)
         warning = (
-            f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left out; "
-            "later ones are extracted, into files that carry its stamp until the clock has passed it"
+            f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left "
+            "out; later ones are extracted, into files that carry its stamp until the clock has passed it"
         )
         return Window(watermark, read_from, remember_from, until, False, clock, [warning])
 
@@ -195,6 +196,21 @@ def _server_step(
         f"this is another server than the last run read ({moved_from}): {begins}. If it holds other data, or was "
         "restored to an earlier moment: rds-to-s3 verify --source, and rds-to-s3 rewind"
     )
+
+
+def moved_from(last: Commit | None, source: Source | None) -> str | None:
+    """Return the server that the last commit was read from, where this one may have rows that it never had.
+
+    Replicas of one origin have none, however far each has got; a server that was promoted has.
+    """
+    if last is None or last.source is None or source is None:
+        return None
+    former = Source.from_dict(last.source)
+    if former.database == source.database:
+        if former.server == source.server or set(former.origins) & set(source.origins):
+            return None
+        return former.server
+    return f"{former.server}, database {former.database}"
 
 
 def stepped_back(run: PlannedRun, last: Commit) -> float:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from rds_to_s3.figures import duration
 from rds_to_s3.mysql.select import quoted
+from rds_to_s3.selection import unseen_changes
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 
 if TYPE_CHECKING:
     from rds_to_s3.errors import RdsToS3Error
     from rds_to_s3.schema import Table
     from rds_to_s3.selection import Selection
+    from rds_to_s3.table_list import TableSpec
     from rds_to_s3.window import ClockReading
 
 _ENOUGH = {
@@ -81,14 +83,14 @@ def check_replica(reading: ClockReading) -> Finding:
     if reading.role == "member":
         return warned(
             check,
-            "a member of a group: transactions open on the others cannot be seen, so UnobservedSettleSeconds must exceed "
-            "the longest",
+            "a member of a group: transactions open on the others cannot be seen, so UnobservedSettleSeconds must "
+            "exceed the longest",
             "make sure that no transaction stays open so long",
         )
     return warned(
         check,
-        "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds must exceed the longest; "
-        f"what it has applied was committed {duration(reading.replica_age or 0.0)} ago",
+        "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds must exceed the "
+        f"longest; what it has applied was committed {duration(reading.replica_age or 0.0)} ago",
         "read from the primary, or make sure that no transaction stays open so long",
     )
 
@@ -202,6 +204,33 @@ def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
             f"CREATE INDEX {quoted(f'{table.name}_{column}'[:64])} ON {quoted(table.name)} ({quoted(column)})",
         )
         for table, column in without
+    ]
+
+
+def check_changes(tables: Sequence[tuple[Table, Selection, TableSpec]]) -> list[Finding]:
+    """Name the tables whose changed rows no run extracts: they have no modified column."""
+    found = ((table, unseen_changes(table, spec, selection.cursor_columns)) for table, selection, spec in tables)
+    return [warned("changes of rows", f"{table.name}: {unseen[0]}", unseen[1]) for table, unseen in found if unseen]
+
+
+def check_sources(moved: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Say which tables the next run reads from another server than the last one did.
+
+    Parameters
+    ----------
+    moved : sequence of (str, str)
+        Table, and the server that it was read from.
+    """
+    if not moved:
+        return []
+    names = ", ".join(table for table, _ in moved)
+    return [
+        warned(
+            "server",
+            f"the last runs read {names} from another one ({', '.join(sorted({server for _, server in moved}))}): the "
+            "next run of each begins where its rows ended there",
+            "nothing, if this server holds the same data; otherwise rds-to-s3 rewind TABLE --all",
+        )
     ]
 
 

@@ -23,15 +23,18 @@ from rds_to_s3.errors import (
     RdsToS3Error,
     SettingsError,
 )
+from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import local_times, read_clock
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
-from rds_to_s3.selection import select_columns
+from rds_to_s3.mysql.source import read_source
+from rds_to_s3.selection import require_cursors, select_columns, wanted_columns
+from rds_to_s3.table_window import moved_from
 from rds_to_s3_ops import aws_checks, database_checks
 from rds_to_s3_ops.aws import aws_errors, error_code, region_for_boto3
 from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.database import database_name, database_settings
+from rds_to_s3_ops.database import database_settings
 from rds_to_s3_ops.errors import AwsError, CommandError
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped
 from rds_to_s3_ops.runs import Runs
@@ -41,7 +44,8 @@ from rds_to_s3_ops.table_list_parameter import TableListParameter
 if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.settings import DatabaseSettings
-    from rds_to_s3.table_list import TableList
+    from rds_to_s3.table_list import TableList, TableSpec
+    from rds_to_s3.table_state import Commit
     from rds_to_s3_ops.aws import Aws
 
 FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
@@ -75,7 +79,7 @@ def examine(aws: Aws, stack_name: str) -> Findings:
     yield aws_checks.check_stack(stack.name, described["StackStatus"])
     listed, finding = _table_list(aws, stack)
     yield finding
-    yield from examine_database(stack, listed)
+    yield from examine_database(stack, listed, Bucket(aws.s3(), stack.bucket))
     yield from _bucket(aws, stack)
     yield from _functions(aws, stack)
     yield from _running(aws, stack)
@@ -92,7 +96,7 @@ def _table_list(aws: Aws, stack: Stack) -> tuple[TableList | None, Finding]:
 # --- the database -------------------------------------------------------------------------------------------------
 
 
-def examine_database(stack: Stack, listed: TableList | None) -> Findings:
+def examine_database(stack: Stack, listed: TableList | None, bucket: Bucket) -> Findings:
     """Yield the findings that need the database, or the one that says why there is no way to it.
 
     Parameters
@@ -100,6 +104,8 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
     stack : Stack
     listed : TableList or None
         None where it cannot be read.
+    bucket : Bucket
+        Has what the last run knew of each table.
     """
     store = stack.parameters.get("DatabaseCredentials", "")
     try:
@@ -124,7 +130,7 @@ def examine_database(stack: Stack, listed: TableList | None) -> Findings:
         try:
             yield from _server(connection, settings, stack)
             if listed is not None:
-                yield from _tables(connection, listed)
+                yield from _tables(connection, listed, bucket)
         except RdsToS3Error as error:
             yield failed("database", f"{type(error).__name__}: {error}", f"see docs/errors.md, {type(error).__name__}")
 
@@ -222,22 +228,38 @@ def _grants(connection: Connection, statement: str) -> list[str]:
     return [str(next(iter(row.values()))) for row in connection.rows(statement)]
 
 
-def _tables(connection: Connection, listed: TableList) -> Findings:
-    database = database_name(connection)
-    specs = listed.resolve(table_names(connection, database))
-    sound, errors = [], []
+def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findings:
+    source = read_source(connection)
+    specs = listed.resolve(table_names(connection, source.database))
+    sound, errors, moved = [], [], []
     for spec in specs:
         try:
-            table = open_snapshot(connection, database, spec.name, seconds=STATEMENT_SECONDS)
+            table = open_snapshot(connection, source.database, spec.name, seconds=STATEMENT_SECONDS)
             if spec.deletes == "track":
                 require_key(table)
-            sound.append((table, select_columns(table, spec)))
+            denied = denied_columns(connection, table, wanted_columns(spec))
+            last = _last_commit(bucket, spec)
+            require_cursors(table, spec, last.read_as if last is not None else None, denied=denied)
+            sound.append((table, select_columns(table, spec, denied=denied), spec))
+            if (former := moved_from(last, source)) is not None:
+                moved.append((spec.name, former))
         except RdsToS3Error as error:
             errors.append((spec.name, error))
+    every = [(table, selection) for table, selection, _ in sound]
     yield from database_checks.check_readable(len(specs), errors)
-    yield from database_checks.check_indexes(sound)
-    yield from database_checks.check_keys(sound)
-    yield from database_checks.check_engines(sound)
+    yield from database_checks.check_indexes([(table, chosen) for table, chosen, spec in sound if spec.mode != "full"])
+    yield from database_checks.check_changes(sound)
+    yield from database_checks.check_keys(every)
+    yield from database_checks.check_engines(every)
+    yield from database_checks.check_sources(moved)
+
+
+def _last_commit(bucket: Bucket, spec: TableSpec) -> Commit | None:
+    """Return what the last run knew; None where it cannot be read, which the checks of the bucket report."""
+    try:
+        return bucket.table_state(spec.name, spec.format).commit
+    except CommandError:
+        return None
 
 
 # --- the stack's parts --------------------------------------------------------------------------------------------

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
+from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.select import literal, quoted
-from rds_to_s3.table_window import earlier
-from rds_to_s3.window import format_timestamp
+from rds_to_s3.mysql.source import read_source
+from rds_to_s3.plan import PlannedRun
+from rds_to_s3.segments import Marks
+from rds_to_s3.table_window import derive_window, moved_from
 
 if TYPE_CHECKING:
+    from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.selection import Selection
     from rds_to_s3.table_list import TableSpec
+    from rds_to_s3.table_state import Commit
     from rds_to_s3.watermark import Watermark
 
 
-def reads_from(
-    selection: Selection, spec: TableSpec, watermark: Watermark | None, commit: Mapping[str, Any]
-) -> datetime | None:
-    """Return where the next run reads from, as `rds_to_s3.table_window.derive_window` does; None where all is read."""
-    if spec.mode == "full" or watermark is None:
-        return None
-    if commit.get("watermark") == watermark.text and commit.get("read_from"):
-        return datetime.fromisoformat(commit["read_from"])
-    return earlier(watermark.moment, spec.lookback_seconds, whole_days=selection.whole_days)
+def pending_rows(
+    connection: Connection, selection: Selection, spec: TableSpec, watermark: Watermark | None, last: Commit | None
+) -> str:
+    """Write a condition: the next run reads the row, so no file need have it yet.
 
-
-def is_pending(selection: Selection, start: datetime | None) -> str:
-    """Write a condition: the next run reads the row, so no file need have it yet."""
-    cursors = [column for column in (selection.modified, selection.created) if column is not None]
-    if not cursors or start is None:
+    A run started now would begin there: the same function derives both. The margins of its end play no part in that.
+    """
+    if spec.mode == "full" or watermark is None or not selection.cursors:
         return "0"
-    stamp = f"COALESCE({', '.join(quoted(column.name) for column in cursors)})"
-    if selection.whole_days:
-        day = format_timestamp(start + timedelta(microseconds=1))[:10]
-        return f"COALESCE({stamp} >= {literal(day.encode(), 'temporal')}, 0)"
-    return f"COALESCE({stamp} > {literal(format_timestamp(start).encode(), 'temporal')}, 0)"
+    source = read_source(connection)
+    bound = read_bound(connection, settle_seconds=2.0, unobserved_settle_seconds=2.0)
+    run = PlannedRun.make("", time.time(), source.database, bound, tables=[spec], source=source)
+    window = derive_window(
+        spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved_from(last, source)
+    )
+    if window.read_from is None:
+        return "1"
+    marks = Marks(connection, window, has_zone=spec.time_zone is not None)
+    later = (
+        f"{quoted(column.name)} > {literal(mark.encode(), 'temporal')}"
+        for column, mark in zip(selection.cursors, marks.each(selection, window.read_from), strict=True)
+    )
+    return f"COALESCE({' OR '.join(later)}, 0)"

@@ -23,7 +23,7 @@ from rds_to_s3_ops.database import database_errors, database_name
 from rds_to_s3_ops.digests import Digests, Kind
 from rds_to_s3_ops.duckdb_reading import open_duckdb, reading_errors
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
-from rds_to_s3_ops.pending import is_pending, reads_from
+from rds_to_s3_ops.pending import pending_rows
 from rds_to_s3_ops.stored_files import TableFile, fetch, table_file, table_files
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ class Reconciler:
                         if kind == "delivered":
                             raise
                         result.notes.append(f"{error}: it was not considered")
-            pending = is_pending(selection, reads_from(selection, spec, watermark, commit))
             with self._connect() as connection:
+                pending = pending_rows(connection, selection, spec, watermark, last)
                 now = _snapshot(connection, spec)
                 if (now.columns, now.key) != (table.columns, table.key):
                     raise VerificationError(

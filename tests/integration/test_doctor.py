@@ -12,6 +12,7 @@ import pytest
 from local.ministack_server import MiniStack
 from rds_to_s3.aws import database as aws_database
 from rds_to_s3.table_list import parse_table_list
+from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.doctor import examine_database
 from rds_to_s3_ops.findings import Finding
 from rds_to_s3_ops.stack import Stack
@@ -51,7 +52,7 @@ def examine(any_database: Database, aws: MiniStack, user: str, monkeypatch: pyte
         aws.client("ssm").put_parameter(Name=authority, Value=server.authority.read_text(), Type="String")
         given = {"DatabaseCredentials": f"secretsmanager:{name}", "DatabaseCaParameter": authority if with_ca else ""}
         stack = Stack("food", "arn", "bucket", "/food/table-list", given | parameters)
-        found = list(examine_database(stack, LISTED))
+        found = list(examine_database(stack, LISTED, Bucket(aws.client("s3"), "bucket")))
         assert not any("pass'" in finding.told + finding.remedy for finding in found)
         return {finding.check: finding for finding in found}
 

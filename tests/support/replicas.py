@@ -16,7 +16,8 @@ from rds_to_s3.mysql.connection import Connection, Tls, connect
 from tests.integration.conftest import Database
 
 if TYPE_CHECKING:
-    from local.mysql_server import Flavour, MySqlServer
+    from local.mysql_programs import Flavour
+    from local.mysql_server import MySqlServer
 
 GTIDS = ("--gtid-mode=ON", "--enforce-gtid-consistency=ON")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from rds_to_s3_ops import cli, doctor
 from rds_to_s3_ops.aws import Aws, region_for_boto3
+from rds_to_s3_ops.bucket import Bucket
 from rds_to_s3_ops.database import connected
 from rds_to_s3_ops.errors import AwsError
 from rds_to_s3_ops.stack import Stack
@@ -97,7 +99,7 @@ def test_the_functions_own_clients_go_to_that_region_too(monkeypatch: pytest.Mon
     stack = Stack("food", "arn", "bucket", "/food/list", {"DatabaseCredentials": "secretsmanager:none-such"})
     with pytest.raises(AwsError, match="ResourceNotFoundException"), connected(stack):
         pass
-    (finding,) = doctor.examine_database(stack, None)
+    (finding,) = doctor.examine_database(stack, None, Bucket(boto3.client("s3"), "bucket"))
     assert "ResourceNotFoundException" in finding.told
     assert "AWS_DEFAULT_REGION" not in os.environ
 

@@ -16,7 +16,7 @@ from rds_to_s3_ops.errors import UnreadableError
 from rds_to_s3_ops.inspection_views import preview_view
 from rds_to_s3_ops.preview import Estimate, RunPreview, TablePreview, preview_table
 
-BOUND = Bound(datetime(2025, 4, 2, 12), datetime(2025, 4, 2, 12, 0, 2), 0.0, "transaction", 2.0, "UTC")
+BOUND = Bound(datetime(2025, 4, 2, 12), datetime(2025, 4, 2, 12, 0, 2), 0.0, 0.0, "transaction", 2.0, "UTC")
 
 
 def shown(tables: list[TablePreview], **options: Any) -> str:

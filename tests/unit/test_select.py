@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rds_to_s3.mysql.select import Segment, SelectColumn, literal, quoted, select_page, window_segments
+from rds_to_s3.mysql.select import Cursor, Segment, SelectColumn, literal, quoted, select_page, window_segments
 
 ID = SelectColumn("id", "bigint", "numeric")
 CREATED = SelectColumn("createdDate", "datetime", "temporal")
@@ -24,10 +24,9 @@ def test_identifiers_are_quoted() -> None:
         (b"it's", "text", "_utf8mb4 x'69742773'"),
         (b"\x00\xff", "binary", "x'00ff'"),
         (b"2025-01-01", "temporal", "_utf8mb4 x'323032352d30312d3031'"),
-        (None, "text", "NULL"),
     ],
 )
-def test_values_become_literals_that_nothing_can_break_out_of(value: bytes | None, kind: str, expected: str) -> None:
+def test_values_become_literals_that_nothing_can_break_out_of(value: bytes, kind: str, expected: str) -> None:
     assert literal(value, kind) == expected
 
 
@@ -42,14 +41,8 @@ def segments(
     key: tuple[SelectColumn, ...] = (ID,),
     after: str | None = AFTER,
 ) -> list[Segment]:
-    return window_segments(
-        created=CREATED,
-        modified=MODIFIED,
-        after=after,
-        key=key,
-        created_index=created_index,
-        modified_index=modified_index,
-    )
+    cursors = [Cursor(CREATED, after, created_index), Cursor(MODIFIED, after, modified_index)] if after else []
+    return window_segments(cursors, key)
 
 
 def test_a_first_load_goes_by_the_key() -> None:
@@ -57,11 +50,25 @@ def test_a_first_load_goes_by_the_key() -> None:
 
 
 def test_a_window_is_read_in_two_halves_each_in_its_indexs_order() -> None:
-    modified, created = segments("c", "m")
+    created, modified = segments("c", "m")
     assert (modified.order, modified.index) == ((MODIFIED, ID), "m")
     assert (created.order, created.index) == ((CREATED, ID), "c")
-    assert "`modifiedDate` IS NULL" in created.condition
-    assert "IS NULL" not in modified.condition
+    assert created.condition.startswith("`createdDate` > ")
+    assert created.condition.endswith(f"AND ({modified.condition}) IS NOT TRUE")
+
+
+def test_no_condition_asks_whether_a_column_is_null() -> None:
+    """Of a zero date in a NOT NULL column, the answer depends on the plan."""
+    both = [*segments("c", "m"), *segments(None, "m"), *segments("c", None)]
+    assert all("IS NULL" not in segment.condition for segment in both)
+
+
+def test_a_key_whose_text_may_come_back_as_other_bytes_is_compared_by_its_own() -> None:
+    code = SelectColumn("code", "varchar", "text", own_bytes="cp932")
+    sql = select_page("t", [ID, code], Segment("TRUE", (code,)), position=[b"\xed\x40"], rows=5)
+    assert sql == (
+        "SELECT `id`, CAST(`code` AS BINARY) FROM `t` WHERE TRUE AND `code` > _cp932 x'ed40' ORDER BY `code` LIMIT 5"
+    )
 
 
 def test_without_both_indexes_the_window_is_one_scan_in_key_order() -> None:
@@ -75,7 +82,7 @@ def test_without_a_key_there_is_no_order_to_resume_in() -> None:
 
 
 def test_a_page_says_where_it_goes_on() -> None:
-    segment = segments("c", "m")[0]
+    segment = segments("c", "m")[1]
     sql = select_page("orders", [ID, MODIFIED], segment, position=[b"2025-04-02 13:00:00", b"7"], rows=100)
     stamp = "_utf8mb4 x'323032352d30342d30322031333a30303a3030'"
     assert sql.startswith("SELECT `id`, `modifiedDate` FROM `orders` FORCE INDEX (`m`) WHERE `modifiedDate` > ")

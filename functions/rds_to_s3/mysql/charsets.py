@@ -7,7 +7,7 @@ https://dev.mysql.com/doc/refman/8.4/en/charset-connection.html
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted
@@ -19,9 +19,13 @@ ROUND_TRIP = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "
 
 
 def unsendable_text(
-    connection: Connection, table: str, columns: Sequence[TableColumn], segments: Sequence[Segment]
+    connection: Connection,
+    table: str,
+    columns: Sequence[TableColumn],
+    key: Collection[str],
+    segments: Sequence[Segment],
 ) -> list[str]:
-    """Count a window's values that arrive otherwise than they are; one sentence a column.
+    """Count a window's values that arrive otherwise than they are, and keys that may look alike; a sentence a column.
 
     The window is gone through once more for it, on the server, and only where a column has such a character set.
 
@@ -32,23 +36,45 @@ def unsendable_text(
     table : str
     columns : sequence of TableColumn
         What the files hold.
+    key : collection of str
+        Which of them tell rows apart.
     segments : sequence of Segment
         The window.
     """
     suspects = [column for column in columns if column.kind == "text" and column.character_set not in ROUND_TRIP]
     if not suspects:
         return []
-    sums = ", ".join(f"COALESCE(SUM({_differs(column)}), 0) AS c{number}" for number, column in enumerate(suspects))
-    found: Counter[str] = Counter()
+    questions = [(column, _differs(column), _unsent(column)) for column in suspects]
+    questions += [
+        (column, _comes_back_otherwise(column), _ambiguous(column)) for column in suspects if column.name in key
+    ]
+    sums = ", ".join(f"COALESCE(SUM({asked}), 0) AS c{number}" for number, (_, asked, _) in enumerate(questions))
+    found: Counter[int] = Counter()
     for segment in segments:
         row = connection.row(f"SELECT {sums} FROM {quoted(table)} WHERE {segment.condition}")  # noqa: S608 - ours
-        found.update({column.name: int(row[f"c{number}"]) for number, column in enumerate(suspects)})
-    return [
-        f"{found[column.name]} values of `{column.name}` hold what its character set {column.character_set} gives no "
-        "Unicode character: " + ("halves of surrogate pairs" if column.character_set == "ucs2" else "it arrives as ?")
-        for column in suspects
-        if found[column.name]
-    ]
+        found.update({number: int(row[f"c{number}"]) for number in range(len(questions))})
+    return [f"{found[number]} {sentence}" for number, (_, _, sentence) in enumerate(questions) if found[number]]
+
+
+def _unsent(column: TableColumn) -> str:
+    arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "it arrives as ?"
+    return (
+        f"values of `{column.name}` hold what its character set {column.character_set} gives no Unicode character: "
+        f"{arrives}"
+    )
+
+
+def _ambiguous(column: TableColumn) -> str:
+    return (
+        f"keys in `{column.name}` hold characters that {column.character_set} has more than one code for: keys that "
+        "differ in the table may be equal in the files"
+    )
+
+
+def _comes_back_otherwise(column: TableColumn) -> str:
+    name = quoted(column.name)
+    back = f"CONVERT(CONVERT({name} USING utf8mb4) USING {column.character_set})"
+    return f"CAST({back} AS BINARY) <> CAST({name} AS BINARY)"
 
 
 def _differs(column: TableColumn) -> str:

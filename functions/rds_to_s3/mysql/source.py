@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.source import Source
 
 # The instances of an Aurora cluster share their data, and may share the UUID: their own names tell them apart.
 # Every user may read global_variables.
@@ -23,43 +21,6 @@ _MYSQL_ORIGINS = "SELECT SOURCE_UUID AS server FROM performance_schema.replicati
 _AURORA_WRITER = "SELECT SERVER_ID AS server FROM information_schema.replica_host_status WHERE SESSION_ID = %s"
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where rows come from.
-
-    Attributes
-    ----------
-    server : str
-        ``@@server_uuid``, on MariaDB ``server_id@hostname:port``.
-    database : str
-    origins : tuple of str
-        The servers that it replicates from, where they can be read.
-    """
-
-    server: str
-    database: str
-    origins: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what plans and commits hold."""
-        return asdict(self) | {"origins": list(self.origins)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Source:
-        """Read what `as_dict` wrote."""
-        return cls(str(data["server"]), str(data["database"]), tuple(data.get("origins", ())))
-
-    def same_history(self, other: Source) -> bool:
-        """Whether both have the same rows, but for how far each has got.
-
-        Examples
-        --------
-        >>> Source("b", "shop", ("a",)).same_history(Source("c", "shop", ("a",)))
-        True
-        """
-        return self.database == other.database and bool({self.server, *self.origins} & {other.server, *other.origins})
-
-
 def read_source(connection: Connection) -> Source:
     """Ask the server who it is, and where it replicates from."""
     source = read_identity(connection)
@@ -71,7 +32,11 @@ def read_source(connection: Connection) -> Source:
             rows = connection.rows(_AURORA_WRITER, ("MASTER_SESSION_ID",))
             origins |= {f"{uuid}/{row['server']}" for row in rows}
     with contextlib.suppress(RdsToS3Error):
-        if not connection.is_mariadb:
+        if connection.is_mariadb:
+            # As its replicas call it: enough to know that two of them follow the same one.
+            rows = connection.rows("SHOW ALL SLAVES STATUS")
+            origins |= {f"{row['master_server_id']}@{row['master_host']}:{row['master_port']}" for row in rows}
+        else:
             origins |= {str(row["server"]) for row in connection.rows(_MYSQL_ORIGINS) if row["server"]}
     return Source(source.server, source.database, tuple(sorted(origins - {source.server})))
 
