@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.mysql_server import MySqlServer
+from local.processes import free_port
 from rds_to_s3 import reached
 from rds_to_s3.errors import ReplicaBehindError, ReplicaProgressError, ReplicaStoppedError
 from rds_to_s3.mysql.replica import HEARTBEAT_SQL, read_progress, shown_at_most
@@ -316,6 +318,52 @@ def test_a_replica_of_mariadb_needs_a_heartbeat_and_the_error_has_it(
     wait_until(lambda: world.caught_up(last) or bool(world.database(last).rows("SELECT 1 FROM t WHERE note = 'late'")))
     pipeline.run()
     assert problems_with_rows(pipeline, "t") == []
+
+
+def test_a_member_of_a_group_is_read_when_it_has_what_the_others_had(
+    start_server: StartServer, bucket: str, s3_client: Any
+) -> None:
+    one, other = group_of_two(start_server)
+    one.execute("CREATE DATABASE shop")
+    one.execute(TABLE, "INSERT INTO t (note) VALUES ('first')", database="shop")
+    wait_until(lambda: bool(other.connect("shop")))
+    database = Database(one, "shop", one.connect("shop"))
+    pipeline = pipeline_of(database, bucket, s3_client)
+    at(pipeline, other)
+    assert pipeline.run()["bound"]["role"] == "member"
+    # What the others have committed and this one has not applied yet is waited for.
+    with closing(other.connect("shop")) as blocker:
+        blocker.cursor().execute("LOCK TABLES t READ")
+        database.execute("INSERT INTO t (note) VALUES ('held')")
+        time.sleep(MARGIN + 1.5)
+        unlock = threading.Timer(1.0, lambda: blocker.cursor().execute("UNLOCK TABLES"))
+        unlock.start()
+        manifest = pipeline.run()
+        unlock.join()
+    assert entry(manifest, "t")["rows"] == 1
+    assert problems_with_rows(pipeline, "t") == []
+    assert "other members" in manifest["warnings"][0]
+
+
+def group_of_two(start_server: StartServer) -> list[MySqlServer]:
+    """Start two servers that both write (Group Replication in its multi-primary mode)."""
+    servers = [started(start_server, "mysql", number, "--report-host=127.0.0.1") for number in (1, 2)]
+    addresses = [f"127.0.0.1:{free_port(None)}" for _ in servers]
+    for server, address in zip(servers, addresses, strict=True):
+        server.execute(
+            "INSTALL PLUGIN group_replication SONAME 'group_replication.so'",
+            "SET GLOBAL group_replication_group_name = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa'",
+            f"SET GLOBAL group_replication_local_address = '{address}'",
+            f"SET GLOBAL group_replication_group_seeds = '{','.join(addresses)}'",
+            "SET GLOBAL group_replication_single_primary_mode = OFF",
+            "SET GLOBAL group_replication_recovery_use_ssl = ON",
+            f"CHANGE REPLICATION SOURCE TO SOURCE_USER='{servers[0].user}', SOURCE_PASSWORD='{servers[0].password}' "
+            "FOR CHANNEL 'group_replication_recovery'",
+        )
+    servers[0].execute("SET GLOBAL group_replication_bootstrap_group = ON", "START GROUP_REPLICATION")
+    servers[0].execute("SET GLOBAL group_replication_bootstrap_group = OFF")
+    servers[1].execute("START GROUP_REPLICATION")
+    return servers
 
 
 def test_a_server_says_who_it_is_and_whose_rows_it_has(start_server: StartServer) -> None:
