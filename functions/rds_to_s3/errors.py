@@ -92,8 +92,20 @@ class DatabaseUnreachableError(TransientError):
     """No connection within the bounded wait: network, security group, or a server that is down."""
 
 
+class ReplicaProgressError(PermanentError):
+    """The server is a replica, and how late it is cannot be read; the message has the GRANT or another remedy."""
+
+
 class ReplicaStoppedError(TransientError):
-    """The server is a replica that applies nothing and does not tell how far it got."""
+    """The server is a replica that has not applied anything yet by which to know how late it is."""
+
+
+class ReplicaBehindError(TransientError):
+    """The server that a table is to be read from has less than the run's plan, or the last read, saw elsewhere."""
+
+
+class SourceChangedError(PermanentError):
+    """The credentials name another database than they did when the run was planned."""
 
 
 class ReadInterruptedError(TransientError):

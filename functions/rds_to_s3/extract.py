@@ -22,8 +22,8 @@ from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
-from rds_to_s3.mysql.source import read_source
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.read_as import short_hash
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.staged_upload import Uploader
@@ -84,8 +84,8 @@ class TableExtraction:
     run : PlannedRun
     spec : TableSpec
     store : ObjectStore
-    connect : callable
-        Opens a connection whose silence is bounded by the seconds it is given.
+    connect, reconnect : callable
+        Open a connection whose silence is bounded by the seconds; `reconnect` with credentials fetched anew.
     time_left : callable
         Seconds until the invocation is killed.
     on_step : callable
@@ -100,12 +100,13 @@ class TableExtraction:
         connect: Callable[[int], Connection],
         *,
         time_left: Callable[[], float],
+        reconnect: Callable[[int], Connection] | None = None,
         on_step: Step = lambda _: None,
     ) -> None:
         self.run = run
         self.spec = spec
         self._store = store
-        self._connect = connect
+        self._ways = connect, reconnect or connect
         self._time_left = time_left
         self._step = on_step
         self.commit = TableCommit(
@@ -178,7 +179,9 @@ class TableExtraction:
         self._watermark = watermark
         staged = self._staged(watermark)
         self.commit.remove_strays(staged)
-        connection = self._connect(max(int(self._reading_seconds()), 1))
+        connection, self.run = connect_reached(
+            self.run, self.spec.name, [last, staged], self._ways, self._reading_seconds
+        )
         try:
             return self._read_and_commit(connection, watermark, etag, staged)
         finally:
@@ -197,12 +200,10 @@ class TableExtraction:
         read_before = last.read_as if last is not None else None
         require_cursors(table, self.spec, read_before, denied=denied)
         selection = select_columns(table, self.spec, denied=denied)
-        source = read_source(connection)
-        moved = moved_from(last, source)
+        moved = moved_from(last, self.run.source)
         window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
         marks = Marks(connection, window, has_zone=self.spec.time_zone is not None)
         segments = read_segments(connection, table, selection, window, marks)
-        self._source = source
         self._read_as = describe_read(table, selection, self.spec, window)
         self._drift = drift_of(table, selection, last)
         if self._drift and self.spec.on_drift == "fail":
@@ -211,7 +212,7 @@ class TableExtraction:
         fingerprint = self._fingerprint(selection, segments, window)
         warnings = [*window.warnings, *selection.warnings, *changes_of_settings(self._read_as, last, window)]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
-        if staged is not None and staged.fingerprint != fingerprint:
+        if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
             self.commit.remove_strays(None)
             staged = None
         if staged is None:
@@ -224,6 +225,7 @@ class TableExtraction:
             staged.settled, found = rows.look(last, comparable=comparable)
             staged.warnings += [*found, *self._format_change(window)]
             staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
+        note_seen(connection, staged, self.run.source)
         staged.invocations += 1
         self._began_at = staged.position
         tail = self._tails.open(
@@ -336,6 +338,8 @@ class TableExtraction:
             token=self.commit.token,
             planned_at=self.run.planned_at,
             server_utc=self.run.server_utc,
+            source=staged.source,
+            seen_until=staged.seen_until,
             clock_lead=self.run.bound.get("clock_lead"),
             watermark=window.until.text,
             watermark_before=etag,
@@ -348,7 +352,6 @@ class TableExtraction:
             tail=committed_tail(staged),
             columns=columns,
             read_as=self._read_as,
-            source=self._source.as_dict(),
             settled=staged.settled,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,

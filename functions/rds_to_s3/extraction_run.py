@@ -24,10 +24,17 @@ def run_extraction(
     connect: Callable[[int], Connection],
     *,
     time_left: Callable[[], float],
+    reconnect: Callable[[int], Connection] | None = None,
     on_step: Step = lambda _: None,
     on_failure: Callable[[BaseException], None] = lambda _: None,
 ) -> Outcome:
     """Extract one table of a planned run, and write its record: the manifest's entry.
+
+    Parameters
+    ----------
+    connect, reconnect : callable
+        Open a connection whose silence is bounded by the seconds they are given; `reconnect` fetches the credentials
+        anew.
 
     Raises
     ------
@@ -37,7 +44,9 @@ def run_extraction(
     extraction: TableExtraction | None = None
     try:
         plan = _plan(store, run_id)
-        extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, on_step=on_step)
+        extraction = TableExtraction(
+            plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect, on_step=on_step
+        )
         outcome = extraction.extract()
     except BaseException as error:
         on_failure(error)

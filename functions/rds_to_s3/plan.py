@@ -108,6 +108,10 @@ class PlannedRun:
         The bound's instant; None in the plan of an earlier release.
     source : Source or None
         The server that the bound was read on; None in a plan of an older release.
+    seen_until : float or None
+        No transaction was committed later that the server showed when its bound was read.
+    settle_seconds, unobserved_settle_seconds : float
+        The margins that the run was planned with.
     """
 
     run_id: str
@@ -123,6 +127,9 @@ class PlannedRun:
     refused: dict[str, Refusal] = field(default_factory=dict)
     until_utc: float | None = None
     source: Source | None = None
+    seen_until: float | None = None
+    settle_seconds: float = 2.0
+    unobserved_settle_seconds: float | None = None
 
     @property
     def bound_utc(self) -> float:
@@ -140,6 +147,8 @@ class PlannedRun:
         bound: Bound,
         *,
         source: Source | None = None,
+        seen_until: float | None = None,
+        margins: tuple[float, float | None] = (2.0, None),
         tables: list[TableSpec],
         started_at: str | None = None,
         warnings: Sequence[str] = (),
@@ -160,6 +169,9 @@ class PlannedRun:
             refused=dict(refused or {}),
             until_utc=bound.until_utc,
             source=source,
+            seen_until=seen_until,
+            settle_seconds=margins[0],
+            unobserved_settle_seconds=margins[1],
         )
 
     def table(self, name: str) -> TableSpec:
@@ -220,6 +232,9 @@ class PlannedRun:
             "started_at": self.started_at,
             "refused": {name: asdict(refusal) for name, refusal in self.refused.items()},
             "source": self.source.as_dict() if self.source else None,
+            "seen_until": self.seen_until,
+            "settle_seconds": self.settle_seconds,
+            "unobserved_settle_seconds": self.unobserved_settle_seconds,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -248,6 +263,9 @@ class PlannedRun:
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
             until_utc=data.get("until_utc"),
             source=Source.from_dict(data["source"]) if data.get("source") else None,
+            seen_until=data.get("seen_until"),
+            settle_seconds=data.get("settle_seconds", 2.0),
+            unobserved_settle_seconds=data.get("unobserved_settle_seconds"),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rds_to_s3.execution import redrives_of, started_at
 from rds_to_s3.mysql.catalogue import read_table, table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.replica import shown_at_most
 from rds_to_s3.mysql.source import read_source
 from rds_to_s3.plan import PlannedRun, Refusal, RunInput, choose_tables
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
@@ -80,6 +81,7 @@ def plan_run(
             settle_seconds=settings.settle_seconds,
             unobserved_settle_seconds=settings.unobserved_settle_seconds,
         )
+        seen_until = shown_at_most(connection)
     finally:
         connection.close()
     plan = PlannedRun.make(
@@ -88,6 +90,8 @@ def plan_run(
         database,
         bound,
         source=source,
+        seen_until=seen_until,
+        margins=(settings.settle_seconds, settings.unobserved_settle_seconds),
         tables=tables,
         started_at=started_at(execution),
         warnings=warnings,

@@ -124,6 +124,8 @@ class Staged(_Part):
         Objects with the values of columns that have to be unique, by column.
     key_runs : list of KeyRun
         The keys delivered so far, where deletes are tracked.
+    source, seen_until
+        As in `Commit`, of what was read so far.
     """
 
     # Of another release, perhaps: then its fingerprint is another one, too, and the read begins anew.
@@ -148,6 +150,8 @@ class Staged(_Part):
     violations: dict[str, Violation] = Field(default_factory=dict)
     seen: dict[str, list[str]] = Field(default_factory=dict)
     key_runs: list[KeyRun] = Field(default_factory=list)
+    source: dict[str, Any] | None = None
+    seen_until: float | None = None
     settled: Settled | None = None
 
     @property

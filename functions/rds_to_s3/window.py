@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from rds_to_s3.errors import RdsToS3Error
+
 QUARTER = 900
 HORIZON = 16  # quarters of an hour looked at on both sides; no zone has ever turned its clock back by more
 DecidedBy = Literal["clock", "transaction", "statement", "replica", "clock change"]
 Unobserved = Literal["privilege", "stale"]
+Role = Literal["primary", "replica", "member"]
 
 _UNOBSERVED: dict[Unobserved, str] = {
     "privilege": (
@@ -28,6 +31,19 @@ _UNOBSERVED: dict[Unobserved, str] = {
         "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
         "a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
         "transaction that stays open longer may lose rows. Poll innodb_trx less often than every second."
+    ),
+}
+
+_ELSEWHERE: dict[Role, str] = {
+    "replica": (
+        "this server is a replica: transactions open on its source cannot be seen here, so the window ends {settle:g} "
+        "s before what it has applied. A transaction that stays open longer on the source may lose rows: raise "
+        "UnobservedSettleSeconds above the longest."
+    ),
+    "member": (
+        "this server shares the writing with the other members of its group, whose open transactions cannot be seen "
+        "here, so the window ends {settle:g} s before now. A transaction that stays open longer on another member may "
+        "lose rows: raise UnobservedSettleSeconds above the longest, and keep the members' clocks together."
     ),
 }
 
@@ -46,9 +62,13 @@ class ClockReading:
         Seconds since the oldest open read-write transaction, or running statement, began; None where there is none.
     unobserved : {"privilege", "stale"} or None
         Why other users' transactions and statements cannot be seen; None where they can.
-    is_replica : bool
+    role : {"primary", "replica", "member"}
+        A member of a group shares the writing with other servers.
     replica_age : float or None
-        Seconds by which what the replica has applied is behind; None where that cannot be read.
+        Seconds between the clock and the instant up to which everything that was committed elsewhere is here, too; None
+        on a primary, or where that cannot be found out.
+    progress_error : RdsToS3Error or None
+        Why not.
     zone : str
         The server's time zone, as it names it.
     """
@@ -58,8 +78,9 @@ class ClockReading:
     transaction_age: float | None = None
     statement_age: float | None = None
     unobserved: Unobserved | None = None
-    is_replica: bool = False
+    role: Role = "primary"
     replica_age: float | None = None
+    progress_error: RdsToS3Error | None = None
     zone: str = "SYSTEM"
 
 
@@ -89,6 +110,7 @@ class Bound:
     settle_seconds: float
     zone: str
     clock_lead: float | None = None
+    role: Role = "primary"
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,6 +122,7 @@ class Bound:
             "clock_lead": self.clock_lead,
             "settle_seconds": self.settle_seconds,
             "zone": self.zone,
+            "role": self.role,
         }
 
 
@@ -142,21 +165,10 @@ def decide_bound(
     else:
         settle = max(settle, unobserved_settle_seconds)
         warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle))
-    if reading.is_replica:
+    if reading.role != "primary":
         settle = max(settle, unobserved_settle_seconds)
-        if reading.replica_age is None:
-            warnings.append(
-                "this server looks like a replica, and how far it has applied its source cannot be read: the window "
-                f"ends {settle:g} s before now, which must exceed the replica's lag and the source's longest "
-                "transaction together. GRANT REPLICATION CLIENT ON *.* to the user."
-            )
-        else:
-            ages["replica"] = reading.replica_age
-            warnings.append(
-                "this server is a replica: transactions open on its source cannot be seen here, so the window ends "
-                f"{settle:g} s before what it has applied. A transaction that stays open longer on the source may "
-                "lose rows: raise UnobservedSettleSeconds above the longest."
-            )
+        ages["replica"] = reading.replica_age or 0.0
+        warnings.append(_ELSEWHERE[reading.role].format(settle=settle))
 
     decided_by = max(ages, key=lambda name: ages[name])
     until_utc = float(max(int(reading.utc_now - ages[decided_by] - settle), 0))
@@ -176,6 +188,7 @@ def decide_bound(
         decided_by=decided_by,
         settle_seconds=settle,
         zone=reading.zone,
+        role=reading.role,
         clock_lead=None if reading.observer_utc is None else round(reading.utc_now - reading.observer_utc, 3),
         warnings=warnings,
     )

@@ -73,16 +73,24 @@ def check_transactions(reading: ClockReading, user: str, settle_seconds: str) ->
 
 def check_replica(reading: ClockReading) -> Finding:
     """Whether the server is a replica, and how far behind."""
-    if not reading.is_replica:
-        return passed("primary or replica", "a primary")
-    told = (
-        "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds stands for the longest"
-    )
-    if reading.replica_age is None:
-        return warned("primary or replica", f"{told}; its lag cannot be read", "GRANT REPLICATION CLIENT ON *.*")
+    check = "primary or replica"
+    if reading.role == "primary":
+        return passed(check, "a primary")
+    if reading.progress_error is not None:
+        return failed(
+            check, str(reading.progress_error), f"see docs/errors.md, {type(reading.progress_error).__name__}"
+        )
+    if reading.role == "member":
+        return warned(
+            check,
+            "a member of a group: transactions open on the others cannot be seen, so UnobservedSettleSeconds must "
+            "exceed the longest",
+            "make sure that no transaction stays open so long",
+        )
     return warned(
-        "primary or replica",
-        f"{told}; it is {duration(reading.replica_age)} behind",
+        check,
+        "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds must exceed the "
+        f"longest; what it has applied was committed {duration(reading.replica_age or 0.0)} ago",
         "read from the primary, or make sure that no transaction stays open so long",
     )
 

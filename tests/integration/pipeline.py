@@ -40,6 +40,8 @@ class Pipeline:
     ----------
     seconds : float
         What an invocation of the extractor has.
+    endpoint : callable or None
+        Opens connections instead of `connect`'s own way: to another server, or to one of several.
     """
 
     database: Database
@@ -51,6 +53,7 @@ class Pipeline:
     settle_seconds: float = 2.0
     unobserved_settle_seconds: float = 900.0
     user: tuple[str, str] | None = None
+    endpoint: Callable[[int], Connection] | None = None
     started: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -59,6 +62,8 @@ class Pipeline:
 
     def connect(self, read_seconds: int) -> Connection:
         """Connect as the extractor does, over verified TLS."""
+        if self.endpoint is not None:
+            return self.endpoint(read_seconds)
         server = self.database.server
         user, password = self.user or (server.user, server.password)
         credentials = Credentials(

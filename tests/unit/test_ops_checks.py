@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.errors import TableNotFoundError
+from rds_to_s3.errors import ReplicaProgressError, TableNotFoundError
 from rds_to_s3.schema import Index, Table, TableColumn
 from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.table_list import parse_table_list
@@ -182,8 +182,13 @@ def test_the_missing_grant_is_written_out() -> None:
 
 def test_a_replica_is_told() -> None:
     assert verdict(database_checks.check_replica(ClockReading(0.0))) == "pass"
-    assert verdict(database_checks.check_replica(ClockReading(0.0, is_replica=True))) == "warn"
-    assert "5.0 s behind" in database_checks.check_replica(ClockReading(0.0, is_replica=True, replica_age=5.0)).told
+    late = database_checks.check_replica(ClockReading(0.0, role="replica", replica_age=5.0))
+    assert verdict(late) == "warn"
+    assert "committed 5.0 s ago" in late.told
+    assert verdict(database_checks.check_replica(ClockReading(0.0, role="member", replica_age=0.0))) == "warn"
+    unknown = ReplicaProgressError("GRANT it")
+    refused = database_checks.check_replica(ClockReading(0.0, role="replica", progress_error=unknown))
+    assert (verdict(refused), refused.told) == ("fail", "GRANT it")
 
 
 def test_a_zone_that_turns_its_clock_back_is_told_with_the_day() -> None:

@@ -42,10 +42,10 @@ def bound_of(zone: Any = UTC, utc_now: float = NOON, settle: float = 2.0, **read
         ({"transaction_age": 0.0}, "clock", 2, ""),
         ({"unobserved": "privilege"}, "clock", 900, "PROCESS"),
         ({"unobserved": "stale", "transaction_age": None}, "clock", 900, "innodb_trx"),
-        ({"is_replica": True, "replica_age": 5.0}, "replica", 905, "replica"),
-        ({"is_replica": True, "replica_age": 0.0}, "clock", 900, "replica"),
-        ({"is_replica": True}, "clock", 900, "REPLICATION CLIENT"),
-        ({"is_replica": True, "replica_age": 5.0, "transaction_age": 50.0}, "transaction", 950, "replica"),
+        ({"role": "replica", "replica_age": 5.0}, "replica", 905, "replica"),
+        ({"role": "replica", "replica_age": 0.0}, "clock", 900, "replica"),
+        ({"role": "member", "replica_age": 0.0}, "clock", 900, "group"),
+        ({"role": "replica", "replica_age": 5.0, "transaction_age": 50.0}, "transaction", 950, "replica"),
     ],
 )
 def test_the_window_ends_before_whatever_could_still_commit_an_older_stamp(

@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error, ReadInterruptedError, ReplicaStoppedError
+from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.replica import read_progress
 from rds_to_s3.window import Bound, ClockReading, Unobserved, decide_bound
 
 _CLOCK_READINGS = 4
@@ -43,10 +44,6 @@ LEFT JOIN performance_schema.events_statements_history s
 WHERE x.STATE = 'ACTIVE' AND x.ACCESS_MODE = 'READ WRITE'
   AND x.THREAD_ID IN (SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IN ({threads}))"""
 
-_APPLIED = """
-SELECT CHANNEL_NAME AS channel, MAX(LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) AS applied
-FROM performance_schema.replication_applier_status_by_worker GROUP BY CHANNEL_NAME"""
-
 
 def read_bound(connection: Connection, *, settle_seconds: float, unobserved_settle_seconds: float) -> Bound:
     """Read the server's clock and derive the window's end from it.
@@ -59,11 +56,14 @@ def read_bound(connection: Connection, *, settle_seconds: float, unobserved_sett
 
     Raises
     ------
-    ReplicaStoppedError
-        A replica that applies nothing and does not tell what it has applied: any window's end could lose rows.
+    ReplicaProgressError, ReplicaStoppedError
+        A replica, and how late it is cannot be found out: any window's end could lose rows.
     """
+    reading = read_clock(connection)
+    if reading.progress_error is not None:
+        raise reading.progress_error
     return decide_bound(
-        read_clock(connection),
+        reading,
         lambda instants: local_times(connection, instants),
         settle_seconds=settle_seconds,
         unobserved_settle_seconds=unobserved_settle_seconds,
@@ -106,7 +106,7 @@ def read_clock(connection: Connection) -> ClockReading:
         readers = {item.thread for item in open_now if item.read_only}
         ages = [max(int(row["age"] or 0), 0) + 1.0 for row in statements if int(row["thread"]) not in readers]
         statement_age = max(ages, default=None)
-    is_replica, replica_age = _replica(connection, utc_now)
+    progress = read_progress(connection)
     zone = first["zone"] if first["zone"] != "SYSTEM" else f"SYSTEM, {first['system_zone']}"
     return ClockReading(
         utc_now=utc_now,
@@ -114,8 +114,9 @@ def read_clock(connection: Connection) -> ClockReading:
         transaction_age=transaction_age,
         statement_age=statement_age,
         unobserved=open_now if isinstance(open_now, str) else None,
-        is_replica=is_replica,
-        replica_age=replica_age,
+        role=progress.role,
+        replica_age=None if progress.shown is None else max(utc_now - progress.shown, 0.0),
+        progress_error=progress.error,
         zone=zone,
     )
 
@@ -215,53 +216,3 @@ def _begun(connection: Connection, threads: Sequence[int]) -> float:
     except RdsToS3Error:
         return 0.0  # not granted, or a server without it: `settle` has to cover the wait, as docs/exactly-once.md says
     return float(age or 0.0)
-
-
-def _replica(connection: Connection, utc_now: float) -> tuple[bool, float | None]:
-    try:
-        channels = _replica_status(connection)
-    except DatabaseAccessError:
-        return _looks_like_a_replica(connection), None
-    if not channels:
-        row = connection.row("SELECT @@GLOBAL.innodb_read_only AS innodb_read_only")
-        return bool(row["innodb_read_only"]), None  # an Aurora reader replicates by its storage and has no status
-    ages = []
-    for status in channels:
-        behind = status.get("seconds_behind_source", status.get("seconds_behind_master"))
-        if behind is None:
-            ages.append(max(utc_now - _applied(connection, str(status.get("channel_name", ""))), 0.0))
-        else:
-            ages.append(float(behind) + (1.0 if behind else 0.0))
-    return True, max(ages)
-
-
-def _replica_status(connection: Connection) -> list[dict[str, Any]]:
-    if connection.is_mariadb:
-        return connection.rows("SHOW ALL SLAVES STATUS")
-    try:
-        return connection.rows("SHOW REPLICA STATUS")
-    except ReadInterruptedError:  # a syntax error: MySQL before 8.0.22
-        return connection.rows("SHOW SLAVE STATUS")
-
-
-def _looks_like_a_replica(connection: Connection) -> bool:
-    # A replica is read-only as a rule, and a primary is not; to who may see them, its threads tell as well.
-    row = connection.row(
-        "SELECT @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only OR EXISTS (SELECT 1 FROM "
-        "information_schema.processlist WHERE USER = 'system user' AND COMMAND <> 'Daemon') AS replica"
-    )
-    return bool(row["replica"])
-
-
-def _applied(connection: Connection, channel: str) -> float:
-    """Return the instant at which the source committed what a stopped channel applied last."""
-    try:
-        applied = {row["channel"]: row["applied"] for row in connection.rows(_APPLIED)}.get(channel)
-    except (DatabaseAccessError, ReadInterruptedError):
-        applied = None
-    if not isinstance(applied, datetime) or applied <= _EPOCH + timedelta(days=1):
-        raise ReplicaStoppedError(
-            "the server is a replica whose replication is stopped, and what it has applied cannot be read: start "
-            "replication, or GRANT SELECT ON performance_schema.replication_applier_status_by_worker to the user"
-        )
-    return earliest_instant(connection, applied)  # the view shows it in the session's zone

@@ -18,6 +18,10 @@ SELECT DATABASE() AS name, @@server_uuid AS server,
 _MARIADB = "SELECT DATABASE() AS name, CONCAT(@@server_id, '@', @@hostname, ':', @@port) AS server, NULL AS instance"
 
 _MYSQL_ORIGINS = "SELECT SOURCE_UUID AS server FROM performance_schema.replication_connection_status"
+_GROUP = (
+    "SELECT VARIABLE_VALUE AS server FROM performance_schema.global_variables "
+    "WHERE VARIABLE_NAME = 'group_replication_group_name'"
+)
 _AURORA_WRITER = "SELECT SERVER_ID AS server FROM information_schema.replica_host_status WHERE SESSION_ID = %s"
 
 
@@ -32,7 +36,12 @@ def read_source(connection: Connection) -> Source:
             rows = connection.rows(_AURORA_WRITER, ("MASTER_SESSION_ID",))
             origins |= {f"{uuid}/{row['server']}" for row in rows}
     with contextlib.suppress(RdsToS3Error):
-        if not connection.is_mariadb:
+        if connection.is_mariadb:
+            # As its replicas call it: enough to know that two of them follow the same one.
+            rows = connection.rows("SHOW ALL SLAVES STATUS")
+            origins |= {f"{row['master_server_id']}@{row['master_host']}:{row['master_port']}" for row in rows}
+        else:
+            origins |= {str(row["server"]) for row in connection.rows(_GROUP) if row["server"]}
             origins |= {str(row["server"]) for row in connection.rows(_MYSQL_ORIGINS) if row["server"]}
     return Source(source.server, source.database, tuple(sorted(origins - {source.server})))
 
