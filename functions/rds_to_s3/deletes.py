@@ -67,18 +67,13 @@ class DeleteTracking:
     store : ObjectStore
     token : str
         Of this invocation.
-    guard : callable
-        Raises if this invocation's lease has expired.
     on_step : callable
     """
 
-    def __init__(
-        self, spec: TableSpec, store: ObjectStore, token: str, guard: Callable[[], None], on_step: Callable[[str], None]
-    ) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, on_step: Callable[[str], None]) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._guard = guard
         self._step = on_step
         self._puts = 0
         self._buffer: list[KeyValues] = []
@@ -86,7 +81,7 @@ class DeleteTracking:
         self._cache: dict[str, KeyValues] = {}
         self.warnings: list[str] = []
 
-    def open(self, table: Table, selection: Selection, last: Commit | None, staged: Staged) -> None:
+    def open(self, table: Table, selection: Selection, last: Commit | None) -> None:
         """Prepare for the read of a window.
 
         Raises
@@ -100,12 +95,6 @@ class DeleteTracking:
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
         self._before = last.key_runs if last is not None and last.key_columns == self._types else None
         self._begins_late = last is not None and self._before is None
-        named = {run.key for run in [*staged.key_runs, *(last.key_runs if last is not None else [])]}
-        for key in self._store.keys(key_runs_prefix(self._spec.name, self._spec.format)):
-            if key not in named:
-                # Listed first, guarded then: nothing in the list can be of whoever holds the lease after us.
-                self._guard()
-                self._store.delete(key)
 
     @property
     def key_columns(self) -> list[str]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from rds_to_s3.commit import Refused, Step, TableCommit
+from rds_to_s3.commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
@@ -48,8 +48,6 @@ from rds_to_s3.window import format_timestamp
 Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
 STAGED_LAYOUT = 2  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
-HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
-MOST_STALLED = 6
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
 
 
@@ -118,9 +116,9 @@ class TableExtraction:
         )
         self._deletes: DeleteTracking | None = None
         if spec.deletes == "track":
-            self._deletes = DeleteTracking(spec, store, self.commit.token, self.commit.guard, on_step)
+            self._deletes = DeleteTracking(spec, store, self.commit.token, on_step)
         self._tails = KeptTails(spec, store, self.commit.token, on_step)
-        self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
+        self._checks = TableChecking(spec, store, self.commit.token)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
         self._began_at = Position()
@@ -146,6 +144,8 @@ class TableExtraction:
             return self._skipped(refused)
         try:
             return self._extract_holding_lease()
+        except CommitUnfinished:
+            return Outcome("CONTINUE")
         except BaseException as error:
             self.superseded = not self.commit.release()
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -163,7 +163,7 @@ class TableExtraction:
         return left - min(MOST_ENDING_SECONDS, left / 5)
 
     def _extract_holding_lease(self) -> Outcome:
-        self.commit.recover()
+        self.commit.recover(self._reading_seconds())
         last = self.commit.state.commit
         if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
             # Decided by an earlier attempt.
@@ -176,7 +176,7 @@ class TableExtraction:
         watermark, etag = self.commit.read_watermark()
         self._watermark = watermark
         staged = self._staged(watermark)
-        self.commit.remove_strays(staged)
+        self.commit.remove_strays(staged, self._reading_seconds() / 3)
         connection = self._connect(max(int(self._reading_seconds()), 1))
         try:
             return self._read_and_commit(connection, watermark, etag, staged)
@@ -203,7 +203,7 @@ class TableExtraction:
         warnings = [*window.warnings, *selection.warnings]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         if staged is not None and staged.fingerprint != fingerprint:
-            self.commit.remove_strays(None)
+            self.commit.remove_strays(None, self._reading_seconds() / 3)
             staged = None
         if staged is None:
             staged = Staged(
@@ -218,7 +218,7 @@ class TableExtraction:
         warnings += self._tails.warnings
         reading = Reading(table, selection, window, segments)
         if self._deletes is not None:
-            self._deletes.open(table, selection, last, staged)
+            self._deletes.open(table, selection, last)
         fresh = staged.position.segment == len(segments)
         if not self._read(connection, reading, tail, staged):
             return self._hand_back(staged, tail)
@@ -231,7 +231,7 @@ class TableExtraction:
         self._tails.save(tail, staged)
         commit = self._decision(reading, staged, etag, warnings, untold)
         self.commit.decide(commit)
-        applied = self.commit.apply(commit, release=True)
+        applied = self.commit.apply(commit, release=True, seconds=self._reading_seconds())
         if applied is None:
             raise StorageUnavailableError(
                 f"uploads of table {self.spec.name!r} were aborted before they could be completed; nothing is visible"

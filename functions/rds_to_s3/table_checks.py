@@ -14,7 +14,7 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import Staged, Violation, seen_key, seen_prefix
+from rds_to_s3.table_state import Staged, Violation, seen_key
 from rds_to_s3.table_window import Window
 from rds_to_s3.window import format_timestamp
 
@@ -36,15 +36,12 @@ class TableChecking:
         Keeps the values that a unique column has held, from one invocation of a long read to the next.
     token : str
         Of this invocation.
-    guard : callable
-        Raises if this invocation's lease has expired.
     """
 
-    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, guard: Callable[[], None]) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._guard = guard
         self._puts = 0
         self.admission: Admission | None = None
         self.of_table: list[str] = []
@@ -118,11 +115,6 @@ class TableChecking:
                 staged.seen = staged.seen | {column: [*staged.seen.get(column, []), key]}
 
     def _restore_seen(self, engine: RowChecks, staged: Staged) -> None:
-        if engine.seen and not staged.seen:
-            # Of an invocation that died; one whose lease has expired must not take away what is in use.
-            self._guard()
-            for key in self._store.keys(seen_prefix(self._spec.name, self._spec.format)):
-                self._store.delete(key)
         for column, keys in staged.seen.items():
             for key in keys:
                 stored = self._store.get(key)
@@ -131,7 +123,11 @@ class TableChecking:
                 engine.seen[column].restore(stored.body)
 
     def forget_seen(self, staged: Staged) -> None:
-        """Delete them: the window is committed."""
+        """Delete them: the window is committed.
+
+        Safe when this invocation is frozen here: only the progress that the commit has replaced named them, and each
+        has the token of the invocation that made it, so no successor makes one of that name.
+        """
         for key in {key for keys in staged.seen.values() for key in keys}:
             self._store.delete(key)
 

@@ -6,6 +6,7 @@ that others hold stale: that is the fence. Nothing here does I/O.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -170,6 +171,27 @@ class Tail(_Part):
     latest: str
 
 
+class Unreported(_Part):
+    """What a commit has to report: in the manifest of its run or, where that run was stopped, of a later one.
+
+    Attributes
+    ----------
+    run_id, planned_at
+        Of the run that committed it.
+    record : dict
+        The table's entry for a manifest.
+    """
+
+    run_id: str
+    planned_at: float
+    record: dict[str, Any]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its files, of every kind."""
+        return file_keys(self.record)
+
+
 class Commit(_Part):
     """A decision: these files, this watermark. Once written it is carried out, by whoever comes next if need be.
 
@@ -202,6 +224,16 @@ class Commit(_Part):
         The keys delivered and not deleted, the oldest run first.
     key_columns : list of str or None
         Names and types of the key's columns; None where deletes are not tracked.
+    unreported : list of Unreported
+        What earlier runs have committed and not yet reported, the oldest first.
+    visible : list of int
+        Places in `every_file` of the files that are visible already, while the others are being completed.
+    undone : bool
+        Whether its uploads were lost: its files are being removed, and `previous` is about to be the last commit again.
+    stalled : int
+        Invocations in a row that completed none of its files.
+    handed_back : bool
+        Whether an invocation left the rest of the files to the next one of its run.
     """
 
     run_id: str
@@ -223,10 +255,15 @@ class Commit(_Part):
     deletes: list[StagedFile] = Field(default_factory=list)
     key_runs: list[KeyRun] = Field(default_factory=list)
     key_columns: list[str] | None = None
+    unreported: list[Unreported] = Field(default_factory=list)
+    visible: list[int] = Field(default_factory=list)
+    undone: bool = False
+    stalled: int = 0
+    handed_back: bool = False
 
     @property
     def every_file(self) -> list[StagedFile]:
-        """All files that become visible together."""
+        """All files of the window."""
         return [*self.files, *self.quarantine, *self.deletes]
 
     @property
@@ -246,6 +283,8 @@ class TableState(_Part):
     ----------
     attempts : dict
         Attempts of the run that came last, ``{run_id: count}``.
+    spent : dict
+        The last part number that commits which were undone have used, by what their keys begin with.
     """
 
     version: int = 1
@@ -255,6 +294,7 @@ class TableState(_Part):
     lease: Lease | None = None
     staged: Staged | None = None
     commit: Commit | None = None
+    spent: dict[str, int] = Field(default_factory=dict)
 
     def held_by_another(self, run_id: str, now: float) -> Lease | None:
         """Return the lease that keeps `run_id` out, if one does."""
@@ -265,6 +305,15 @@ class TableState(_Part):
         """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
         commit = self.commit
         return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None
+
+
+FILE_KINDS = ("files", "quarantine", "deletes", "superseded")
+"""The lists of files in a table's entry."""
+
+
+def file_keys(entry: Mapping[str, Any]) -> list[str]:
+    """Return the keys of all files that a table's entry names."""
+    return [file["key"] for kind in FILE_KINDS for file in entry.get(kind) or []]
 
 
 def segment(name: str) -> str:
@@ -358,6 +407,11 @@ def plan_key(run_id: str) -> str:
 def record_key(run_id: str, table: str) -> str:
     """Return the key of what a run left to say about a table."""
     return f"_state/runs/{run_id}/tables/{segment(table)}.json"
+
+
+def reported_key(run_id: str) -> str:
+    """Return the key of what a run has reported, and of what others report in its place."""
+    return f"_state/runs/{run_id}/reported.json"
 
 
 def manifest_key(run_id: str) -> str:
