@@ -14,8 +14,8 @@ from typing import Any
 from uuid import uuid4
 
 from rds_to_s3.completion import Completion, complete_files, take_back_files
-from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError, WatermarkMalformedError
-from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError
+from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.state_store import StateStore
 from rds_to_s3.side_by_side import side_by_side
 from rds_to_s3.strays import find_strays
@@ -28,10 +28,10 @@ from rds_to_s3.table_state import (
     watermark_key,
 )
 from rds_to_s3.watermark import Watermark
+from rds_to_s3.watermark_object import move_watermark, read_watermark
 
 Step = Callable[[str], None]
 ACQUIRE_TRIES = 5
-WATERMARK_TRIES = 5
 HANDOVER_SECONDS = 300.0  # between two invocations of one table: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
 _PART = re.compile(r"_part(\d{4,})\.")
@@ -93,6 +93,10 @@ class TableCommit:
     def state(self) -> TableState:
         """The state as this invocation last read or wrote it."""
         return self._states.state
+
+    def look(self) -> Commit | None:
+        """Read the state without taking the lease; return the last commit."""
+        return self._states.load().commit
 
     @property
     def attempts(self) -> int:
@@ -257,16 +261,7 @@ class TableCommit:
         ------
         WatermarkMalformedError
         """
-        stored = self._store.get(self._watermark_key)
-        if stored is None:
-            return None, None
-        try:
-            return Watermark.parse(stored.body), stored.etag
-        except ValueError as error:
-            raise WatermarkMalformedError(
-                f"s3://{self._store.bucket}/{self._watermark_key} {error}. Write a timestamp such as "
-                "2025-04-02 12:00:00 into it, or delete it to extract everything."
-            ) from None
+        return read_watermark(self._store, self._watermark_key)
 
     # --- decide and apply ---
 
@@ -318,7 +313,7 @@ class TableCommit:
             self._keep_unfinished(commit, completion, is_own=is_own)
         self._step("before watermark")
         self.guard()
-        edited = self._move_watermark(commit)
+        edited = move_watermark(self._store, self._watermark_key, commit)
         self._step("after watermark")
         applied = commit.model_copy(
             update={"applied": True, "previous": None, "visible": [], "record": dict(commit.record)}
@@ -353,36 +348,13 @@ class TableCommit:
         if stalled > MOST_STALLED:
             raise StorageUnavailableError(
                 f"table {self.state.table!r}: {MOST_STALLED} invocations in a row made none of "
-                f"the {len(kept.every_file)} files of a commit visible. Raise ExtractTimeout; the next invocation continues."
+                f"the {len(kept.every_file)} files of a commit visible. Raise ExtractTimeout and redrive the run."
             )
         raise CommitUnfinished
 
     @staticmethod
     def _tail_keys(commit: Commit | None) -> set[str]:
         return set(commit.tail.keys) if commit and commit.tail else set()
-
-    def _move_watermark(self, commit: Commit) -> str | None:
-        """Write the watermark if it is what the read began with; a person's edit meanwhile wins."""
-        body = commit.watermark.encode()
-        before = commit.watermark_before
-        for _ in range(WATERMARK_TRIES):
-            try:
-                self._store.put(
-                    self._watermark_key, body, if_match=before, if_absent=before is None, content_type="text/plain"
-                )
-            except ConditionFailedError:
-                current = self._store.get(self._watermark_key)
-                if current is not None and current.body == body:
-                    return None
-                if (current.etag if current is not None else None) != before:
-                    return (
-                        f"{self._watermark_key} was edited while this window was extracted; it stays as edited, and "
-                        "the next run begins there"
-                    )
-                # S3 answers so, too, while another request for the same key is under way.
-                continue
-            return None
-        raise StorageUnavailableError(f"S3 kept refusing to write {self._watermark_key}, though nobody has changed it")
 
     def _undo(self, commit: Commit, until: float) -> None:
         self._step("before undo")

@@ -32,7 +32,7 @@ from rds_to_s3.selection import Selection, select_columns
 from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_record import committed_record, with_untold
+from rds_to_s3.table_record import committed_record, joined_record
 from rds_to_s3.table_state import (
     Commit,
     KeyRun,
@@ -42,6 +42,7 @@ from rds_to_s3.table_state import (
 )
 from rds_to_s3.table_window import Window, derive_window, read_segments, unstamped_rows
 from rds_to_s3.tail import TailFilter
+from rds_to_s3.unreported import Settled, report_other_formats, settle
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
@@ -125,6 +126,7 @@ class TableExtraction:
         self._drift: list[Change] = []
         self._deleted: list[StagedFile] = []
         self._key_runs: list[KeyRun] = []
+        self._of_other_formats: list[dict[str, Any]] = []
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
     def extract(self) -> Outcome:
@@ -164,6 +166,14 @@ class TableExtraction:
 
     def _extract_holding_lease(self) -> Outcome:
         self.commit.recover(self._reading_seconds())
+        self._of_other_formats = report_other_formats(
+            self._store,
+            self.spec,
+            self.run,
+            lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
+            commit_seconds=self._reading_seconds,
+            on_step=self._step,
+        )
         last = self.commit.state.commit
         if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
             # Decided by an earlier attempt.
@@ -225,11 +235,11 @@ class TableExtraction:
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
-        untold = self.commit.untold()
-        self._find_deleted(connection, reading, staged, untold)
+        settled = settle(self._store, self.run, self.spec.name, last, self._step)
+        self._find_deleted(connection, reading, staged, settled)
         self._checks.conclude(selection, staged, finished=True)
         self._tails.save(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings, untold)
+        commit = self._decision(reading, staged, etag, warnings, settled)
         self.commit.decide(commit)
         applied = self.commit.apply(commit, release=True, seconds=self._reading_seconds())
         if applied is None:
@@ -245,7 +255,7 @@ class TableExtraction:
         with Uploader(self._store) as uploader:
             return read.run(connection, self._files(reading, uploader), self._reading_seconds())
 
-    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, untold: Commit | None) -> None:
+    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, settled: Settled) -> None:
         if self._deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -255,7 +265,7 @@ class TableExtraction:
                 staged,
                 partial(self._files(reading, uploader).side, "deletes", before=0),
                 whole=reading.window.read_from is None,
-                untold=untold,
+                unreported=settled.runs,
             )
 
     def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
@@ -281,7 +291,7 @@ class TableExtraction:
         staged: Staged,
         etag: str | None,
         warnings: list[str],
-        untold: Commit | None,
+        settled: Settled,
     ) -> Commit:
         window = reading.window
         last = self.commit.state.commit
@@ -300,8 +310,8 @@ class TableExtraction:
             warnings=told,
         )
         record["key"] = reading.selection.key_of(reading.table)
-        if untold is not None:
-            record = with_untold(record, untold)
+        record["warnings"] += settled.warnings()
+        record = joined_record(record, [each.record for each in settled.taken])
         return Commit(
             run_id=self.run.run_id,
             token=self.commit.token,
@@ -320,6 +330,7 @@ class TableExtraction:
             columns=columns,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
+            unreported=settled.carried,
             previous=last.model_copy(
                 update={"files": [], "quarantine": [], "deletes": [], "previous": None}
             ).model_dump()
@@ -355,6 +366,7 @@ class TableExtraction:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
         return drift | {
             "table": self.spec.name,
+            "mode": self.spec.mode,
             "status": status,
             "rows": 0,
             "source_rows": 0,
@@ -381,5 +393,6 @@ class TableExtraction:
         return Outcome("SKIPPED", record)
 
     def _done(self, record: dict[str, Any]) -> Outcome:
+        record = joined_record(record, self._of_other_formats)
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
         return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)

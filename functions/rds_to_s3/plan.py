@@ -103,6 +103,8 @@ class PlannedRun:
         When the execution was started. Step Functions gives a name out again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
+    running : list of str or None
+        The runs that were going when this one was planned; None where they could not be listed.
     """
 
     run_id: str
@@ -116,6 +118,7 @@ class PlannedRun:
     warnings: list[str] = field(default_factory=list)
     started_at: str | None = None
     refused: dict[str, Refusal] = field(default_factory=dict)
+    running: list[str] | None = None
 
     @classmethod
     def make(
@@ -129,6 +132,7 @@ class PlannedRun:
         started_at: str | None = None,
         warnings: Sequence[str] = (),
         refused: Mapping[str, Refusal] | None = None,
+        running: Sequence[str] | None = None,
     ) -> PlannedRun:
         """Plan `tables` up to `bound`."""
         return cls(
@@ -143,6 +147,7 @@ class PlannedRun:
             warnings=[*bound.warnings, *warnings],
             started_at=started_at,
             refused=dict(refused or {}),
+            running=None if running is None else list(running),
         )
 
     def table(self, name: str) -> TableSpec:
@@ -163,6 +168,16 @@ class PlannedRun:
         by_name = {spec.name: spec for spec in fresh}
         tables = [by_name.get(spec.name, spec) for spec in self.tables]
         return replace(self, tables=tables, refused={})
+
+    def sees_running(self, run_id: str, planned_at: float) -> bool:
+        """Whether another run may still be going to write its manifest, as far as this run's plan knows.
+
+        The runs are listed between this run's start and its plan. One that was planned before that start, and is not in
+        the list, has ended. Which of two manifests reports a file does not rest on it (`RunRegister`).
+        """
+        if self.running is None or self.started_at is None or run_id in self.running:
+            return True
+        return planned_at > parse_utc(self.started_at).timestamp()
 
     def is_of(self, execution: Mapping[str, Any], now: float) -> bool:
         """Whether it is this execution's, and not of one that had its name before.
@@ -201,6 +216,7 @@ class PlannedRun:
             "warnings": self.warnings,
             "started_at": self.started_at,
             "refused": {name: asdict(refusal) for name, refusal in self.refused.items()},
+            "running": self.running,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -227,6 +243,7 @@ class PlannedRun:
             warnings=data["warnings"],
             started_at=data.get("started_at"),
             refused={name: Refusal(**refusal) for name, refusal in data.get("refused", {}).items()},
+            running=data.get("running"),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

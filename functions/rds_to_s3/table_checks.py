@@ -14,6 +14,7 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection
 from rds_to_s3.table_list import TableSpec
+from rds_to_s3.table_record import reason_column
 from rds_to_s3.table_state import Staged, Violation, seen_key
 from rds_to_s3.table_window import Window
 from rds_to_s3.window import format_timestamp
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from rds_to_s3.checks.admission import Admission
     from rds_to_s3.checks.engine import RowChecks
     from rds_to_s3.file_series import FileSeries
-
-REASON_COLUMN = "_violations"
 
 
 class TableChecking:
@@ -81,7 +80,12 @@ class TableChecking:
         self._restore_seen(engine, staged)
         quarantine = None
         if self._spec.on_violation == "quarantine":
-            quarantine = series([*selection.output, OutputColumn(reason_column(selection), "text", "text", False)])
+            quarantine = series(
+                [
+                    *selection.output,
+                    OutputColumn(reason_column(column.name for column in selection.columns), "text", "text", False),
+                ]
+            )
         self.admission = Admission(
             engine,
             self._spec.on_violation,
@@ -185,15 +189,6 @@ def describe(violations: Mapping[str, Violation]) -> list[str]:
         rows = f"{violation.rows} row{'' if violation.rows == 1 else 's'}"
         told.append(f"{label}: {rows} ({keys})" if violation.keys else f"{label}: {rows}")
     return told
-
-
-def reason_column(selection: Selection) -> str:
-    """Return the name of the quarantine's added column, which no column of the table has."""
-    taken = {column.name.lower() for column in selection.columns}
-    name = REASON_COLUMN
-    while name in taken:
-        name += "_"
-    return name
 
 
 def too_old(connection: Connection, table: Table, selection: Selection, window: Window, limit: int) -> str | None:

@@ -6,13 +6,13 @@ that others hold stale: that is the fence. Nothing here does I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rds_to_s3.entries import Unreported
 from rds_to_s3.window import format_timestamp
 
 
@@ -171,27 +171,6 @@ class Tail(_Part):
     latest: str
 
 
-class Unreported(_Part):
-    """What a commit has to report: in the manifest of its run or, where that run was stopped, of a later one.
-
-    Attributes
-    ----------
-    run_id, planned_at
-        Of the run that committed it.
-    record : dict
-        The table's entry for a manifest.
-    """
-
-    run_id: str
-    planned_at: float
-    record: dict[str, Any]
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of its files, of every kind."""
-        return file_keys(self.record)
-
-
 class Commit(_Part):
     """A decision: these files, this watermark. Once written it is carried out, by whoever comes next if need be.
 
@@ -305,15 +284,6 @@ class TableState(_Part):
         """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
         commit = self.commit
         return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None
-
-
-FILE_KINDS = ("files", "quarantine", "deletes", "superseded")
-"""The lists of files in a table's entry."""
-
-
-def file_keys(entry: Mapping[str, Any]) -> list[str]:
-    """Return the keys of all files that a table's entry names."""
-    return [file["key"] for kind in FILE_KINDS for file in entry.get(kind) or []]
 
 
 def segment(name: str) -> str:
