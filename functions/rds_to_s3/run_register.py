@@ -38,6 +38,10 @@ class RunRegister:
     run_id : str
     planned_at : float or None
         Of the run: an earlier one may have had its id, and what that one left is not considered.
+    on_step : callable
+        Called with the name of each effect before and after it.
+    sleep : callable
+        Waits some seconds before a write is tried again.
     """
 
     def __init__(
@@ -76,7 +80,10 @@ class RunRegister:
                 document["taken"].append({"table": table, "by": by, "keys": list(keys)})
             return True
 
-        return self._change(change, "take")
+        self._step("before take")
+        taken = self._change(change)
+        self._step("after take")
+        return taken
 
     def decide(self, build: Callable[[Sequence[Json], Json | None], Json]) -> Json:
         """Decide on the run's manifest, and return it.
@@ -94,7 +101,7 @@ class RunRegister:
             decided = document["manifest"] = build(document["taken"], document["manifest"])
             return True
 
-        self._change(change, "manifest decision")
+        self._change(change)
         return decided
 
     def publish(self) -> None:
@@ -127,7 +134,7 @@ class RunRegister:
             return
         raise StorageUnavailableError(f"other functions kept writing {key}")
 
-    def _change(self, change: Callable[[Json], bool], step: str) -> bool:
+    def _change(self, change: Callable[[Json], bool]) -> bool:
         """Change the object by `change`, which returns False where nothing is to be written."""
         key = reported_key(self._run_id)
         for attempt in range(TRIES):
@@ -138,7 +145,6 @@ class RunRegister:
                 return False
             if json.dumps(document) == before:
                 return True
-            self._step(f"before {step}")
             try:
                 self._store.put(
                     key,
@@ -150,7 +156,6 @@ class RunRegister:
             except ConditionFailedError:
                 self._pause(attempt)
                 continue
-            self._step(f"after {step}")
             return True
         raise StorageUnavailableError(f"other functions kept writing {key}")
 
