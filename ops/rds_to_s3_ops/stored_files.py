@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from rds_to_s3.entries import FILE_KINDS
 from rds_to_s3.table_state import data_prefix, segment
 from rds_to_s3_ops.aws import aws_errors, error_code
 
@@ -114,7 +115,7 @@ def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iter
     for manifest in manifests:
         for entry in manifest["tables"]:
             if table in (None, entry["table"]):
-                for file in [*entry["files"], *entry.get("quarantine", []), *entry.get("deletes", [])]:
+                for file in (file for kind in FILE_KINDS for file in entry.get(kind) or []):
                     if file["key"] not in seen:
                         seen.add(file["key"])
                         yield manifest["run_id"], entry["table"], file
