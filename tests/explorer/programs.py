@@ -19,7 +19,8 @@ from tests.explorer.world import Actor, ActorStore, DiedError, Violation, World
 
 Program = Callable[[World, Actor], None]
 LAMBDA_SECONDS = 900.0
-SHORT_LAMBDA_SECONDS = 100.0  # with a page of 75 seconds, one page an invocation
+PAGE_SECONDS = 75.0
+SHORT_LAMBDA_SECONDS = 100.0  # of a first invocation that reads only one page
 MOST_INVOCATIONS = 6
 
 
@@ -47,9 +48,10 @@ def plan(world: World, actor: Actor, run_id: str) -> None:
     ActorStore(world, actor).put(plan_key(run_id), planned.to_json())
 
 
-def invoke(world: World, actor: Actor, run_id: str) -> dict[str, Any]:
+def invoke(world: World, actor: Actor, run_id: str, *, first: bool) -> dict[str, Any]:
     """Run the extractor once, and return what the state machine learns."""
-    seconds = world.notes.get("seconds", LAMBDA_SECONDS)
+    actor.page_seconds = world.page_seconds if first else 0.0
+    seconds = SHORT_LAMBDA_SECONDS if actor.page_seconds else LAMBDA_SECONDS
     try:
         outcome = run_extraction(
             run_id,
@@ -95,7 +97,7 @@ def run(
         failed = 0
         for number in range(1, MOST_INVOCATIONS + 1):
             actor.begin(f"{actor.name}.{number}", failed)
-            result = invoke(world, actor, run_id)
+            result = invoke(world, actor, run_id, first=number == 1)
             if result["status"] != "CONTINUE":
                 failed += result["status"] == "FAILED"
                 if result["status"] != "FAILED" or failed >= tries:

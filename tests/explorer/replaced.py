@@ -93,12 +93,12 @@ class _Executor:
 def _query(connection: SourceConnection, sql: str, **_: object) -> Any:
     actor = _worlds[0].current
     if actor is not None and " LIMIT " in sql:
-        actor.elapsed += _worlds[0].page_seconds
+        actor.elapsed += actor.page_seconds
     return connection.query(sql)
 
 
 def _open_snapshot(connection: SourceConnection, *_: object, **__: object) -> Any:
-    return describe_table(average_row_bytes=_worlds[0].notes.get("row_bytes", 64))
+    return describe_table(average_row_bytes=64)
 
 
 @contextlib.contextmanager

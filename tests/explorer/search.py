@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.explorer import invariants
 from tests.explorer.bucket import Bucket
-from tests.explorer.programs import LAMBDA_SECONDS, Program, run, spec
+from tests.explorer.programs import PAGE_SECONDS, Program, run, spec
 from tests.explorer.replaced import enter
 from tests.explorer.world import (
     EXPIRY_SECONDS,
@@ -58,8 +58,8 @@ class Scenario:
         Of the table.
     bound_held : bool
         Whether a transaction that stays open holds every plan's bound back to the first's: windows share their stamp.
-    seconds, page_seconds : float
-        What an invocation has, and what a page of the read takes of it.
+    in_pages : bool
+        Whether the first invocation of a read hands over after a page.
     twice : bool
         Whether rows may come twice.
     quiet_runs : int
@@ -72,11 +72,9 @@ class Scenario:
     bounds: Bounds
     settings: dict[str, Any] = field(default_factory=dict)
     bound_held: bool = False
-    seconds: float = LAMBDA_SECONDS
-    page_seconds: float = 0.0
+    in_pages: bool = False
     twice: bool = False
     quiet_runs: int = 1
-    row_bytes: int = 64
 
 
 @dataclass
@@ -186,10 +184,10 @@ class Search:
             watch=invariants.watch,
             bounds=scenario.bounds,
             held_until=0 if scenario.bound_held else None,
-            page_seconds=scenario.page_seconds,
+            page_seconds=PAGE_SECONDS if scenario.in_pages else 0.0,
             tolerated=self._tolerated,
         )
-        world.notes = {"spec": self._spec, "seconds": scenario.seconds, "row_bytes": scenario.row_bytes}
+        world.notes = {"spec": self._spec}
         for number, player in enumerate(scenario.players):
             requires = plan_key(player.after_plan_of) if player.after_plan_of else None
             world.actors.append(Actor(number, player.name, player.program, requires))
@@ -215,7 +213,6 @@ class Search:
     def _quiet(self, world: World, run_id: str) -> list[Violation]:
         world.decide = _following(())
         world.page_seconds = 0.0
-        world.notes["seconds"] = LAMBDA_SECONDS
         world.requests = 0
         statuses: list[str] = []
         actor = Actor(-1, run_id, run(run_id, tries=1, said=statuses))

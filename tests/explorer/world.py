@@ -175,6 +175,7 @@ class Actor:
         self.skew = 0.0
         self.answered_at = 0.0
         self.elapsed = 0.0
+        self.page_seconds = 0.0
         self.made = 0
         self.faulty = True
         self.fresh = True
@@ -348,11 +349,14 @@ class World:
     def _faults(self, actor: Actor, operation: str, arguments: dict[str, Any]) -> list[Choice]:
         if not actor.faulty or self.used.faults >= self.bounds.faults:
             return []
-        if operation in READS:
-            return [Choice("down")]
-        kinds = ["die", "die after", "lost", "again"]
+        kinds = ["down"]
+        if operation not in READS:
+            # A death before a request is one after the request that last changed something.
+            kinds += ["lost", "die after"] if actor.made else ["lost", "die after", "die"]
+        if operation in {"complete_upload", "start_upload"}:
+            kinds.append("again")  # the others change nothing more when they are repeated
         if operation == "put" and (arguments.get("if_match") is not None or arguments.get("if_absent")):
-            kinds.append("conflict")
+            kinds += ["again", "conflict"]
         return [Choice(kind) for kind in kinds]
 
     def _switches(self, actor: Actor | None) -> list[Choice]:
