@@ -13,9 +13,11 @@ from typing import Any
 
 from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.table_state import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
+from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
+from tests.explorer.choices import Violation
 from tests.explorer.source import TABLE, rows_after
-from tests.explorer.world import Actor, Violation, World
+from tests.explorer.world import World
 
 Json = dict[str, Any]
 FORMAT = "csv"
@@ -83,7 +85,9 @@ def _register(actor: Actor, world: World, old: Json, new: Json) -> None:
     if lease is None or maker_of(lease["token"]) != actor.invocation:
         raise Violation("one holder", f"{actor.invocation} decided without the lease")
     if lease["expires_at"] <= actor.answered_at:
-        raise Violation("lease expires", f"{actor.invocation} decided although its lease had expired, and it could have known")
+        raise Violation(
+            "lease expires", f"{actor.invocation} decided although its lease had expired, and it could have known"
+        )
 
 
 def _watermark(bucket: Bucket, before: Bucket, commit: Json | None) -> None:
@@ -94,7 +98,9 @@ def _watermark(bucket: Bucket, before: Bucket, commit: Json | None) -> None:
     if commit is None or commit["applied"] or commit["watermark"] != text:
         raise Violation("watermark", f"the watermark was moved to {text}, which no decision asks for any more")
     if (old.etag if old is not None else None) != commit["watermark_before"]:
-        raise Violation("watermark", "the watermark was moved, though somebody else had changed it since the read began")
+        raise Violation(
+            "watermark", "the watermark was moved, though somebody else had changed it since the read began"
+        )
     missing = [file["key"] for file in files_of(commit) if not is_visible(bucket, file)]
     if missing:
         raise Violation("watermark ahead", f"the watermark is ahead of what is visible: {missing[0]} is not there")
@@ -124,7 +130,9 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
         return
     thing = f"{key} ({operation})"
     if maker == holder:
-        raise Violation("living successor", f"{actor.invocation} removed {thing}, which is of {holder}, whose the table is")
+        raise Violation(
+            "living successor", f"{actor.invocation} removed {thing}, which is of {holder}, whose the table is"
+        )
     if arguments.get("upload_id", key) in set(_named(state)):
         raise Violation("living successor", f"{actor.invocation} removed {thing}, which the table's state names")
 
@@ -204,8 +212,8 @@ def _manifests(bucket: Bucket) -> Iterator[Violation]:
     for key in sorted(visible - set(counts)):
         yield Violation("in no manifest", f"{key} is visible, and in no manifest")
     for file in told:
-        item = bucket.objects.get(file["key"])
-        if item is not None and hashlib.sha256(item.body).hexdigest() != file["sha256"]:
+        stored = bucket.objects.get(file["key"])
+        if stored is not None and hashlib.sha256(stored.body).hexdigest() != file["sha256"]:
             yield Violation("other bytes", f"{file['key']} has other bytes than its manifest says")
 
 

@@ -15,11 +15,11 @@ from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
 from rds_to_s3.table_state import Commit, TableState
 from tests.explorer.bucket import Bucket
+from tests.explorer.choices import Bounds
 from tests.explorer.invariants import REGISTER, WATERMARK, _parsed
 from tests.explorer.programs import run
-from tests.explorer.scenarios import A, B, FROZEN, ONE_FILE, RETRY, RULE
-from tests.explorer.search import Player, Scenario
-from tests.explorer.world import Bounds
+from tests.explorer.scenarios import FROZEN, LATE_RETRY, LATE_RULE, ONE_FILE, RETRY, A, B
+from tests.explorer.search import Broken, Player, Scenario, Search
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,16 @@ class Mutation:
         What it does while it is there.
     patch : callable
         Takes it out, as a context.
+    rule : str
+        Which does not hold then.
     scenario : Scenario
-        Where it is missed.
+        Where that shows.
     """
 
     name: str
     guard: str
     patch: Callable[[], AbstractContextManager[Any]]
+    rule: str
     scenario: Scenario
 
 
@@ -128,90 +131,111 @@ MUTATIONS = (
         "confirm",
         "A removal of strays is confirmed in the register first",
         _without(StateStore, "confirm"),
+        "living successor",
         _scenario(FROZEN, RETRY, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "if-match-decision",
         "The decision is written with `If-Match`",
         _unconditional(_is_decision),
+        "one holder",
         _scenario(FROZEN, RETRY, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "if-match-lease",
         "The lease is written with `If-Match`",
         _unconditional(_takes_lease),
+        "twice",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "etag-watermark",
         "The watermark is written only over the one that the read began with",
         _unconditional(lambda key, _: key == WATERMARK),
+        "watermark",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "held",
         "A lease of another run that has not expired keeps out",
         _without(TableState, "held_by_another"),
+        "one holder",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "expires",
         "A lease expires",
         _lease_never_ends,
-        _scenario(Player("a", run("a", tries=1)), bounds=ONE_FAULT, settings=ONE_FILE),
+        "blocked",
+        _scenario(Player("a", run("a", tries=1), execution="a"), bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
         "guard",
         "The decision is not written once the lease has expired",
         _without(TableCommit, "guard"),
+        "lease expires",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
     Mutation(
         "recover",
         "A decision that is not carried out is carried out by whoever comes next",
         _without(TableCommit, "recover"),
+        "twice",
         _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
         "token",
         "A file counts as completed only with the token of its upload",
         _any_token,
-        _scenario(FROZEN, RETRY, RULE, bounds=Bounds(2, 0, 0, 2)),
+        "living successor",
+        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
     ),
     Mutation(
         "fence",
         "Before an undone decision's files are removed, the register is written",
         _no_fence,
-        _scenario(FROZEN, RETRY, RULE, bounds=Bounds(2, 0, 0, 2)),
+        "living successor",
+        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
     ),
     Mutation(
         "own commit",
         "A retry finds that its run has committed",
         _without(Commit, "is_of", False),
+        "in no manifest",
         _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
         "strays",
         "What dead invocations left is removed",
         _without(TableCommit, "remove_strays"),
+        "left over",
         _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
         "digests",
         "Rows delivered ahead of the bound are remembered",
         _without(KeptTails, "save"),
+        "twice",
         _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=ONE_FILE),
     ),
     Mutation(
         "part numbers",
         "A window never takes a key that another has had",
         _without(TableCommit, "next_part", 1),
+        "overwritten",
         _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=ONE_FILE, bound_held=True),
     ),
     Mutation(
         "covered",
         "A run leaves alone what a run planned later has committed",
         _without(TableState, "covered_by_newer"),
+        "?",
         _scenario(A, B, bounds=TWO_SWITCHES, settings=ONE_FILE),
     ),
 )
+
+
+def missed(mutation: Mutation) -> Broken | None:
+    """Take a guard out, and return the shortest schedule that shows it."""
+    with mutation.patch():
+        return Search(mutation.scenario).run(until=mutation.rule).broken.get(mutation.rule)

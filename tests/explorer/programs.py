@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rds_to_s3.errors import RdsToS3Error
+from rds_to_s3.execution import utc_text
 from rds_to_s3.extraction_run import run_extraction
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.reporting import write_manifest
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import data_prefix, plan_key, watermark_key
 from rds_to_s3.window import Bound
+from tests.explorer.actor import Actor
+from tests.explorer.choices import DiedError, Violation
 from tests.explorer.source import TABLE, moment
-from tests.explorer.world import Actor, ActorStore, DiedError, Violation, World
+from tests.explorer.world import ActorStore, World
 
 Program = Callable[[World, Actor], None]
 LAMBDA_SECONDS = 900.0
@@ -24,13 +28,21 @@ SHORT_LAMBDA_SECONDS = 100.0  # of a first invocation that reads only one page
 MOST_INVOCATIONS = 6
 
 
-def execution(run_id: str) -> dict[str, Any]:
+def execution(world: World, run_id: str) -> dict[str, Any]:
     """Return what Step Functions says of a run."""
-    return {"Name": run_id, "Id": f"arn:{run_id}", "StartTime": "2025-04-02T12:00:00Z", "RedriveCount": 0, "Input": {}}
+    started = world.notes[f"start of {run_id}"]
+    return {"Name": run_id, "Id": f"arn:{run_id}", "StartTime": started, "RedriveCount": 0, "Input": {}}
+
+
+def _running(world: World, run_id: str) -> dict[str, Any]:
+    """Return what the plan says of other runs that are going on, in a release whose plans say it."""
+    others = {actor.execution for actor in world.actors if actor.execution and not actor.done} - {run_id}
+    return {"running": sorted(others)} if "running" in inspect.signature(PlannedRun.make).parameters else {}
 
 
 def plan(world: World, actor: Actor, run_id: str) -> None:
     """Plan a run."""
+    world.notes[f"start of {run_id}"] = utc_text(datetime.fromtimestamp(world.now + 0.5, UTC))
     number = world.plan()
     bound = Bound(
         until=world.bound(number),
@@ -43,7 +55,13 @@ def plan(world: World, actor: Actor, run_id: str) -> None:
         warnings=[],
     )
     planned = PlannedRun.make(
-        run_id, world.now, "shop", bound, tables=[world.notes["spec"]], started_at="2025-04-02T12:00:00.000Z"
+        run_id,
+        world.now,
+        "shop",
+        bound,
+        tables=[world.notes["spec"]],
+        started_at=world.notes[f"start of {run_id}"],
+        **_running(world, run_id),
     )
     ActorStore(world, actor).put(plan_key(run_id), planned.to_json())
 
@@ -124,7 +142,7 @@ def report(world: World, actor: Actor, run_id: str, result: dict[str, Any]) -> N
         problems: list[BaseException] = []
         try:
             write_manifest(
-                execution(run_id), {"results": [result]}, ActorStore(world, actor), on_problem=problems.append
+                execution(world, run_id), {"results": [result]}, ActorStore(world, actor), on_problem=problems.append
             )
         except (RdsToS3Error, DiedError):
             continue
@@ -153,5 +171,3 @@ def lifecycle(world: World, actor: Actor) -> None:
 def spec(**settings: Any) -> TableSpec:
     """Return the table's settings; files are small, so that a window has several."""
     return TableSpec.model_validate({"name": TABLE, "target_file_bytes": 100} | settings)
-
-

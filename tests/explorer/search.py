@@ -13,22 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.explorer import invariants
+from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
+from tests.explorer.choices import GO, Bounds, Choice, StoppedError, Used, Violation
 from tests.explorer.programs import PAGE_SECONDS, Program, run, spec
 from tests.explorer.replaced import enter
-from tests.explorer.world import (
-    EXPIRY_SECONDS,
-    GO,
-    Actor,
-    Bounds,
-    Choice,
-    Decide,
-    StoppedError,
-    Used,
-    Violation,
-    World,
-)
-from rds_to_s3.table_state import plan_key
+from tests.explorer.world import EXPIRY_SECONDS, Decide, World
 
 Deviations = tuple[tuple[int, Choice], ...]
 
@@ -39,13 +29,16 @@ class Player:
 
     Attributes
     ----------
-    after_plan_of : str, optional
-        A run that has to be planned before it may begin.
+    may_begin : callable
+        Whether it may, with such a bucket.
+    execution : str, optional
+        The run whose state machine it is.
     """
 
     name: str
     program: Program
-    after_plan_of: str | None = None
+    may_begin: Callable[[Bucket], bool] = lambda _: True
+    execution: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,8 @@ class Scenario:
         Whether a transaction that stays open holds every plan's bound back to the first's: windows share their stamp.
     in_pages : bool
         Whether the first invocation of a read hands over after a page.
+    quiet : bool
+        Whether the application writes nothing between two connections: what is read again is the same.
     twice : bool
         Whether rows may come twice.
     quiet_runs : int
@@ -73,6 +68,7 @@ class Scenario:
     settings: dict[str, Any] = field(default_factory=dict)
     bound_held: bool = False
     in_pages: bool = False
+    quiet: bool = False
     twice: bool = False
     quiet_runs: int = 1
 
@@ -84,15 +80,14 @@ class Found:
     Attributes
     ----------
     schedules : int
-        Played to their end.
-    met : int
-        Broken off, since another had been in the same state.
+    merged : int
+        How many of them were played only until they met another in its state.
     broken : dict
         By rule, the first schedule that breaks it, which has as few deviations as any.
     """
 
     schedules: int = 0
-    met: int = 0
+    merged: int = 0
     broken: dict[str, Broken] = field(default_factory=dict)
 
 
@@ -117,15 +112,15 @@ class Search:
         self._ends: dict[tuple[int, str, float], list[Violation]] = {}
         self._bucket, self._script, self._now = self._first_run()
 
-    def run(self, *, most: int | None = None, first: bool = False) -> Found:
-        """Play them all, or at most so many, or until one breaks a rule."""
+    def run(self, *, most: int | None = None, until: str | None = None) -> Found:
+        """Play them all, or at most so many, or until one breaks a certain rule."""
         found = Found()
         waiting: deque[Deviations] = deque([()])
-        while waiting and (most is None or found.schedules < most) and not (first and found.broken):
+        while waiting and (most is None or found.schedules < most) and until not in found.broken:
             deviations = waiting.popleft()
             violations, met = self._play(deviations, waiting)
-            found.schedules += not met
-            found.met += met
+            found.schedules += 1
+            found.merged += met
             for violation in violations:
                 if violation.rule not in found.broken:
                     trace = self.replay(deviations)
@@ -185,12 +180,12 @@ class Search:
             bounds=scenario.bounds,
             held_until=0 if scenario.bound_held else None,
             page_seconds=PAGE_SECONDS if scenario.in_pages else 0.0,
+            quiet=scenario.quiet,
             tolerated=self._tolerated,
         )
         world.notes = {"spec": self._spec}
         for number, player in enumerate(scenario.players):
-            requires = plan_key(player.after_plan_of) if player.after_plan_of else None
-            world.actors.append(Actor(number, player.name, player.program, requires))
+            world.actors.append(Actor(number, player.name, player.program, player.may_begin, player.execution))
         enter(world)
         return world
 
@@ -225,9 +220,7 @@ class Search:
         return [violation for violation in found if violation.rule not in world.tolerated]
 
 
-def _follow(
-    deviations: dict[int, Choice], number: int, phase: str, options: Callable[[], list[Choice]]
-) -> Choice:
+def _follow(deviations: dict[int, Choice], number: int, phase: str, options: Callable[[], list[Choice]]) -> Choice:
     """Choose as a schedule says, and the first option where it says nothing."""
     choice = deviations.get(number)
     if choice is None:

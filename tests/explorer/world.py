@@ -7,119 +7,22 @@ same choices play the same schedule.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from rds_to_s3.errors import StorageUnavailableError
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, UploadGoneError
+from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket, digest
+from tests.explorer.choices import FAULTS, GO, NOTHING, READS, Bounds, Choice, DiedError, StoppedError, Used, Violation
 from tests.explorer.source import SourceConnection, until
 
 MOST_REQUESTS = 2_000
 EXPIRY_SECONDS = 5_000.0  # longer than any lease
-READS = {"get", "head", "keys", "uploads"}
-FAULTS = {
-    "die": "dies before",
-    "die after": "dies after",
-    "down": "cannot reach S3 for",
-    "lost": "gets no answer to",
-    "again": "repeats",
-    "conflict": "is answered 409 to",
-}
-
-
-class DiedError(BaseException):
-    """The process of the invocation is gone."""
-
-
-class StoppedError(BaseException):
-    """The schedule is over."""
-
-
-class Violation(Exception):  # noqa: N818 - what the explorer looks for, not a failure of it
-    """An invariant does not hold.
-
-    Attributes
-    ----------
-    rule : str
-        Which.
-    """
-
-    def __init__(self, rule: str, what: str) -> None:
-        super().__init__(what)
-        self.rule = rule
-
-
-class Used(NamedTuple):
-    """What a schedule has used up of its bounds."""
-
-    switches: int = 0
-    faults: int = 0
-    expiries: int = 0
-
-    def plus(self, other: Used) -> Used:
-        return Used(self.switches + other.switches, self.faults + other.faults, self.expiries + other.expiries)
-
-    def within(self, bounds: Bounds) -> bool:
-        return (
-            self.switches <= bounds.switches
-            and self.faults <= bounds.faults
-            and self.expiries <= bounds.expiries
-            and self.switches + self.faults <= bounds.together
-        )
-
-    def covers(self, other: Used) -> bool:
-        """Whether whoever has used this much can still do all that `other` can."""
-        return self.switches <= other.switches and self.faults <= other.faults and self.expiries <= other.expiries
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How much a schedule may have of what is not the plain course of things.
-
-    Attributes
-    ----------
-    switches : int
-        How often an actor is interrupted between two requests. Going on with another where one ends is free.
-    faults : int
-    expiries : int
-        How often so much time passes that every lease has expired.
-    together : int
-        Switches and faults.
-    stale_clocks : bool
-        Whether an interrupted actor may also wake up with its clock of before.
-    """
-
-    switches: int
-    faults: int
-    expiries: int
-    together: int
-    stale_clocks: bool = False
-
-
-class Choice(NamedTuple):
-    """One way to go on.
-
-    Attributes
-    ----------
-    kind : str
-        ``go``, one of `FAULTS`, or ``switch``.
-    actor : int
-        The one that takes over.
-    expire : str
-        ``no``, ``yes``, or ``stale``: the interrupted actor's clock stays as it is.
-    """
-
-    kind: str = "go"
-    actor: int = -1
-    expire: str = "no"
-
-    @property
-    def cost(self) -> Used:
-        return Used(self.kind == "switch", self.kind in FAULTS, self.expire != "no")
 
 
 class ActorStore(ObjectStore):
@@ -147,56 +50,6 @@ for _name, _method in list(vars(ObjectStore).items()):
         setattr(ActorStore, _name, _request(_name, _method))
 
 
-class Actor:
-    """Somebody who works at the bucket.
-
-    Attributes
-    ----------
-    invocation : str
-        The one under way: a Lambda, or a step of the state machine.
-    answered_at : float
-        What its clock said when it last went on.
-    told : int
-        Stands for all that it has been answered, and so for where it is.
-    """
-
-    def __init__(
-        self, number: int, name: str, program: Callable[[World, Actor], None], requires: str | None = None
-    ) -> None:
-        self.number = number
-        self.name = name
-        self.program = program
-        self.requires = requires
-        self.go = threading.Semaphore(0)
-        self.thread: threading.Thread | None = None
-        self.done = False
-        self.dead = False
-        self.told = digest(name)
-        self.skew = 0.0
-        self.answered_at = 0.0
-        self.elapsed = 0.0
-        self.page_seconds = 0.0
-        self.made = 0
-        self.faulty = True
-        self.fresh = True
-        self.invocation = name
-
-    def begin(self, invocation: str, *known: object, faulty: bool = True) -> None:
-        """Start an invocation that knows nothing but what the state machine carries."""
-        self.invocation = invocation
-        self.dead = False
-        self.told = digest(self.name, invocation, known)
-        self.elapsed = 0.0
-        self.made = 0
-        self.faulty = faulty
-
-    def unique(self) -> str:
-        """Return a name that nothing else in the schedule has."""
-        self.made += 1
-        return f"{self.invocation}.{self.made}"
-
-
-GO = Choice()
 Decide = Callable[["World", str, Callable[[], list[Choice]]], Choice]
 
 
@@ -220,10 +73,11 @@ class World:
     bounds: Bounds
     held_until: int | None = None
     page_seconds: float = 0.0
+    quiet: bool = False
     tolerated: frozenset[str] = frozenset()
     actors: list[Actor] = field(default_factory=list)
     current: Actor | None = None
-    used: Used = Used()
+    used: Used = NOTHING
     trace: list[str] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     violation: Violation | None = None
@@ -241,8 +95,8 @@ class World:
         return self.now + (self.current.skew if self.current is not None else 0.0)
 
     def connect(self) -> SourceConnection:
-        """Open a snapshot; the application has written since the last."""
-        self.script += "c"
+        """Open a snapshot; the application has written since the last, if it writes at all."""
+        self.script += "" if self.quiet else "c"
         return SourceConnection(self.script)
 
     def plan(self) -> int:
@@ -306,10 +160,8 @@ class World:
         if fault == "down":
             raise StorageUnavailableError("S3 is down")
         if fault in {"lost", "again"}:
-            try:
+            with contextlib.suppress(ConditionFailedError, UploadGoneError):
                 self._effect(actor, operation, arguments)
-            except (ConditionFailedError, UploadGoneError):
-                pass
             if fault == "lost":
                 raise StorageUnavailableError("the answer got lost")
         return self._effect(actor, operation, arguments)
@@ -368,9 +220,7 @@ class World:
             Choice("switch" if actor is not None else "go", other.number, expire)
             for expire in expiries
             for other in self.actors
-            if other is not actor
-            and not other.done
-            and (other.requires is None or other.requires in self.bucket.objects)
+            if other is not actor and not other.done and (other.thread is not None or other.may_begin(self.bucket))
         ]
 
     def _choose(self, options: Callable[[], list[Choice]], phase: str) -> Choice:
