@@ -122,9 +122,8 @@ def _scenario(*players: Player, bounds: Bounds, settings: dict[str, Any] | None 
     return Scenario("mutated", "", players, bounds, settings or {}, **given)
 
 
-ONE_SWITCH, TWO_SWITCHES = Bounds(1, 0, 1, 1), Bounds(2, 0, 1, 2)
+ONE_SWITCH = Bounds(1, 0, 1, 1)
 ONE_FAULT = Bounds(0, 1, 1, 1)
-STALE = Bounds(2, 0, 1, 2, stale_clocks=True)
 
 MUTATIONS = (
     Mutation(
@@ -229,8 +228,8 @@ MUTATIONS = (
         "covered",
         "A run leaves alone what a run planned later has committed",
         _without(TableState, "covered_by_newer"),
-        "?",
-        _scenario(A, B, bounds=TWO_SWITCHES, settings=ONE_FILE),
+        "twice",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
     ),
 )
 
