@@ -9,7 +9,9 @@ from typing import Any
 from rds_to_s3.commit import TableCommit
 
 # Which manifest reports a file; the removal of keys and values by a frozen predecessor.
-KNOWN = frozenset({"in no manifest", "in two manifests", "living successor", "fails as foreseen", "state gone"})
+KNOWN = frozenset(
+    {"in no manifest", "in two manifests", "living successor", "fails as foreseen", "state gone", "delete lost"}
+)
 
 
 @contextlib.contextmanager
