@@ -52,7 +52,7 @@ def test_the_plan_shows_window_indexes_columns_and_estimates(food: Pipeline) -> 
 
     food.set_watermark("dish", "2025-04-04 00:00:00")
     dish = by_name(preview(food, '{"tables": ["dish"]}'))["dish"]
-    assert (dish.after, ways(dish)) == ("2025-04-04 00:00:00.000000", ["by_modified", "by_created"])
+    assert (dish.after, ways(dish)) == ("2025-04-04 00:00:00.000000", ["by_created", "by_modified"])
     assert 40 <= (dish.rows or 0) <= 42  # 40, and one for a part that the server takes for at least one row
     assert food.keys() == ["dish/csv/last_extract.txt"]
 
@@ -61,7 +61,7 @@ def test_a_table_without_indexes_is_told_to_be_scanned(food: Pipeline) -> None:
     food.set_watermark("note", "2025-04-04 00:00:00")
     note = by_name(preview(food, '{"tables": ["note"]}'))["note"]
     assert ways(note) == ["no index, whole table"]
-    assert any("CREATE INDEX note_modifiedDate" in told for told in note.warnings)
+    assert any("CREATE INDEX `note_modifiedDate`" in told for told in note.warnings)
     assert any("no primary key" in told for told in note.warnings)
 
 
