@@ -12,7 +12,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench crash-matrix soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
+.PHONY: help up down demo test bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ crash-matrix:   ## kill the extractor at every step, both ways on, and write doc
 	@$(SETUP) venv sam test-servers
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@WRITE_CRASH_MATRIX=1 $(VENV)/python -m pytest -q tests/integration/test_crash_matrix.py
+
+explore:        ## play the commit through every interleaving of a few invocations within bounds (a few minutes)
+	@$(SETUP) venv
+	@PYTHONPATH=functions:. $(VENV)/python -m tests.explorer
 
 test-stepfunctions-local: venv  ## the state-machine tests against AWS's own container, where docker is
 	@STEPFUNCTIONS_LOCAL=1 $(VENV)/python -m pytest tests/statemachine/test_run.py tests/statemachine/test_redrive.py

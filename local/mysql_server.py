@@ -201,9 +201,13 @@ class MySqlServer:
         # Left by a killed server, and believed as long as anything has that process number, a zombie included.
         for leftover in ("mysqld.sock", "mysqld.sock.lock"):
             (self.directory / "data" / leftover).unlink(missing_ok=True)
+        # A MariaDB that starts deletes the temporary tables in its folder, also those of its neighbours.
+        temporary = self.directory / "tmp"
+        temporary.mkdir(exist_ok=True)
         command = [
             *base_command(program),
             f"--datadir={self.directory / 'data'}",
+            f"--tmpdir={temporary}",
             *_DEFAULT_OPTIONS,
             f"--port={self.port}",
             # Relative to the data directory: an absolute path may be longer than a socket's name can be.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import telemetry
@@ -19,8 +20,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         event["run_id"],
         event["table"],
         ObjectStore(settings.data_bucket),
-        lambda seconds: open_connection(settings, seconds),
-        reconnect=lambda seconds: open_connection(settings, seconds, fresh=True),
+        partial(open_connection, settings),
+        reconnect=partial(open_connection, settings, fresh=True),
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
         on_step=logger.debug,
         on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),

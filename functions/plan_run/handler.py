@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import telemetry
@@ -20,7 +21,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         event["state"],
         settings,
         ObjectStore(settings.data_bucket),
-        lambda seconds: open_connection(settings, seconds),
+        # Once a run: all its tables are read up to the bound of this server.
+        partial(open_connection, settings, fresh=True),
     )
     logger.info("planned", extra={"until": answer["until"], "tables": [item["table"] for item in answer["tables"]]})
     return answer

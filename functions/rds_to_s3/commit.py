@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -13,29 +13,33 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError, WatermarkMalformedError
-from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, Part, UploadGoneError
-from rds_to_s3.s3.staged_upload import TOKEN
+from rds_to_s3.completion import Completion, complete_files, take_back_files
+from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError
+from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.state_store import StateStore
+from rds_to_s3.side_by_side import side_by_side
+from rds_to_s3.strays import find_strays
 from rds_to_s3.table_state import (
     Commit,
     Lease,
     Staged,
-    StagedFile,
     TableState,
     data_prefix,
-    manifest_key,
-    plan_key,
-    record_key,
-    tail_key,
     watermark_key,
 )
 from rds_to_s3.watermark import Watermark
+from rds_to_s3.watermark_object import move_watermark, read_watermark
 
 Step = Callable[[str], None]
 ACQUIRE_TRIES = 5
-WATERMARK_TRIES = 5
+HANDOVER_SECONDS = 300.0  # between two invocations of one table: the state machine's own steps, and a retry's wait
+MOST_STALLED = 6
 _PART = re.compile(r"_part(\d{4,})\.")
+_STEM = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
+
+
+class CommitUnfinished(Exception):  # noqa: N818 - no error: the next invocation continues
+    """There was no time to make every file of a commit visible; the table is kept for the run's next invocation."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ class TableCommit:
         """The state as this invocation last read or wrote it."""
         return self._states.state
 
+    def look(self) -> Commit | None:
+        """Read the state without taking the lease; return the last commit."""
+        return self._states.load().commit
+
     @property
     def attempts(self) -> int:
         """How often this run has tried this table, this time included."""
@@ -117,15 +125,20 @@ class TableCommit:
             staged = state.staged
             if staged is not None and staged.run_id != self.run_id:
                 staged = None  # its uploads are about to be aborted
-            # Going on where the last invocation handed back is no new attempt.
+            commit = state.commit
+            # What the last invocation has handed back is continued: no new attempt.
             continues = staged is not None and staged.handed_back
             if staged is not None:
                 staged = staged.model_copy(update={"handed_back": False})
+            if commit is not None and commit.handed_back:
+                continues = state.lease is not None and state.lease.run_id == self.run_id
+                commit = commit.model_copy(update={"handed_back": False})
             wanted = state.model_copy(
                 update={
                     "lease": Lease(run_id=self.run_id, token=self.token, expires_at=now + lasts_seconds),
                     "attempts": {self.run_id: state.attempts.get(self.run_id, 0) + (0 if continues else 1)},
                     "staged": staged,
+                    "commit": commit,
                 }
             )
             self._step("before lease")
@@ -188,51 +201,52 @@ class TableCommit:
 
     # --- recovery ---
 
-    def recover(self) -> Commit | None:
-        """Finish a commit that was decided and not applied; return it if that happened just now."""
+    def recover(self, seconds: float = math.inf) -> Commit | None:
+        """Finish a commit that was decided and not applied; return it if that happened just now.
+
+        Raises
+        ------
+        CommitUnfinished
+            See `apply`.
+        """
         commit = self.state.commit
         if commit is None or commit.applied:
             return None
-        return self.apply(commit, release=False)
+        return self.apply(commit, release=False, seconds=seconds)
 
-    def untold(self) -> Commit | None:
-        """Return the last commit if another run made it and died before its files were in any manifest.
+    def remove_strays(self, staged: Staged | None, seconds: float = math.inf) -> None:
+        """Remove what dead invocations left of this table, and nothing names: all of it, or what the time allows.
 
-        Whoever decides next tells of them. Nobody knows for whom the run would have told if it is forgotten by now.
+        The only removal of what others have made, apart from an undone commit's (`take_back_files`). Listed first, then
+        confirmed in the register: see `find_strays`. Whenever this invocation is frozen, and by whichever successor,
+        nothing that the successor made is in the list, and no key or upload in it is ever made a second time.
         """
-        commit = self.state.commit
-        if commit is None or commit.run_id == self.run_id or not commit.every_file:
-            return None
-        stored = self._store.get(record_key(commit.run_id, self.state.table))
-        told = [json.loads(stored.body)] if stored else []
-        if (stored := self._store.get(manifest_key(commit.run_id))) is not None:
-            told += json.loads(stored.body)["tables"]
-        keys = {file.key for file in commit.every_file}
-        if any(entry["table"] == self.state.table and keys <= _told_keys(entry) for entry in told):
-            return None
-        return commit if self._store.get(plan_key(commit.run_id)) is not None else None
-
-    def remove_strays(self, staged: Staged | None) -> None:
-        """Remove what dead invocations left: uploads and digests of this table that nothing names.
-
-        Listed first, confirmed then: a later holder takes the lease before it makes anything, so nothing of its making
-        is in the list of an invocation that holds the lease afterwards.
-        """
-        kept = {file.upload_id for file in staged.every_file} if staged else set()
-        uploads = [found for prefix in self._prefixes for found in self._store.uploads(prefix) if found[1] not in kept]
-        named = {*(staged.tail_keys if staged else []), *self._tail_keys(self.state.commit)}
-        tails = self._store.keys(tail_key(self.state.table, self.state.format, "").removesuffix(".bin"))
-        tails = [key for key in tails if key not in named]
-        if not uploads and not tails:
+        strays = find_strays(self._store, self.state, self._prefixes, staged)
+        if not strays:
             return
         self.guard()
         self._states.confirm()
-        for key, upload_id in uploads:
+
+        def abort(upload: tuple[str, str]) -> bool:
             self._step("before abort stray")
-            self._store.abort_upload(key, upload_id)
+            self._store.abort_upload(*upload)
             self._step("after abort stray")
-        for key in tails:
-            self._delete_tail(key)
+            return True
+
+        # What is left for lack of time is invisible, and the next invocation's to find.
+        until = time.monotonic() + seconds
+        for progress in (
+            side_by_side(abort, strays.uploads, seconds),
+            side_by_side(self._delete, strays.keys, until - time.monotonic()),
+        ):
+            if progress.error is not None:
+                raise progress.error
+
+    def _delete(self, key: str) -> bool:
+        self._step("before delete stray")
+        self._store.delete(key)
+        self._step("after delete stray")
+        return True
 
     def next_part(self, stem: str) -> int:
         """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.
@@ -243,8 +257,7 @@ class TableCommit:
         # The last commit's files count even where a reader has taken them away: a key names one window for good.
         last = self.state.commit.every_file if self.state.commit else []
         taken = {*self._store.keys(stem), *(file.key for file in last if file.key.startswith(stem))}
-        numbers = [int(match[1]) if (match := _PART.search(key)) else 1 for key in taken]
-        return max(numbers, default=0) + 1
+        return max([self.state.spent.get(stem, 0), *map(_part_of, taken)]) + 1
 
     # --- the watermark ---
 
@@ -255,16 +268,7 @@ class TableCommit:
         ------
         WatermarkMalformedError
         """
-        stored = self._store.get(self._watermark_key)
-        if stored is None:
-            return None, None
-        try:
-            return Watermark.parse(stored.body), stored.etag
-        except ValueError as error:
-            raise WatermarkMalformedError(
-                f"s3://{self._store.bucket}/{self._watermark_key} {error}. Write a timestamp such as "
-                "2025-04-02 12:00:00 into it, or delete it to extract everything."
-            ) from None
+        return read_watermark(self._store, self._watermark_key)
 
     # --- decide and apply ---
 
@@ -281,7 +285,7 @@ class TableCommit:
         self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
         self._step("after decision")
 
-    def apply(self, commit: Commit, *, release: bool) -> Commit | None:
+    def apply(self, commit: Commit, *, release: bool, seconds: float = math.inf) -> Commit | None:
         """Carry a decision out: make its files visible, move the watermark. May be repeated at any point.
 
         Parameters
@@ -289,24 +293,38 @@ class TableCommit:
         commit : Commit
         release : bool
             Whether to give the lease back in the same write.
+        seconds : float
+            How long files may be made visible, before the rest is left to the run's next invocation.
 
         Returns
         -------
         Commit or None
             None if its uploads were lost before they were completed (a lifecycle rule aborts abandoned ones): the
             decision is undone, and its rows are extracted again.
+
+        Raises
+        ------
+        CommitUnfinished
+            The time was over; the lease is kept for the run's next invocation.
         """
-        for number, file in enumerate(commit.every_file, 1):
-            self._step(f"before complete {number}")
-            if not self._complete(file):
-                self._undo(commit)
-                return None
-            self._step(f"after complete {number}")
+        until = time.monotonic() + seconds
+        if commit.undone:
+            self._undo(commit, until)
+            return None
+        is_own = commit.token == self.token
+        completion = complete_files(self._store, commit, seconds, self._step, resumed=not is_own)
+        if completion.lost:
+            self._undo(commit, until)
+            return None
+        if not completion.finished:
+            self._keep_unfinished(commit, completion, is_own=is_own)
         self._step("before watermark")
         self.guard()
-        edited = self._move_watermark(commit)
+        edited = move_watermark(self._store, self._watermark_key, commit)
         self._step("after watermark")
-        applied = commit.model_copy(update={"applied": True, "previous": None, "record": dict(commit.record)})
+        applied = commit.model_copy(
+            update={"applied": True, "previous": None, "visible": [], "record": dict(commit.record)}
+        )
         if edited:
             applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
         self._step("before applied")
@@ -314,65 +332,53 @@ class TableCommit:
         self._states.save(self.state.model_copy(update=update))
         self._step("after applied")
         previous = Commit.model_validate(commit.previous) if commit.previous else None
+        # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
+        # each has the token of the invocation that made it, so no successor makes one of that name.
         for key in sorted(self._tail_keys(previous) - self._tail_keys(commit)):
-            self._delete_tail(key)
+            self._delete(key)
         return applied
+
+    def _keep_unfinished(self, commit: Commit, completion: Completion, *, is_own: bool) -> None:
+        """Record which files are visible, and leave the others to the next invocation; raise what says so."""
+        stalled = 0 if is_own or len(completion.visible) > len(commit.visible) else commit.stalled + 1
+        kept = commit.model_copy(
+            update={"visible": completion.visible, "stalled": stalled, "handed_back": completion.error is None}
+        )
+        lease = self.state.lease
+        if lease and completion.error is None:
+            lease = lease.model_copy(update={"expires_at": self._clock() + HANDOVER_SECONDS})
+        self._step("before checkpoint")
+        self._states.save(self.state.model_copy(update={"commit": kept, "lease": lease}))
+        self._step("after checkpoint")
+        if completion.error is not None:
+            raise completion.error
+        if stalled > MOST_STALLED:
+            raise StorageUnavailableError(
+                f"table {self.state.table!r}: {MOST_STALLED} invocations in a row made none of "
+                f"the {len(kept.every_file)} files of a commit visible. Raise ExtractTimeout and redrive the run."
+            )
+        raise CommitUnfinished
 
     @staticmethod
     def _tail_keys(commit: Commit | None) -> set[str]:
         return set(commit.tail.keys) if commit and commit.tail else set()
 
-    def _delete_tail(self, key: str) -> None:
-        self._step("before delete tail")
-        self._store.delete(key)
-        self._step("after delete tail")
-
-    def _complete(self, file: StagedFile) -> bool:
-        parts = [Part(**part) for part in file.parts]
-        try:
-            self._store.complete_upload(file.key, file.upload_id, parts, file.bytes)
-        except UploadGoneError:
-            stored = self._store.head(file.key)
-            return stored is not None and stored.metadata.get(TOKEN) == file.token
-        return True
-
-    def _move_watermark(self, commit: Commit) -> str | None:
-        """Write the watermark if it is what the read began with; a person's edit meanwhile wins."""
-        body = commit.watermark.encode()
-        before = commit.watermark_before
-        for _ in range(WATERMARK_TRIES):
-            try:
-                self._store.put(
-                    self._watermark_key, body, if_match=before, if_absent=before is None, content_type="text/plain"
-                )
-            except ConditionFailedError:
-                current = self._store.get(self._watermark_key)
-                if current is not None and current.body == body:
-                    return None
-                if (current.etag if current is not None else None) != before:
-                    return (
-                        f"{self._watermark_key} was edited while this window was extracted; it stays as edited, and "
-                        "the next run begins there"
-                    )
-                # S3 answers so, too, while another request for the same key is under way.
-                continue
-            return None
-        raise StorageUnavailableError(f"S3 kept refusing to write {self._watermark_key}, though nobody has changed it")
-
-    def _undo(self, commit: Commit) -> None:
+    def _undo(self, commit: Commit, until: float) -> None:
         self._step("before undo")
-        # The fence: from here on no other invocation has carried the decision out, and none will.
-        self._states.save(self.state)
-        for file in commit.every_file:
-            stored = self._store.head(file.key)
-            if stored is not None and stored.metadata.get(TOKEN) == file.token:
-                self._store.delete(file.key, if_match=stored.etag)
-            self._store.abort_upload(file.key, file.upload_id)
+        if not commit.undone:
+            # The fence: from here on no other invocation carries the decision out, and whoever comes next undoes it.
+            spent = dict(self.state.spent)
+            for file in commit.every_file:
+                stem = _STEM.sub("", file.key)
+                spent[stem] = max(spent.get(stem, 0), _part_of(file.key))
+            commit = commit.model_copy(update={"undone": True})
+            self._states.save(self.state.model_copy(update={"commit": commit, "spent": spent}))
+        if not take_back_files(self._store, commit, until - time.monotonic()):
+            self._keep_unfinished(commit, Completion([], lost=True, finished=False), is_own=True)
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         self._states.save(self.state.model_copy(update={"commit": previous}))
         self._step("after undo")
 
 
-def _told_keys(entry: dict[str, Any]) -> set[str]:
-    """Return the keys that a manifest's entry tells of."""
-    return {file["key"] for kind in ("files", "quarantine", "deletes") for file in entry.get(kind) or []}
+def _part_of(key: str) -> int:
+    return int(match[1]) if (match := _PART.search(key)) else 1

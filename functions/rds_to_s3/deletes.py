@@ -6,9 +6,10 @@ written to the deletes file and struck from the first, all of it under the windo
 exactly once, and a key that is delivered again can be deleted again. A row that came and went between two runs was
 never delivered, and is not told of.
 
-A reader applies a run's deletes, and then its rows. So no manifest may tell of a row and then of its delete: a row that
-was deleted while its window was still being read is told of by the next run. The reverse there is: the deletes of a run
-that died before it could tell of them, and a row that has come back since.
+A reader applies a run's deletes, and then its rows. So no manifest may report a row and then its delete. A row that was
+deleted while its window was still being read is reported by the next run. A run that reports the files of one that was
+stopped, or follows one that is still running, leaves its own deletes to the next run. The reverse is possible: the
+deletes of a stopped run, and a row that has come back since.
 
 Memory does not grow with the table: both sets are taken range by range.
 """
@@ -67,18 +68,13 @@ class DeleteTracking:
     store : ObjectStore
     token : str
         Of this invocation.
-    guard : callable
-        Raises if this invocation's lease has expired.
     on_step : callable
     """
 
-    def __init__(
-        self, spec: TableSpec, store: ObjectStore, token: str, guard: Callable[[], None], on_step: Callable[[str], None]
-    ) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, on_step: Callable[[str], None]) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._guard = guard
         self._step = on_step
         self._puts = 0
         self._buffer: list[KeyValues] = []
@@ -86,7 +82,7 @@ class DeleteTracking:
         self._cache: dict[str, KeyValues] = {}
         self.warnings: list[str] = []
 
-    def open(self, table: Table, selection: Selection, last: Commit | None, staged: Staged) -> None:
+    def open(self, table: Table, selection: Selection, last: Commit | None) -> None:
         """Prepare for the read of a window.
 
         Raises
@@ -100,12 +96,6 @@ class DeleteTracking:
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
         self._before = last.key_runs if last is not None and last.key_columns == self._types else None
         self._begins_late = last is not None and self._before is None
-        named = {run.key for run in [*staged.key_runs, *(last.key_runs if last is not None else [])]}
-        for key in self._store.keys(key_runs_prefix(self._spec.name, self._spec.format)):
-            if key not in named:
-                # Listed first, guarded then: nothing in the list can be of whoever holds the lease after us.
-                self._guard()
-                self._store.delete(key)
 
     @property
     def key_columns(self) -> list[str]:
@@ -139,7 +129,7 @@ class DeleteTracking:
         series: Callable[[Sequence[OutputColumn]], FileSeries],
         *,
         whole: bool,
-        untold: Commit | None = None,
+        unreported: Sequence[str] = (),
     ) -> tuple[list[StagedFile], list[KeyRun]]:
         """Find the deleted rows.
 
@@ -149,8 +139,8 @@ class DeleteTracking:
             Makes the files of deleted keys from their columns.
         whole : bool
             Whether this window is the whole table, so that nothing else was ever delivered.
-        untold : Commit, optional
-            Another run's commit whose files this run's manifest is going to tell of.
+        unreported : sequence of str
+            Earlier runs whose files are not reported yet.
 
         Returns
         -------
@@ -170,8 +160,8 @@ class DeleteTracking:
                 f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not told of"
             )
             return [], self._baseline(connection, table)
-        if untold is not None:
-            self.warnings.append(f"rows deleted since run {untold.run_id} are told of by the next run")
+        if unreported:
+            self.warnings.append(f"rows deleted since run {unreported[0]} are reported by the next run")
             return [], runs
         # Of one snapshot, rows and keys cannot disagree.
         read_before = staged.key_runs if staged.invocations > 1 else []

@@ -84,6 +84,10 @@ class DatabaseTlsError(PermanentError):
     """The server's certificate could not be verified, or it offers no TLS."""
 
 
+class SessionVariableError(PermanentError):
+    """The session inherits a variable that changes what a SELECT yields, and setting it has no effect."""
+
+
 class DatabaseUnreachableError(TransientError):
     """No connection within the bounded wait: network, security group, or a server that is down."""
 
@@ -109,7 +113,7 @@ class ReadInterruptedError(TransientError):
 
 
 class RowCountError(TransientError):
-    """The rows written do not agree with the server's own count of the rows it sent."""
+    """The rows written, or what the catalogue lists, do not agree with the server's own count."""
 
 
 class CannotResumeError(PermanentError):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from rds_to_s3.commit import Refused, Step, TableCommit
+from rds_to_s3.commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
 from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
@@ -33,7 +33,7 @@ from rds_to_s3.settled import SettledRows
 from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_record import committed_record, with_untold
+from rds_to_s3.table_record import committed_record, joined_record
 from rds_to_s3.table_state import (
     Commit,
     KeyRun,
@@ -43,14 +43,13 @@ from rds_to_s3.table_state import (
 )
 from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read, moved_from
 from rds_to_s3.tail import TailFilter
+from rds_to_s3.unreported import Settled, report_other_formats, settle
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
 Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
 STAGED_LAYOUT = 3  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
-HANDOVER_SECONDS = 300.0  # between two invocations of one read: the state machine's own steps, and a retry's wait
-MOST_STALLED = 6
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
 
 
@@ -120,15 +119,16 @@ class TableExtraction:
         )
         self._deletes: DeleteTracking | None = None
         if spec.deletes == "track":
-            self._deletes = DeleteTracking(spec, store, self.commit.token, self.commit.guard, on_step)
+            self._deletes = DeleteTracking(spec, store, self.commit.token, on_step)
         self._tails = KeptTails(spec, store, self.commit.token, on_step)
-        self._checks = TableChecking(spec, store, self.commit.token, self.commit.guard)
+        self._checks = TableChecking(spec, store, self.commit.token)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
         self._began_at = Position()
         self._drift: list[Change] = []
         self._deleted: list[StagedFile] = []
         self._key_runs: list[KeyRun] = []
+        self._of_other_formats: list[dict[str, Any]] = []
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
     def extract(self) -> Outcome:
@@ -148,6 +148,8 @@ class TableExtraction:
             return self._skipped(refused)
         try:
             return self._extract_holding_lease()
+        except CommitUnfinished:
+            return Outcome("CONTINUE")
         except BaseException as error:
             self.superseded = not self.commit.release()
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -165,7 +167,15 @@ class TableExtraction:
         return left - min(MOST_ENDING_SECONDS, left / 5)
 
     def _extract_holding_lease(self) -> Outcome:
-        self.commit.recover()
+        self.commit.recover(self._reading_seconds())
+        self._of_other_formats = report_other_formats(
+            self._store,
+            self.spec,
+            self.run,
+            lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
+            commit_seconds=self._reading_seconds,
+            on_step=self._step,
+        )
         last = self.commit.state.commit
         if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
             # Decided by an earlier attempt.
@@ -178,7 +188,7 @@ class TableExtraction:
         watermark, etag = self.commit.read_watermark()
         self._watermark = watermark
         staged = self._staged(watermark)
-        self.commit.remove_strays(staged)
+        self.commit.remove_strays(staged, self._reading_seconds() / 3)
         connection, self.run = connect_reached(
             self.run, self.spec.name, [last, staged], self._ways, self._reading_seconds
         )
@@ -213,7 +223,7 @@ class TableExtraction:
         warnings = [*window.warnings, *selection.warnings, *changes_of_settings(self._read_as, last, window)]
         warnings += [f"drift: {change.sentence()}" for change in self._drift]
         if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
-            self.commit.remove_strays(None)
+            self.commit.remove_strays(None, self._reading_seconds() / 3)
             staged = None
         if staged is None:
             staged = Staged(
@@ -228,24 +238,30 @@ class TableExtraction:
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
         self._began_at = staged.position
-        tail = self._tails.open(selection, window, last, marks.each(selection, window.remember_from))
+        tail = self._tails.open(
+            selection,
+            window,
+            last,
+            marks.each(selection, window.remember_from),
+            comparable=self._read_as.reads_as(read_before),
+        )
         warnings += self._tails.warnings
         reading = Reading(table, selection, window, segments)
         if self._deletes is not None:
-            self._deletes.open(table, selection, last, staged)
+            self._deletes.open(table, selection, last)
         fresh = staged.position.segment == len(segments)
         if not self._read(connection, reading, tail, staged):
             return self._hand_back(staged, tail)
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
-        untold = self.commit.untold()
-        self._find_deleted(connection, reading, staged, untold)
+        settled = settle(self._store, self.run, self.spec.name, last, self._step)
+        self._find_deleted(connection, reading, staged, settled)
         self._checks.conclude(selection, staged, finished=True)
         self._tails.save(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings, untold)
+        commit = self._decision(reading, staged, etag, warnings, settled)
         self.commit.decide(commit)
-        applied = self.commit.apply(commit, release=True)
+        applied = self.commit.apply(commit, release=True, seconds=self._reading_seconds())
         if applied is None:
             raise StorageUnavailableError(
                 f"uploads of table {self.spec.name!r} were aborted before they could be completed; nothing is visible"
@@ -270,7 +286,7 @@ class TableExtraction:
         with Uploader(self._store) as uploader:
             return read.run(connection, self._files(reading, uploader), self._reading_seconds())
 
-    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, untold: Commit | None) -> None:
+    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, settled: Settled) -> None:
         if self._deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -280,7 +296,7 @@ class TableExtraction:
                 staged,
                 partial(self._files(reading, uploader).side, "deletes", before=0),
                 whole=reading.window.read_from is None,
-                untold=untold,
+                unreported=settled.runs,
             )
 
     def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
@@ -306,7 +322,7 @@ class TableExtraction:
         staged: Staged,
         etag: str | None,
         warnings: list[str],
-        untold: Commit | None,
+        settled: Settled,
     ) -> Commit:
         window = reading.window
         last = self.commit.state.commit
@@ -325,8 +341,8 @@ class TableExtraction:
             warnings=told,
         )
         record["key"] = reading.selection.key_of(reading.table)
-        if untold is not None:
-            record = with_untold(record, untold)
+        record["warnings"] += settled.warnings()
+        record = joined_record(record, [each.record for each in settled.taken])
         return Commit(
             run_id=self.run.run_id,
             token=self.commit.token,
@@ -349,6 +365,7 @@ class TableExtraction:
             settled=staged.settled,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
+            unreported=settled.carried,
             previous=last.model_copy(
                 update={"files": [], "quarantine": [], "deletes": [], "previous": None}
             ).model_dump()
@@ -382,6 +399,7 @@ class TableExtraction:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
         return drift | {
             "table": self.spec.name,
+            "mode": self.spec.mode,
             "status": status,
             "rows": 0,
             "source_rows": 0,
@@ -408,5 +426,6 @@ class TableExtraction:
         return Outcome("SKIPPED", record)
 
     def _done(self, record: dict[str, Any]) -> Outcome:
+        record = joined_record(record, self._of_other_formats)
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
         return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)

@@ -33,19 +33,23 @@ class KeptTails:
         self._step = on_step
         self.warnings: list[str] = []
 
-    def open(self, selection: Selection, window: Window, last: Commit | None, bounds: Sequence[str]) -> TailFilter:
+    def open(
+        self, selection: Selection, window: Window, last: Commit | None, bounds: Sequence[str], *, comparable: bool
+    ) -> TailFilter:
         """Return the filter of a read: it knows what the last commit delivered ahead.
 
         Parameters
         ----------
         bounds : sequence of str
             Where the next run reads from, for each cursor column.
+        comparable : bool
+            Whether the last commit was read by the same cursor columns.
         """
         delivered: Counter[bytes] = Counter()
         latest: Sequence[str] | None = None
         if window.uses_tail and last is not None:
             if last.tail is not None:
-                latest = last.tail.latest_each
+                latest = last.tail.latest_each if comparable else None
                 for key in last.tail.keys:
                     if (stored := self._store.get(key)) is None:
                         self.warnings.append(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rds_to_s3.entries import file_keys
 from rds_to_s3.execution import parse_utc, redrives_of, started_at, utc_text
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.table_list import TableSpec
+from rds_to_s3.table_record import joined_record, without_files
 from rds_to_s3.window import format_timestamp
 
 Json = dict[str, Any]
@@ -54,6 +56,8 @@ def build_manifest(
     state_of: Callable[[PlannedRun, TableSpec], KnownState],
     plan_error: Mapping[str, Any] | None,
     map_error: Mapping[str, Any] | None = None,
+    taken: Sequence[Json] = (),
+    earlier: Json | None = None,
     finished_at: datetime,
 ) -> Json:
     """Put a run's manifest together.
@@ -72,6 +76,10 @@ def build_manifest(
         Asks a table's state, where the record and the Map disagree.
     plan_error, map_error : mapping or None
         The state machine's ``{"Error", "Cause"}``, where the plan or the Map itself failed.
+    taken : sequence of mapping
+        The files of this run that other runs report: ``{"table", "by", "keys"}``. The manifest names none of them.
+    earlier : dict, optional
+        The manifest that this run decided on before. Every file in it is in this one, too.
     finished_at : datetime
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
@@ -82,7 +90,9 @@ def build_manifest(
             result = ended.get(spec.name) or _of_map(map_error)
             if record is None or not _agrees(record, result):
                 record = _from_state(spec, plan, record, result, state_of(plan, spec))
-            tables.append(record)
+            entry = _without_taken(record, [each for each in taken if each["table"] == spec.name])
+            before = next((each for each in (earlier or {}).get("tables", []) if each["table"] == spec.name), None)
+            tables.append(_with_redrive({"mode": spec.mode} | entry, before, redrives_of(execution)))
     failed = [table for table in tables if table["status"] == "FAILED"]
     error = _plan_error(plan_error) if plan_error or plan is None else None
     return {
@@ -134,6 +144,29 @@ def _agrees(record: Json, result: Mapping[str, Any] | None) -> bool:
     return result.get("error") in {record["error"]["type"], "Runtime.HandlerError"}
 
 
+def _without_taken(record: Json, taken: Sequence[Json]) -> Json:
+    """Leave out what other runs report, since this one had been stopped before it could."""
+    if not taken:
+        return record
+    entry = without_files(record, {key for each in taken for key in each["keys"]})
+    if file_keys(entry):
+        return entry
+    reason = f"run {taken[-1]['by']}, or one after it, reports what this run extracted: it had not reported it by then"
+    return entry | {"status": "SKIPPED", "error": None, "warnings": [*entry["warnings"], reason]}
+
+
+def _with_redrive(entry: Json, before: Json | None, redrives: int) -> Json:
+    """Say in which redrive the entry was made: where it is what it was in the manifest before, in an earlier one."""
+    if before is None:
+        return entry | {"redrive": redrives}
+    if not set(file_keys(before)) <= set(file_keys(entry)):
+        # What a manifest has reported, it reports for good.
+        entry = joined_record(entry, [before]) if file_keys(entry) else before
+    if {**before, "redrive": None} == {**entry, "redrive": None}:
+        return before
+    return entry | {"redrive": redrives}
+
+
 def _from_state(
     spec: TableSpec,
     plan: PlannedRun,
@@ -162,6 +195,7 @@ def _without_answer(
     after = record["window"]["after"] if record is not None else None
     return {
         "table": spec.name,
+        "mode": spec.mode,
         "status": "FAILED",
         "rows": 0,
         "source_rows": 0,

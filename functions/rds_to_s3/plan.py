@@ -112,6 +112,8 @@ class PlannedRun:
         No transaction was committed later that the server showed when its bound was read.
     settle_seconds, unobserved_settle_seconds : float
         The margins that the run was planned with.
+    running : list of str or None
+        The runs that were going when this one was planned; None where they could not be listed.
     """
 
     run_id: str
@@ -130,6 +132,7 @@ class PlannedRun:
     seen_until: float | None = None
     settle_seconds: float = 2.0
     unobserved_settle_seconds: float | None = None
+    running: list[str] | None = None
 
     @property
     def bound_utc(self) -> float:
@@ -153,6 +156,7 @@ class PlannedRun:
         started_at: str | None = None,
         warnings: Sequence[str] = (),
         refused: Mapping[str, Refusal] | None = None,
+        running: Sequence[str] | None = None,
     ) -> PlannedRun:
         """Plan `tables` up to `bound`."""
         return cls(
@@ -172,6 +176,7 @@ class PlannedRun:
             seen_until=seen_until,
             settle_seconds=margins[0],
             unobserved_settle_seconds=margins[1],
+            running=None if running is None else list(running),
         )
 
     def table(self, name: str) -> TableSpec:
@@ -192,6 +197,16 @@ class PlannedRun:
         by_name = {spec.name: spec for spec in fresh}
         tables = [by_name.get(spec.name, spec) for spec in self.tables]
         return replace(self, tables=tables, refused={})
+
+    def sees_running(self, run_id: str, planned_at: float) -> bool:
+        """Whether another run may still be going to write its manifest, as far as this run's plan knows.
+
+        The runs are listed between this run's start and its plan. One that was planned before that start, and is not in
+        the list, has ended. Which of two manifests reports a file does not rest on it (`RunRegister`).
+        """
+        if self.running is None or self.started_at is None or run_id in self.running:
+            return True
+        return planned_at > parse_utc(self.started_at).timestamp()
 
     def is_of(self, execution: Mapping[str, Any], now: float) -> bool:
         """Whether it is this execution's, and not of one that had its name before.
@@ -235,6 +250,7 @@ class PlannedRun:
             "seen_until": self.seen_until,
             "settle_seconds": self.settle_seconds,
             "unobserved_settle_seconds": self.unobserved_settle_seconds,
+            "running": self.running,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -266,6 +282,7 @@ class PlannedRun:
             seen_until=data.get("seen_until"),
             settle_seconds=data.get("settle_seconds", 2.0),
             unobserved_settle_seconds=data.get("unobserved_settle_seconds"),
+            running=data.get("running"),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -57,8 +57,9 @@ def plan_run(
     stored = store.get(plan_key(run_id))
     answer = partial(PlannedRun.answer, max_concurrency=settings.max_concurrency, redrives=redrives_of(execution))
     plan = PlannedRun.from_json(stored.body) if stored is not None else None
+    running = _running(state, run_id)
     if plan is not None and state.get("decision") == "RETRY_FAILED":
-        plan = _with_fresh_settings(plan, listed, state["tables"], connect)
+        plan = replace(_with_fresh_settings(plan, listed, state["tables"], connect), running=running)
         store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
         return answer(plan, only=state["tables"])
     if plan is not None and plan.is_of(execution, time.time()):
@@ -94,8 +95,9 @@ def plan_run(
         margins=(settings.settle_seconds, settings.unobserved_settle_seconds),
         tables=tables,
         started_at=started_at(execution),
-        warnings=warnings,
+        warnings=[*warnings, *_running_warnings(state)],
         refused=refused,
+        running=running,
     )
     try:
         # Over the plan of an execution that had this name before, if there was one.
@@ -116,6 +118,18 @@ def read_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
     """Return a run's manifest, None where it has none."""
     stored = store.get(manifest_key(run_id))
     return json.loads(stored.body) if stored else None
+
+
+def _running(state: Mapping[str, Any], run_id: str) -> list[str] | None:
+    """Return the other runs that are going, None where the state machine could not list them."""
+    names = (state.get("running") or {}).get("names")
+    return None if names is None else [name for name in names if name != run_id]
+
+
+def _running_warnings(state: Mapping[str, Any]) -> list[str]:
+    if "running_error" not in state:
+        return []
+    return ["the running executions could not be listed: files of runs that were stopped are reported by a later run"]
 
 
 def _with_fresh_settings(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from rds_to_s3.entries import pending_of
 from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.execution import is_of_all, parse_utc, redrives_of
 from rds_to_s3.freshness import Freshness
 from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.plan import PlannedRun
 from rds_to_s3.report import RUNS_IN_TREND, render_report, summary_of
+from rds_to_s3.run_register import RunRegister, manifest_body
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 from rds_to_s3.s3.state_store import read_state
 from rds_to_s3.table_list import TableSpec
@@ -71,21 +73,26 @@ def write_manifest(
     if plan is not None and not plan.is_of(execution, time.time()):
         plan = None  # this execution, of the same name, was not planned
     records = _records(store, plan)
-    manifest = build_manifest(
-        execution,
-        plan,
-        records,
-        state.get("results") or [],
-        state_of=partial(_state, store),
-        plan_error=state.get("plan_error"),
-        map_error=state.get("map_error"),
-        finished_at=datetime.now(UTC),
-    )
-    # Half a character, in the message of an error that nobody foresaw, becomes its escape: a manifest there must be.
-    body = json.dumps(manifest, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
+    register = RunRegister(store, run_id, plan.planned_at if plan else None)
+
+    def build(taken: Sequence[dict[str, Any]], earlier: dict[str, Any] | None) -> dict[str, Any]:
+        return build_manifest(
+            execution,
+            plan,
+            records,
+            state.get("results") or [],
+            state_of=partial(_state, store),
+            plan_error=state.get("plan_error"),
+            map_error=state.get("map_error"),
+            taken=taken,
+            earlier=earlier,
+            finished_at=datetime.now(UTC),
+        )
+
+    manifest = register.decide(build)
+    register.publish()
     key = manifest_key(run_id)
-    store.put(key, body, content_type="application/json")
-    _write_latest(store, manifest, body)
+    _write_latest(store, manifest, manifest_body(manifest))
     try:
         runs, freshness = _remember(store, manifest, plan, of_all=is_of_all(execution))
         on_lags(freshness.lags(time.time()))
@@ -118,10 +125,14 @@ def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
     except StateMalformedError:
         return KnownState()
     commit = state.commit
-    is_ours = commit is not None and commit.is_of(plan.run_id, plan.planned_at) and commit.applied
+    # A later run may have committed since, while this one was still running: then its record is carried along.
+    ours = [each for each in pending_of(commit) if (each.run_id, each.planned_at) == (plan.run_id, plan.planned_at)]
+    committed = ours[-1].record if ours else None
+    if commit is not None and commit.applied and commit.is_of(plan.run_id, plan.planned_at):
+        committed = commit.record
     return KnownState(
         attempts=state.attempts.get(plan.run_id, 0),
-        committed=commit.record if commit is not None and is_ours else None,
+        committed=committed,
         extracted_until=commit.extracted_until if commit is not None else None,
     )
 

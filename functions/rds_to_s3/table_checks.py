@@ -14,7 +14,8 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.schema import Table
 from rds_to_s3.selection import Selection
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import Staged, Violation, seen_key, seen_prefix
+from rds_to_s3.table_record import reason_column
+from rds_to_s3.table_state import Staged, Violation, seen_key
 from rds_to_s3.table_window import Window
 from rds_to_s3.window import format_timestamp
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from rds_to_s3.checks.admission import Admission
     from rds_to_s3.checks.engine import RowChecks
     from rds_to_s3.file_series import FileSeries
-
-REASON_COLUMN = "_violations"
 
 
 class TableChecking:
@@ -36,15 +35,12 @@ class TableChecking:
         Keeps the values that a unique column has held, from one invocation of a long read to the next.
     token : str
         Of this invocation.
-    guard : callable
-        Raises if this invocation's lease has expired.
     """
 
-    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, guard: Callable[[], None]) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._guard = guard
         self._puts = 0
         self.admission: Admission | None = None
         self.of_table: list[str] = []
@@ -84,7 +80,12 @@ class TableChecking:
         self._restore_seen(engine, staged)
         quarantine = None
         if self._spec.on_violation == "quarantine":
-            quarantine = series([*selection.output, OutputColumn(reason_column(selection), "text", "text", False)])
+            quarantine = series(
+                [
+                    *selection.output,
+                    OutputColumn(reason_column(column.name for column in selection.columns), "text", "text", False),
+                ]
+            )
         self.admission = Admission(
             engine,
             self._spec.on_violation,
@@ -118,11 +119,6 @@ class TableChecking:
                 staged.seen = staged.seen | {column: [*staged.seen.get(column, []), key]}
 
     def _restore_seen(self, engine: RowChecks, staged: Staged) -> None:
-        if engine.seen and not staged.seen:
-            # Of an invocation that died; one whose lease has expired must not take away what is in use.
-            self._guard()
-            for key in self._store.keys(seen_prefix(self._spec.name, self._spec.format)):
-                self._store.delete(key)
         for column, keys in staged.seen.items():
             for key in keys:
                 stored = self._store.get(key)
@@ -131,7 +127,11 @@ class TableChecking:
                 engine.seen[column].restore(stored.body)
 
     def forget_seen(self, staged: Staged) -> None:
-        """Delete them: the window is committed."""
+        """Delete them: the window is committed.
+
+        Safe when this invocation is frozen here: only the progress that the commit has replaced named them, and each
+        has the token of the invocation that made it, so no successor makes one of that name.
+        """
         for key in {key for keys in staged.seen.values() for key in keys}:
             self._store.delete(key)
 
@@ -189,15 +189,6 @@ def describe(violations: Mapping[str, Violation]) -> list[str]:
         rows = f"{violation.rows} row{'' if violation.rows == 1 else 's'}"
         told.append(f"{label}: {rows} ({keys})" if violation.keys else f"{label}: {rows}")
     return told
-
-
-def reason_column(selection: Selection) -> str:
-    """Return the name of the quarantine's added column, which no column of the table has."""
-    taken = {column.name.lower() for column in selection.columns}
-    name = REASON_COLUMN
-    while name in taken:
-        name += "_"
-    return name
 
 
 def too_old(connection: Connection, table: Table, selection: Selection, window: Window, limit: int) -> str | None:

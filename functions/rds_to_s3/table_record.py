@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.entries import FILE_KINDS, file_keys
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import Commit, Staged, StagedFile
-from rds_to_s3.table_window import Window
+from rds_to_s3.table_state import Staged, StagedFile
 
-_COUNTS = ("rows", "source_rows", "quarantined_rows", "deleted_rows")  # of a manifest's entry
-_LISTS = ("files", "quarantine", "deletes", "drift")
+if TYPE_CHECKING:
+    from rds_to_s3.table_window import Window
+
+REASON_COLUMN = "_violations"
 
 
 def committed_record(
@@ -55,21 +57,85 @@ def committed_record(
     return record
 
 
-def with_untold(record: dict[str, Any], commit: Commit) -> dict[str, Any]:
-    """Add the files of a commit that an earlier run had decided and never told of."""
-    theirs = commit.record
-    sums = {key: theirs.get(key, 0) + record.get(key, 0) for key in _COUNTS if key in theirs or key in record}
-    lists = {key: [*theirs.get(key, []), *record.get(key, [])] for key in _LISTS if key in theirs or key in record}
-    return (
-        record
-        | sums
-        | lists
-        | {
-            "status": "SUCCEEDED",
-            "window": {"after": theirs["window"]["after"], "until": record["window"]["until"]},
-            "warnings": [
-                *record["warnings"],
-                f"run {commit.run_id} ended before it could tell of its commit: its files are counted here",
-            ],
-        }
-    )
+def joined_record(own: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a table's entry with what earlier commits have to report, the oldest first.
+
+    A reader applies an entry's deletes and then its rows, and replaces the table where the entry's mode is ``full``. So
+    what lies before the last full extraction is `superseded`: it is named, and not to be loaded.
+    """
+    entries = [*earlier, own]
+    last_full = max((place for place, entry in enumerate(entries) if entry.get("mode") == "full"), default=0)
+    joined = dict(own)
+    if any(entry.get("mode") == "full" for entry in earlier):
+        joined["mode"] = "full"
+    for kind in FILE_KINDS:
+        if kind != "superseded" and any(kind in entry for entry in entries):
+            joined[kind] = []
+    superseded: list[dict[str, Any]] = []
+    for place, entry in enumerate(entries):
+        superseded += entry.get("superseded", [])
+        for kind in ("files", "quarantine", "deletes"):
+            files = [with_columns(file, kind, entry, own) for file in entry.get(kind) or []]
+            if place < last_full and kind != "quarantine":
+                superseded += files
+            elif kind in joined:
+                joined[kind] += files
+    if superseded:
+        joined["superseded"] = superseded
+    _count(joined)
+    drift = [change for entry in entries for change in entry.get("drift", [])]
+    if drift:
+        joined["drift"] = drift
+    if any(file_keys(entry) for entry in entries):
+        joined["status"] = "SUCCEEDED"
+    if own["format"] == entries[0]["format"] and own.get("window"):
+        joined["window"] = {"after": entries[0]["window"]["after"], "until": own["window"]["until"]}
+    return joined
+
+
+def with_columns(
+    file: Mapping[str, Any], kind: str, entry: Mapping[str, Any], joined: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a file of `entry` as `joined` names it: with its columns, where they are not those of `joined`."""
+    here, there = _columns(kind, entry), _columns(kind, joined)
+    bare = {name: value for name, value in file.items() if name != "columns"}
+    names = file.get("columns", here)
+    return bare if names == there else {**bare, "columns": names}
+
+
+def without_files(record: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Return a table's entry without some of its files."""
+    left = dict(record)
+    for kind in FILE_KINDS:
+        if kind in left:
+            left[kind] = [file for file in left[kind] if file["key"] not in taken]
+    _count(left)
+    return left
+
+
+def reason_column(names: Iterable[str]) -> str:
+    """Return the name of the quarantine's added column, which none of `names` has."""
+    taken = {name.lower() for name in names}
+    name = REASON_COLUMN
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _count(entry: dict[str, Any]) -> None:
+    entry["rows"] = _rows(entry["files"])
+    for count, kind in (("quarantined_rows", "quarantine"), ("deleted_rows", "deletes")):
+        if kind in entry:
+            entry[count] = _rows(entry[kind])
+    entry["source_rows"] = entry["rows"] + entry.get("quarantined_rows", 0)
+
+
+def _columns(kind: str, entry: Mapping[str, Any]) -> list[str]:
+    names = [column["name"] for column in entry["columns"]]
+    if kind == "deletes":
+        return list(entry.get("key", []))
+    return [*names, reason_column(names)] if kind == "quarantine" else names
+
+
+def _rows(files: Iterable[Mapping[str, Any]]) -> int:
+    return sum(file["rows"] for file in files)

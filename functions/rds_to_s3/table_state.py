@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rds_to_s3.entries import Unreported
 from rds_to_s3.read_as import ReadAs, Settled
 from rds_to_s3.window import format_timestamp
 
@@ -219,6 +220,16 @@ class Commit(_Part):
         The server and database that were read, as `rds_to_s3.mysql.source.Source` writes it.
     seen_until : float or None
         No row that was read was committed later, on its origin's clock.
+    unreported : list of Unreported
+        What earlier runs have committed and not yet reported, the oldest first.
+    visible : list of int
+        Places in `every_file` of the files that are visible already, while the others are being completed.
+    undone : bool
+        Whether its uploads were lost: its files are being removed, and `previous` is about to be the last commit again.
+    stalled : int
+        Invocations in a row that completed none of its files.
+    handed_back : bool
+        Whether an invocation left the rest of the files to the next one of its run.
     """
 
     run_id: str
@@ -244,10 +255,15 @@ class Commit(_Part):
     settled: Settled | None = None
     source: dict[str, Any] | None = None
     seen_until: float | None = None
+    unreported: list[Unreported] = Field(default_factory=list)
+    visible: list[int] = Field(default_factory=list)
+    undone: bool = False
+    stalled: int = 0
+    handed_back: bool = False
 
     @property
     def every_file(self) -> list[StagedFile]:
-        """All files that become visible together."""
+        """All files of the window."""
         return [*self.files, *self.quarantine, *self.deletes]
 
     @property
@@ -267,6 +283,8 @@ class TableState(_Part):
     ----------
     attempts : dict
         Attempts of the run that came last, ``{run_id: count}``.
+    spent : dict
+        The last part number that commits which were undone have used, by what their keys begin with.
     """
 
     version: int = 1
@@ -276,6 +294,7 @@ class TableState(_Part):
     lease: Lease | None = None
     staged: Staged | None = None
     commit: Commit | None = None
+    spent: dict[str, int] = Field(default_factory=dict)
 
     def held_by_another(self, run_id: str, now: float) -> Lease | None:
         """Return the lease that keeps `run_id` out, if one does."""
@@ -379,6 +398,11 @@ def plan_key(run_id: str) -> str:
 def record_key(run_id: str, table: str) -> str:
     """Return the key of what a run left to say about a table."""
     return f"_state/runs/{run_id}/tables/{segment(table)}.json"
+
+
+def reported_key(run_id: str) -> str:
+    """Return the key of what a run has reported, and of what others report in its place."""
+    return f"_state/runs/{run_id}/reported.json"
 
 
 def manifest_key(run_id: str) -> str:

@@ -115,7 +115,9 @@ def derive_window(
     if watermark is None:
         return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
-    until = Watermark.at(bound) if bound >= watermark.moment else watermark
+    # Keys never step back, whatever the clock, the zone or an operator does: a reader takes files in their order.
+    reached = Watermark.parse(last.watermark.encode()) if last is not None else None
+    until = max((mark for mark in (Watermark.at(bound), watermark, reached) if mark), key=lambda mark: mark.moment)
     ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
     if last is None or watermark.text != last.watermark or last.read_from is None:
         read_from = lowered(watermark.moment, spec.lookback_seconds)

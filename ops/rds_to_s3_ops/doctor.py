@@ -40,6 +40,7 @@ from rds_to_s3_ops.findings import Finding, failed, passed, skipped
 from rds_to_s3_ops.runs import Runs
 from rds_to_s3_ops.stack import Stack, find_stack
 from rds_to_s3_ops.table_list_parameter import TableListParameter
+from rds_to_s3_ops.unreported import CHECK, check_unreported, unreported_files
 
 if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
@@ -358,6 +359,7 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     yield _looked("last run", last_run, "")
     yield _looked("network from the functions", lambda: aws_checks.check_reached(bucket.latest_manifest(), subnets), "")
     yield _looked("alarms", alarms, "")
+    yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, aws.s3(), runs.running)), "")
 
 
 # --- what the looks share -----------------------------------------------------------------------------------------

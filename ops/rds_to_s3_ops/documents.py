@@ -12,9 +12,10 @@ class Window(TypedDict):
     until: str | None
 
 
-class File(TypedDict):
-    """One file in the bucket."""
+class File(TypedDict, total=False):
+    """One file in the bucket; `columns` only where they are not those of the table's entry."""
 
+    columns: list[str]
     key: str
     rows: int
     bytes: int
@@ -46,6 +47,9 @@ class TableRecord(TypedDict, total=False):
     quarantined_rows: int
     quarantine: list[File]
     deletes: list[File]
+    superseded: list[File]
+    mode: str
+    redrive: int
     deleted_rows: int
     drift: list[dict[str, Any]]
     key: list[str]

@@ -36,6 +36,7 @@ _PHASES = {
     "TakeInput": "starting",
     "TakeFailedTables": "starting the failed tables again",
     "ReadTableList": "reading the table list",
+    "ListRunningRuns": "listing the running runs",
     "PlanRun": "fixing the window",
     "ExtractTables": "extracting",
     "WriteManifest": "writing the manifest",

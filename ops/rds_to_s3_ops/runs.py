@@ -188,6 +188,10 @@ class Runs:
         ]
         return sorted(runs, key=lambda run: run.started_at, reverse=True)
 
+    def running(self) -> list[str]:
+        """Return the names of the runs that are running."""
+        return [run.run_id for run in self.recent(1000, "RUNNING")]
+
     def events(self, run_id: str, after: int) -> Sequence[Mapping[str, Any]]:
         """Return the events of a run's history that are newer than one already seen.
 

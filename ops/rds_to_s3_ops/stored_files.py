@@ -7,14 +7,16 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from rds_to_s3.entries import FILE_KINDS
 from rds_to_s3.table_state import data_prefix, segment
 from rds_to_s3_ops.aws import aws_errors, error_code
 
@@ -114,7 +116,8 @@ def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iter
     for manifest in manifests:
         for entry in manifest["tables"]:
             if table in (None, entry["table"]):
-                for file in [*entry["files"], *entry.get("quarantine", []), *entry.get("deletes", [])]:
+                of_kinds = (cast("list[File]", entry.get(kind) or []) for kind in FILE_KINDS)
+                for file in chain.from_iterable(of_kinds):
                     if file["key"] not in seen:
                         seen.add(file["key"])
                         yield manifest["run_id"], entry["table"], file

@@ -13,6 +13,7 @@ from rds_to_s3_ops.duckdb_reading import reading_errors
 from rds_to_s3_ops.errors import NotFoundError
 from rds_to_s3_ops.reconciliation import SAMPLES, Reconciler, Reconciliation
 from rds_to_s3_ops.stored_files import FileCheck, check_file, named_files
+from rds_to_s3_ops.unreported import UnreportedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +39,8 @@ class Verification:
         Files that are not what their manifest says.
     tables : list of Reconciliation
         Tables that were compared with the database.
+    unreported : list of UnreportedFile
+        Files of the tables that no manifest names.
     extra_is_fine : bool
         Whether rows that only the files have are no fault: the table's deletes are not tracked.
     """
@@ -47,12 +50,15 @@ class Verification:
     bytes: int = 0
     broken: list[FileCheck] = field(default_factory=list)
     tables: list[Reconciliation] = field(default_factory=list)
+    unreported: list[UnreportedFile] = field(default_factory=list)
     extra_is_fine: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether something was found to differ."""
-        return bool(self.broken) or any(table.differs(extra_is_fine=self.extra_is_fine) for table in self.tables)
+        if self.broken or self.unreported:
+            return True
+        return any(table.differs(extra_is_fine=self.extra_is_fine) for table in self.tables)
 
     @property
     def not_compared(self) -> list[str]:
@@ -79,6 +85,7 @@ class Verification:
                 "bytes": self.bytes,
                 "broken": [check.as_json() for check in self.broken],
             },
+            "unreported": [file.as_json() for file in self.unreported],
             "tables": [
                 {**table.as_json(), "ok": table.is_fine(extra_is_fine=self.extra_is_fine)} for table in self.tables
             ],

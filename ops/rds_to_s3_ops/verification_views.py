@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.reconciliation import KINDS, Reconciliation
+from rds_to_s3_ops.unreported import remedy, told
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.verification import Verification
@@ -34,6 +35,9 @@ def verification_lines(result: Verification, shown: int | None = SHOWN) -> Itera
     yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
     for check in result.broken:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
+    if result.unreported:
+        yield told(result.unreported)
+        yield f"  {remedy(result.unreported)}"
     for table in result.tables:
         yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine), shown=shown)
     found = "something differs" if result.differs else "nothing differs"

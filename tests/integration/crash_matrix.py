@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rds_to_s3 import reading
-from rds_to_s3.table_state import tail_key
+from rds_to_s3.table_state import key_run_key, plan_key, seen_key, tail_key
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child
 from tests.support.ledger import (
@@ -91,9 +91,23 @@ def nothing(pipeline: Pipeline, run_id: str, table: str) -> None:
 
 
 def strays(pipeline: Pipeline, run_id: str, table: str) -> None:
-    """Leave an upload and digests of an invocation that died long ago."""
+    """Leave an upload, digests, keys and values of an invocation that died long ago."""
     pipeline.store.start_upload(f"{table}/csv/{table}_data_20200101_000000.csv", content_type="text/csv", metadata={})
-    pipeline.store.put(tail_key(table, "csv", "dead"), b"x" * 16)
+    for key in (
+        tail_key(table, "csv", "dead"),
+        key_run_key(table, "csv", "dead", 1),
+        seen_key(table, "csv", "dead", 1),
+    ):
+        pipeline.store.put(key, b"x" * 16)
+
+
+def unreported(pipeline: Pipeline, run_id: str, table: str) -> None:
+    """Let another run commit, and its execution be stopped before it has a manifest; then change the table again."""
+    plan = json.loads(pipeline.body(plan_key(run_id)))
+    plan |= {"run_id": f"stopped-{table}", "planned_at": plan["planned_at"] - 1}
+    pipeline.store.put(plan_key(plan["run_id"]), json.dumps(plan).encode())
+    assert pipeline.iterate(plan["run_id"], table)["status"] == "SUCCEEDED"
+    pipeline.database.execute(f"INSERT INTO {table} (note) VALUES ('after the stopped run')")
 
 
 def decided(pipeline: Pipeline, run_id: str, table: str) -> None:
@@ -121,6 +135,13 @@ SCENARIOS = (
         since="before keys",
         until="after decision",
         settings={"deletes": "track"},
+    ),
+    Scenario(
+        "unreported",
+        "A window after one whose run was stopped before it had a manifest",
+        unreported,
+        since="before take",
+        until="after decision",
     ),
 )
 
@@ -251,7 +272,7 @@ class Matrix:
             return str(own["status"])
         told = f"{own['status']}, then {next_one['status']}"
         return told + (
-            " with the dead run's files" if any("could tell" in text for text in next_one["warnings"]) else ""
+            " with the dead run's files" if any("could report" in text for text in next_one["warnings"]) else ""
         )
 
     def _prepare(self, tables: list[str], settings: dict[str, Any]) -> list[str]:

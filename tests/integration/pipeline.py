@@ -42,6 +42,8 @@ class Pipeline:
         What an invocation of the extractor has.
     endpoint : callable or None
         Opens connections instead of `connect`'s own way: to another server, or to one of several.
+    running : list of str
+        The other runs that are going when a run is planned.
     """
 
     database: Database
@@ -55,6 +57,7 @@ class Pipeline:
     user: tuple[str, str] | None = None
     endpoint: Callable[[int], Connection] | None = None
     started: dict[str, str] = field(default_factory=dict)
+    running: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> ObjectStore:
@@ -90,7 +93,8 @@ class Pipeline:
             settle_seconds=self.settle_seconds,
             unobserved_settle_seconds=self.unobserved_settle_seconds,
         )
-        return plan_run(execution, {"table_list": {"document": document}, **state}, settings, self.store, self.connect)
+        known = {"table_list": {"document": document}, "running": {"names": [execution["Name"], *self.running]}}
+        return plan_run(execution, {**known, **state}, settings, self.store, self.connect)
 
     def extract(self, run_id: str, table: str, on_step: Callable[[str], None] = lambda _: None) -> str:
         """Run one invocation of the extractor; return its status."""

@@ -171,6 +171,6 @@ def test_a_run_that_comes_back_after_a_later_one_finished_its_commit_is_skipped(
     os.waitpid(child, 0)
     expire_lease(orders, "orders")
     later = orders.run()
-    assert "run dead ended before it could tell" in " ".join(entry(later, "orders")["warnings"])
+    assert "run dead ended before it could report" in " ".join(entry(later, "orders")["warnings"])
     again = orders.report(execution, results=[orders.iterate("dead", "orders")])
     assert problems_with_manifests(orders, "orders", [again, later]) == []

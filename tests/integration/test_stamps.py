@@ -142,7 +142,7 @@ def test_a_cursor_column_that_the_user_may_not_read_is_named_with_its_grant(tabl
     assert "GRANT SELECT (`modifiedDate`, `createdDate`) ON `t`" in error["message"]
     table.user = owner
     table.database.execute("INSERT INTO t (note) VALUES ('second')")
-    table.run()
+    assert entry(table.run(), "t")["error"] is None
     assert {row["note"] for row in table.delivered("t")} == {"first", "second"}
 
 
@@ -271,7 +271,7 @@ def test_changed_settings_say_what_they_leave_out_or_repeat(table: Pipeline) -> 
     table.tables = [{"name": "t", "columns": ["id", "note"]}]
     warning = warnings_of(table.run())
     assert "note: rows in earlier files lack this" in warning
-    assert "1 rows that the last run delivered ahead may be delivered again" in warning
+    assert "rows that the last run delivered ahead may be delivered again" in warning
     table.tables = [{"name": "t", "columns": ["id", "note"], "lookback_seconds": 3600}]
     assert "lookback_seconds grew to 3600" in warnings_of(table.run())
     assert warnings_of(table.run()) == ""

@@ -49,6 +49,13 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
         "Payload": table_list["Parameters"],
     }
     table_list["ResultSelector"] = {"document.$": "$.Payload.Parameter.Value"}
+    # It has no endpoint of ours for Step Functions itself either.
+    translated["States"]["ListRunningRuns"] = {
+        "Type": "Pass",
+        "Result": {"names": []},
+        "ResultPath": "$.running",
+        "Next": "PlanRun",
+    }
     for _, state in states(translated):
         for retrier in state.get("Retry", []):
             retrier.pop("JitterStrategy", None)

@@ -20,6 +20,7 @@ from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -193,6 +194,19 @@ class Engine:
         assert service == "lambda"
         return self._lambda  # moto makes a client for each call, which takes longer than everything else in it
 
+    def sdk_client_for(self, service: str, **_: object) -> Any:
+        if service != "stepfunctions":
+            return self.ssm
+
+        def list_executions(StateMachineArn: str, StatusFilter: Any, MaxResults: int) -> Any:  # noqa: N803
+            found = self.client.list_executions(
+                stateMachineArn=StateMachineArn, statusFilter=StatusFilter, maxResults=MaxResults
+            )
+            return {"Executions": [{"Name": execution["name"]} for execution in found["executions"]]}
+
+        # moto passes an integration's parameters on under AWS's names for Step Functions, which boto3 writes otherwise.
+        return SimpleNamespace(list_executions=list_executions)
+
     def sleep(self, seconds: float) -> None:
         assert self.current
         self.current.slept.append(seconds)
@@ -234,6 +248,7 @@ def running() -> Iterator[Engine]:
             patch.object(json_path, "parse", _parse_path),
             patch.object(LambdaSimpleBackend, "invoke", engine.invoke),
             patch.object(lambda_eval_utils, "boto_client_for", engine.client_for),
+            patch.object(state_task_service_aws_sdk, "boto_client_for", engine.sdk_client_for),
             patch.object(retrier_decl, "time", SimpleNamespace(sleep=engine.sleep)),
             patch.object(ExecutionWorker, "_get_evaluation_environment", environment),
         ):

@@ -45,6 +45,7 @@ def test_a_redrive_starts_at_the_gate_and_goes_round(machine: Machine, functions
         "RetryFailed?",
         "TakeFailedTables",
         "ReadTableList",
+        "ListRunningRuns",
         "PlanRun",
         "ExtractTables",
         "ExtractTable",
@@ -64,7 +65,7 @@ def test_the_plan_of_a_redrive_sees_the_failed_tables_and_the_list_as_it_is_now(
     machine.run({"tables": ["menu", "orders"]}).redrive()
     state = functions.called("PlanRun")[1]["state"]
     assert (state["decision"], state["tables"]) == ("RETRY_FAILED", ["menu"])
-    assert set(state) == {"decision", "tables", "table_list"}
+    assert set(state) == {"decision", "tables", "table_list", "running"}
 
 
 def test_several_failed_tables_run_again_together(machine: Machine, functions: Functions) -> None:

@@ -38,6 +38,7 @@ def test_the_history_reads_like_a_story(machine: Machine, functions: Functions) 
     assert run.story() == [
         "TakeInput",
         "ReadTableList",
+        "ListRunningRuns",
         "PlanRun",
         "ExtractTables",
         "ExtractTable",
@@ -201,8 +202,14 @@ def test_an_input_that_makes_no_sense_ends_with_its_reason(machine: Machine, fun
 def test_no_input_can_pass_for_the_runs_own_data(machine: Machine, functions: Functions, input: Any) -> None:
     assert machine.run(input).status == "SUCCEEDED"
     assert functions.extracted() == ["menu"]
-    assert set(functions.called("PlanRun")[0]["state"]) == {"input", "table_list"}
-    assert set(functions.called("WriteManifest")[0]["state"]) == {"input", "table_list", "plan", "results"}
+    assert set(functions.called("PlanRun")[0]["state"]) == {"input", "table_list", "running"}
+    assert set(functions.called("WriteManifest")[0]["state"]) == {
+        "input",
+        "table_list",
+        "running",
+        "plan",
+        "results",
+    }
 
 
 def test_a_database_that_is_down_for_a_moment_does_not_fail_the_plan(machine: Machine, functions: Functions) -> None:
@@ -216,7 +223,7 @@ def test_a_plan_that_keeps_failing_reaches_the_manifest_and_the_gate(machine: Ma
     run = machine.run()
     assert (run.status, run.error) == ("FAILED", "PlanFailed")
     assert "no answer from db:3306 within 10 s" in run.cause
-    assert run.story() == ["TakeInput", "ReadTableList", "PlanRun", "WriteManifest", "CheckRun"]
+    assert run.story() == ["TakeInput", "ReadTableList", "ListRunningRuns", "PlanRun", "WriteManifest", "CheckRun"]
 
 
 def test_a_fault_of_the_manifests_function_is_retried(machine: Machine, functions: Functions) -> None:
@@ -267,3 +274,22 @@ def test_the_gate_is_shown_the_outcome_and_nothing_else(machine: Machine, functi
     (payload,) = functions.called("CheckRun")
     assert set(payload) == {"execution", "state"}
     assert set(payload["state"]) == {"outcome"}
+
+
+def test_the_plan_sees_which_runs_are_running(machine: Machine, functions: Functions) -> None:
+    if "ItemProcessor" not in machine.definition["States"]["ExtractTables"]:
+        pytest.skip("the translation has no list in place of Step Functions'")
+    run = machine.run()
+    (payload,) = functions.called("PlanRun")
+    assert payload["state"]["running"] == {"names": [run.name]}
+
+
+def test_a_list_of_runs_that_cannot_be_had_does_not_fail_the_plan(machine: Machine, functions: Functions) -> None:
+    if "ItemProcessor" not in machine.definition["States"]["ExtractTables"]:
+        pytest.skip("the translation has no list in place of Step Functions'")
+    parameters = machine.definition["States"]["ListRunningRuns"]["Parameters"]
+    del parameters["StateMachineArn.$"]
+    parameters["StateMachineArn"] = "arn:aws:states:us-east-1:123456789012:stateMachine:gone"
+    assert machine.run().status == "SUCCEEDED"
+    (payload,) = functions.called("PlanRun")
+    assert "running_error" in payload["state"]

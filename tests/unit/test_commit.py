@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from rds_to_s3.commit import Refused, TableCommit
-from rds_to_s3.errors import LeaseLostError, StateMalformedError, WatermarkMalformedError
+from rds_to_s3.commit import CommitUnfinished, Refused, TableCommit
+from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
 from rds_to_s3.s3.staged_upload import TOKEN
-from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, plan_key, record_key, state_key, tail_key
+from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, key_run_key, seen_key, state_key, tail_key
 from tests.support.memory_store import MemoryStore
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
@@ -146,6 +147,127 @@ def test_an_invocation_whose_lease_expired_decides_nothing_even_if_nobody_took_o
     with pytest.raises(LeaseLostError):
         commit.decide(decision)
     assert (bucket.visible, bucket.watermark) == ([], None)
+
+
+@pytest.mark.parametrize(("heir", "seconds"), [("b", 61), ("a", 0)], ids=["another run", "a retry of its own run"])
+@pytest.mark.parametrize(
+    "make", [tail_key, lambda a, b, c: key_run_key(a, b, c, 1), lambda a, b, c: seen_key(a, b, c, 1)]
+)
+def test_a_zombie_removes_no_digests_keys_or_values_of_whoever_took_over(
+    bucket: Bucket, heir: str, seconds: int, make: Any
+) -> None:
+    old, new = make("orders", "csv", "old"), make("orders", "csv", "new")
+    bucket.store.put(old, b"")
+    zombie = bucket.invocation("a")
+    bucket.now += seconds
+    bucket.invocation(heir, 2.0)
+    bucket.store.put(new, b"")
+    with pytest.raises(LeaseLostError):
+        zombie.remove_strays(None)
+    assert new in bucket.store.objects
+
+
+def test_what_is_removed_is_listed_before_the_lease_is_confirmed(bucket: Bucket) -> None:
+    old, new = tail_key("orders", "csv", "old"), tail_key("orders", "csv", "new")
+    bucket.store.put(old, b"")
+    zombie = bucket.invocation("a")
+    get = bucket.store.get
+
+    def overtaken_after(key: str) -> Any:
+        stored = get(key)
+        bucket.store.get = get  # type: ignore[method-assign]
+        bucket.invocation("a")
+        bucket.store.put(new, b"")
+        return stored
+
+    bucket.store.get = overtaken_after  # type: ignore[method-assign]
+    zombie.remove_strays(None)
+    assert (old in bucket.store.objects, new in bucket.store.objects) == (False, True)
+
+
+def test_no_file_gets_the_key_of_one_that_an_undone_commit_had(bucket: Bucket) -> None:
+    """A predecessor that wakes while it takes its files back would meet the successor's, of the same bytes and ETag."""
+    zombie = bucket.invocation("a")
+    lost = bucket.staged("orders/csv/two.csv", token="two")
+    decision = bucket.decision(zombie, bucket.staged(), lost)
+    zombie.decide(decision)
+    bucket.store.abort_upload(lost.key, lost.upload_id)
+    assert zombie.apply(decision, release=True) is None
+    assert bucket.invocation("a").next_part(KEY.removesuffix(".csv")) == 2
+
+
+def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: Bucket) -> None:
+    bucket.commit(bucket.invocation("before", 0.5), bucket.staged("orders/csv/before.csv", token="before"))
+    commit = bucket.invocation("a")
+    lost = bucket.staged("orders/csv/two.csv", token="two")
+    decision = bucket.decision(commit, bucket.staged(), lost, mark="2025-04-02 16:00:00")
+    commit.decide(decision)
+    bucket.store.abort_upload(lost.key, lost.upload_id)
+    bucket.store.delete = lambda *_, **__: (_ for _ in ()).throw(Died)  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        commit.apply(decision, release=True)
+    del bucket.store.delete
+    assert bucket.state["commit"]["undone"]
+    bucket.now += 61
+    assert bucket.invocation("b", 2.0).recover() is None
+    assert (bucket.visible, bucket.state["commit"]["run_id"]) == (["orders/csv/before.csv"], "before")
+
+
+class SlowToComplete(MemoryStore):
+    """A bucket in which each completion takes a while."""
+
+    def complete_upload(self, *given: Any) -> None:
+        time.sleep(0.02)
+        super().complete_upload(*given)
+
+
+@pytest.mark.parametrize("successor", ["a", "b"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_commit_of_many_files_continues_where_the_invocation_before_was_stopped(successor: str, killed: bool) -> None:
+    bucket = Bucket(SlowToComplete())
+    commit = bucket.invocation("a")
+    files = [bucket.staged(f"orders/csv/{n:04}.csv", token=str(n)) for n in range(200)]
+    decision = bucket.decision(commit, *files)
+    commit.decide(decision)
+    if killed:
+        bucket.die_at = "after complete 60"
+        with pytest.raises(Died):
+            commit.apply(decision, release=True)
+        bucket.now += 61
+    else:
+        with pytest.raises(CommitUnfinished):
+            commit.apply(decision, release=True, seconds=0.1)
+        assert bucket.state["lease"]["expires_at"] == bucket.now + 300
+        bucket.now += 301 if successor == "b" else 1
+    assert 16 <= len(bucket.visible) < 200
+    assert bucket.watermark is None
+    invocations = 0
+    while True:
+        invocations += 1
+        heir = bucket.invocation(successor, 2.0)
+        before = len(bucket.visible)
+        try:
+            assert heir.recover(0.1) is not None
+        except CommitUnfinished:
+            assert len(bucket.visible) > before or bucket.state["commit"]["visible"]
+            assert bucket.watermark is None
+            continue
+        break
+    assert invocations < 12
+    assert len(bucket.visible) == 200
+    assert bucket.watermark == "2025-04-02 12:00:00"
+    assert heir.attempts == (2 if killed and successor == "a" else 1)
+
+
+def test_a_commit_that_gets_no_further_says_so(bucket: Bucket) -> None:
+    commit = bucket.invocation("a")
+    decision = bucket.decision(commit, bucket.staged())
+    commit.decide(decision)
+    for _ in range(6):
+        with pytest.raises(CommitUnfinished):
+            bucket.invocation("a").recover(0.0)
+    with pytest.raises(StorageUnavailableError, match="6 invocations in a row"):
+        bucket.invocation("a").recover(0.0)
 
 
 @pytest.mark.parametrize("rewound", [False, True])
@@ -288,23 +410,6 @@ def test_part_numbers_go_on_after_what_is_visible(bucket: Bucket) -> None:
     for suffix in (".csv", "_part0002.csv", "_part0011.csv.gz"):
         bucket.store.put(stem + suffix, b"")
     assert commit.next_part(stem) == 12
-
-
-def test_files_of_a_run_that_could_not_tell_of_them_are_told_of_once(bucket: Bucket) -> None:
-    bucket.store.put(plan_key("a"), b"{}")
-    bucket.commit(bucket.invocation("a"), bucket.staged())
-    later = bucket.invocation("b", 2.0)
-    untold = later.untold()
-    assert untold is not None
-    assert untold.run_id == "a"
-    bucket.store.put(record_key("a", "orders"), json.dumps(untold.record).encode())
-    assert later.untold() is None
-    bucket.store.delete(record_key("a", "orders"))
-    bucket.store.put("runs/a/manifest.json", json.dumps({"tables": [untold.record]}).encode())
-    assert later.untold() is None
-    bucket.store.delete("runs/a/manifest.json")
-    bucket.store.delete(plan_key("a"))
-    assert later.untold() is None, "a run that is forgotten told of them long ago"
 
 
 @pytest.mark.parametrize("body", ["not JSON", '{"table": "orders", "format": "csv", "of_a_newer_release": 1}'])

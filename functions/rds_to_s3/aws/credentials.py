@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,13 @@ from rds_to_s3.errors import CredentialsNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_AGE_SECONDS = 60.0
+"""A secret may name another server from one moment to the next: after a migration, a restore, a blue/green switch. The
+old server answers as before, so no error says so. The extractions that a run starts side by side share one request."""
+
 
 class CredentialsSource:
-    """One reference's credentials, kept between invocations of a warm function.
+    """One reference's credentials, kept between invocations of a warm function for `MOST_AGE_SECONDS`.
 
     Parameters
     ----------
@@ -31,9 +36,15 @@ class CredentialsSource:
         self.reference = reference
         self._client = client or boto3.client
         self._cached: Credentials | None = None
+        self._fetched_at = 0.0
 
     def get(self, *, refresh: bool = False) -> Credentials:
-        """Return the credentials, from memory unless `refresh` (after a refused login: they may have been rotated).
+        """Return the credentials, from memory unless they are too old or `refresh`.
+
+        Parameters
+        ----------
+        refresh : bool
+            After a refused login, since they may have been rotated, and wherever the server must be the right one.
 
         Raises
         ------
@@ -42,8 +53,10 @@ class CredentialsSource:
         StorageUnavailableError
             The service did not answer; worth another try.
         """
-        if self._cached is None or refresh:
+        now = time.monotonic()
+        if self._cached is None or refresh or now - self._fetched_at > MOST_AGE_SECONDS:
             self._cached = self._fetch()
+            self._fetched_at = now
         if self.reference.store == "iam":
             # A token lives 15 minutes and is computed locally: a new one for each connection costs nothing.
             return self._with_token(self._cached)

@@ -1,4 +1,4 @@
-"""Connections to the database by a function's settings; credentials are kept while the function is warm."""
+"""Connections to the database by a function's settings; credentials are kept for a minute."""
 
 from __future__ import annotations
 

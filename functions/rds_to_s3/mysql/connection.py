@@ -21,9 +21,11 @@ from rds_to_s3.errors import (
     DatabaseUnreachableError,
     RdsToS3Error,
     ReadInterruptedError,
+    RowCountError,
     SettingsError,
     TableNotFoundError,
 )
+from rds_to_s3.mysql.session import prepare_session
 
 CONNECT_SECONDS = 10
 TlsMode = Literal["verify", "unverified", "off"]
@@ -114,8 +116,17 @@ class Connection(pymysql.connections.Connection):
             return [{str(key).lower(): value for key, value in row.items()} for row in cursor.fetchall()]
 
     def row(self, sql: str, arguments: tuple[object, ...] = ()) -> dict[str, Any]:
-        """Run a query that yields one row."""
-        return self.rows(sql, arguments)[0]
+        """Run a query that yields one row.
+
+        Raises
+        ------
+        RowCountError
+            It yields none: something limits what the server returns.
+        """
+        rows = self.rows(sql, arguments)
+        if not rows:
+            raise RowCountError(f"the server returned no row for a query that has one: {sql[:200]}")
+        return rows[0]
 
     def run(self, sql: str, *, table: str | None = None) -> None:
         """Run a statement whose rows nobody wants; `table` is named should it fail."""
@@ -126,7 +137,7 @@ class Connection(pymysql.connections.Connection):
 def connect(
     credentials: Callable[[bool], Credentials], tls: Tls, *, read_seconds: int, program: str = "rds-to-s3"
 ) -> Connection:
-    """Open a connection for reading.
+    """Open a connection for reading, with the session that `rds_to_s3.mysql.session` prepares.
 
     Parameters
     ----------
@@ -146,19 +157,27 @@ def connect(
         Refused twice: with the cached credentials, and with fresh ones.
     DatabaseTlsError
         The certificate is not to be trusted, or the server offers no TLS.
+    SessionVariableError
+        The session has a variable that changes what a SELECT yields, and cannot be changed.
     """
+    current = credentials(False)
     try:
-        return _open(credentials(False), tls, read_seconds, program)
+        connection = _open(current, tls, read_seconds, program)
     except DatabaseLoginError:
         # Rotated since they were cached.
-        return _open(credentials(True), tls, read_seconds, program)
+        current = credentials(True)
+        connection = _open(current, tls, read_seconds, program)
+    try:
+        prepare_session(connection, current.database)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -> Connection:
     where = f"{credentials.host}:{credentials.port}"
     try:
-        # sql_mode: the server's own may pad CHARs, or read "x" as a name.
-        # net_write_timeout: S3 may be slower than the server; waiting for us is not a reason to hang up.
         return Connection(
             host=credentials.host,
             port=credentials.port,
@@ -172,9 +191,8 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
             read_timeout=read_seconds,
             write_timeout=CONNECT_SECONDS,
             program_name=program,
-            autocommit=True,
+            autocommit=None,  # left to prepare_session, as all that a session inherits
             local_infile=False,
-            init_command="SET SESSION sql_mode = '', net_write_timeout = 900",
         )
     except ssl.SSLError as error:
         raise DatabaseTlsError(_tls_message(where, error)) from error

@@ -33,7 +33,7 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
         connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
     else:
         connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
-    connection.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    # Consistent under REPEATABLE READ alone, which `session` has set.
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier

@@ -153,7 +153,10 @@ class OpenFile:
         )
 
     def abort(self) -> None:
-        """Throw the file away."""
+        """Throw the file away.
+
+        Safe when this invocation is frozen here: the upload is its own, and nothing names it before it is closed.
+        """
         for part in self._parts:
             part.cancel()
         self._uploader.store.abort_upload(self.key, self.upload_id)

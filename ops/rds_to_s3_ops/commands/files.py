@@ -47,11 +47,13 @@ def verify(
 ) -> None:
     """Read files again, and compare them with the manifest: rows, bytes, hash. By default those of the newest run.
 
-    With --source, also compare all files of each table with the database, row by row. TMPDIR needs room for the digests
-    of all rows and for one file. A row that the next run reads is pending, and no fault.
+    Files of these tables that no manifest names are named, with what to do. With --source, also compare all files of
+    each table with the database, row by row. TMPDIR needs room for the digests of all rows and for one file. A row
+    that the next run reads is pending, and no fault.
     """
     # pyarrow takes as long to import as all the rest, and no other command needs it.
     from rds_to_s3_ops.reconciliation import SAMPLES  # noqa: PLC0415
+    from rds_to_s3_ops.unreported import unreported_files  # noqa: PLC0415
     from rds_to_s3_ops.verification import (  # noqa: PLC0415
         compare_tables,
         listed_tables,
@@ -69,6 +71,7 @@ def verify(
     specs = listed_tables(session.table_list().read(), names) if source else []
     result = verify_files(bucket, s3, manifests, table)
     result.extra_is_fine = ignore_extra
+    result.unreported = unreported_files(bucket, s3, session.runs().running, names)
     samples = None if all_keys else SAMPLES if keys is None else keys
     result.tables = compare_tables(partial(connected, session.stack), bucket, s3, specs, memory=memory, samples=samples)
     if as_json:

@@ -66,7 +66,21 @@ def _has_files(entry: TableRecord) -> bool:
     return bool(entry["files"] or (entry.get("deletes") and entry.get("key")))
 
 
+def _refuse_other_columns(run_id: str, entry: TableRecord) -> None:
+    # Loaded by position under the entry's columns, values would land in the wrong ones.
+    for file in [*entry["files"], *entry.get("deletes", [])]:
+        is_other_format = file in entry["files"] and (".parquet" in file["key"]) != (entry["format"] == "parquet")
+        if "columns" in file or is_other_format:
+            names = ", ".join(file.get("columns") or [column["name"] for column in entry["columns"]])
+            raise InvalidInputError(
+                f"run {run_id} reports {file['key']}, which an earlier run extracted with other columns or in another "
+                f"format: it cannot be loaded together with the run's other files of table {entry['table']!r}. Load "
+                f"that file by hand first, with its own columns: {names}. Then load the run's other files by hand, too"
+            )
+
+
 def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> TableLoad:
+    _refuse_other_columns(run_id, entry)
     names = [column["name"] for column in entry["columns"]]
     if unknown := [name for name in key if name not in names]:
         raise InvalidInputError(f"--key {unknown[0]}: the files have no such column; they have {', '.join(names)}")

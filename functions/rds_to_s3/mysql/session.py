@@ -1,0 +1,165 @@
+"""Sets what a session inherits: every variable that changes which rows, columns or text a statement yields.
+
+A server hands variables down to a session: global values, ``init_connect``, a proxy's pinned session. ``DEFAULT`` would
+take the global value again, so each value is explicit. docs/session-variables.md lists these variables, and all others
+with the reason why they do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rds_to_s3.errors import RdsToS3Error, SessionVariableError
+from rds_to_s3.mysql.select import quoted
+
+if TYPE_CHECKING:
+    from rds_to_s3.mysql.connection import Connection
+
+_MOST = "18446744073709551615"
+_LONGEST_PAUSE = "900"
+"""Seconds. No function lives longer, and no session should outlive one by much: an open snapshot holds back purge."""
+
+# What SHOW VARIABLES itself is subject to. All versions have these.
+_FIRST = {
+    "sql_select_limit": _MOST,
+    "max_join_size": _MOST,  # sets sql_big_selects to OFF
+    "sql_big_selects": "ON",
+    "completion_type": "NO_CHAIN",
+    "sql_mode": "",
+}
+
+PINNED: Mapping[str, str] = {
+    **_FIRST,
+    # --- which rows ---
+    "sql_auto_is_null": "OFF",
+    "system_versioning_asof": "DEFAULT",
+    "autocommit": "ON",
+    "transaction_isolation": "REPEATABLE-READ",
+    "tx_isolation": "REPEATABLE-READ",
+    "transaction_read_only": "ON",
+    "tx_read_only": "ON",
+    "use_secondary_engine": "OFF",
+    "wsrep_dirty_reads": "OFF",
+    "max_sort_length": "65536",  # above the longest sort key of an index's columns
+    # --- which columns, and what the catalogue says of them ---
+    "show_gipk_in_create_table_and_information_schema": "ON",
+    "show_old_temporals": "OFF",
+    "old_mode": "UTF8_IS_UTF8MB3",
+    "terminology_use_previous": "NONE",
+    # --- which text ---
+    "character_set_client": "utf8mb4",
+    "character_set_connection": "utf8mb4",
+    "character_set_results": "utf8mb4",
+    "collation_connection": "utf8mb4_general_ci",  # after character_set_connection, which sets it
+    # A virtual column is computed when it is read, by the reader's variables.
+    "lc_time_names": "en_US",
+    "default_week_format": "0",
+    "div_precision_increment": "4",
+    "block_encryption_mode": "aes-128-ecb",
+    "default_regex_flags": "",
+    # --- whether a statement runs to its end ---
+    "max_execution_time": "0",  # set again where a table is read
+    "max_statement_time": "0",
+    "lock_wait_timeout": _LONGEST_PAUSE,
+    "net_read_timeout": "60",
+    "net_write_timeout": _LONGEST_PAUSE,  # S3 may be slower than the server
+    "wait_timeout": _LONGEST_PAUSE,
+    "idle_transaction_timeout": "0",
+    "idle_readonly_transaction_timeout": "0",
+    "sql_buffer_result": "OFF",
+    "sort_buffer_size": "2097152",
+    "tmp_disk_table_size": _MOST,
+}
+"""Session variable -> value, as SHOW VARIABLES writes it. A server sets those that it has."""
+
+
+def prepare_session(connection: Connection, database: str) -> None:
+    """Set the session's variables, database and time zone, and read them back.
+
+    Parameters
+    ----------
+    connection : Connection
+        Just opened, with ``SET NAMES`` done.
+    database : str
+        Selected again where ``init_connect`` selected another.
+
+    Raises
+    ------
+    SessionVariableError
+        A variable has another value than it was given, or the server refuses to set it.
+    """
+    timeout = "max_statement_time" if connection.is_mariadb else "max_execution_time"
+    first = {**_FIRST, timeout: PINNED[timeout]}
+    _set(connection, {name: (_assignment(name, value), "") for name, value in first.items()})
+    # Ends a transaction that init_connect left open, and undoes a SET TRANSACTION for the next one.
+    connection.run("ROLLBACK")
+    shown = _shown(connection)
+    wanted = {name: value for name, value in PINNED.items() if name in shown}
+    if missing := {"autocommit", *_FIRST} - wanted.keys():
+        raise SessionVariableError(
+            f"SHOW SESSION VARIABLES does not list {', '.join(sorted(missing))}: what the session inherits cannot be "
+            "checked. Let the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
+        )
+    assignments = {
+        name: (_assignment(name, value), shown[name]) for name, value in wanted.items() if shown[name] != value
+    }
+    # TIMESTAMPs are text of the session's zone, and the server's zone is what windows are computed in.
+    assignments["time_zone"] = ("time_zone = @@GLOBAL.time_zone", "")
+    # `SET timestamp = ..` stops the clock. MariaDB's secure_timestamp forbids both that and this.
+    if shown.get("secure_timestamp", "NO") == "NO":
+        assignments["timestamp"] = ("timestamp = DEFAULT", "")
+    _set(connection, assignments)
+    _check(connection, wanted, database)
+
+
+def _shown(connection: Connection) -> dict[str, str]:
+    names = ", ".join(f"'{name}'" for name in [*PINNED, "secure_timestamp"])
+    rows = connection.rows(f"SHOW SESSION VARIABLES WHERE variable_name IN ({names})")
+    return {str(row["variable_name"]).lower(): str(row["value"]) for row in rows}
+
+
+def _set(connection: Connection, assignments: Mapping[str, tuple[str, str]]) -> None:
+    """Run the assignments as one statement; where it fails, find the one to blame."""
+    try:
+        connection.run(f"SET SESSION {', '.join(assignment for assignment, _ in assignments.values())}")
+    except RdsToS3Error:
+        if not connection.open:
+            raise
+        for name, (assignment, value) in assignments.items():
+            try:
+                connection.run(f"SET SESSION {assignment}")
+            except RdsToS3Error as error:
+                if not connection.open:
+                    raise
+                raise _refused(name, value, assignment, str(error)) from error
+
+
+def _check(connection: Connection, wanted: Mapping[str, str], database: str) -> None:
+    names = ", ".join(f"@@session.{name}" for name in [*wanted, "time_zone"])
+    row = connection.row(f"SELECT DATABASE() AS selected, @@global.time_zone, {names}")
+    for name, value in {**wanted, "time_zone": row["@@global.time_zone"]}.items():
+        if not _is(found := row[f"@@session.{name}"], value):
+            raise _refused(name, str(found), _assignment(name, value), "the server reports no error")
+    if row["selected"] != database:
+        connection.run(f"USE {quoted(database)}")
+
+
+def _is(value: object, wanted: str) -> bool:
+    """Whether `value`, as SELECT returns it, is what SHOW VARIABLES writes as `wanted`."""
+    if wanted in {"ON", "OFF"} and value in (0, 1):
+        return value == (wanted == "ON")
+    return value == float(wanted) if isinstance(value, float) else str(value) == wanted
+
+
+def _assignment(name: str, value: str) -> str:
+    # For system_versioning_asof, DEFAULT is the only way to write "now", whatever the global value.
+    return f"{name} = {value if value.isdigit() or value == 'DEFAULT' else repr(value)}"
+
+
+def _refused(name: str, value: str, assignment: str, reason: str) -> SessionVariableError:
+    return SessionVariableError(
+        f"the session variable {name} is {value!r}, and SET SESSION {assignment} had no effect ({reason}). Rows or "
+        f"text could be wrong, so nothing is read. Run SET GLOBAL {assignment} (on RDS: the parameter group), take the "
+        "variable out of init_connect, or let the proxy in between pass SET through."
+    )

@@ -1,0 +1,240 @@
+"""Guards of the commit that can be taken out, one at a time, to see that the explorer misses each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from rds_to_s3.commit import TableCommit
+from rds_to_s3.kept_tails import KeptTails
+from rds_to_s3.s3.objects import ObjectHead
+from rds_to_s3.s3.staged_upload import TOKEN
+from rds_to_s3.s3.state_store import StateStore
+from rds_to_s3.table_state import Commit, TableState
+from tests.explorer.bucket import Bucket
+from tests.explorer.choices import Bounds
+from tests.explorer.invariants import REGISTER, WATERMARK, _parsed
+from tests.explorer.programs import run
+from tests.explorer.scenarios import FROZEN, LATE_RETRY, LATE_RULE, ONE_FILE, RETRY, A, B
+from tests.explorer.search import Broken, Player, Scenario, Search
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A guard that is taken out.
+
+    Attributes
+    ----------
+    guard : str
+        What it does while it is there.
+    patch : callable
+        Takes it out, as a context.
+    rule : str
+        Which does not hold then.
+    scenario : Scenario
+        Where that shows.
+    """
+
+    name: str
+    guard: str
+    patch: Callable[[], AbstractContextManager[Any]]
+    rule: str
+    scenario: Scenario
+
+
+class _AnyToken(str):
+    """A token that is like every other."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    __hash__ = str.__hash__
+
+
+_put, _head, _save, _undo = Bucket._put, Bucket._head, StateStore.save, TableCommit._undo
+
+
+def _unconditional(matters: Callable[[str, bytes], bool]) -> Callable[[], AbstractContextManager[Any]]:
+    """Drop the conditions of some writes."""
+
+    def put(self: Bucket, maker: str, key: str, body: bytes, **given: Any) -> str:
+        if matters(key, body):
+            given.pop("if_match", None)
+            given.pop("if_absent", None)
+        return _put(self, maker, key, body, **given)
+
+    return lambda: mock.patch.object(Bucket, "_put", put)
+
+
+def _is_decision(key: str, body: bytes) -> bool:
+    commit = _parsed(bytes(body))["commit"] if key == REGISTER else None
+    return commit is not None and not commit["applied"]
+
+
+def _takes_lease(key: str, body: bytes) -> bool:
+    if key != REGISTER:
+        return False
+    state = _parsed(bytes(body))
+    return state["lease"] is not None and (state["commit"] or {}).get("applied", True) and state["staged"] is None
+
+
+def _any_token() -> AbstractContextManager[Any]:
+    def head(self: Bucket, key: str) -> ObjectHead | None:
+        found = _head(self, key)
+        return found and ObjectHead(found.etag, {TOKEN: _AnyToken()})
+
+    return mock.patch.object(Bucket, "_head", head)
+
+
+def _no_fence() -> AbstractContextManager[Any]:
+    def undo(self: TableCommit, *arguments: Any) -> None:
+        saves = 0
+
+        def save(store: StateStore, state: TableState) -> None:
+            nonlocal saves
+            saves += 1
+            if saves > 1:
+                _save(store, state)
+
+        with mock.patch.object(StateStore, "save", save):
+            _undo(self, *arguments)
+
+    return mock.patch.object(TableCommit, "_undo", undo)
+
+
+def _without(owner: type, name: str, answer: Any = None) -> Callable[[], AbstractContextManager[Any]]:
+    return lambda: mock.patch.object(owner, name, lambda *_, **__: answer)
+
+
+def _lease_never_ends() -> AbstractContextManager[Any]:
+    def held(self: TableState, run_id: str, now: float) -> Any:
+        return self.lease if self.lease and self.lease.run_id != run_id else None
+
+    return mock.patch.object(TableState, "held_by_another", held)
+
+
+def _scenario(*players: Player, bounds: Bounds, settings: dict[str, Any] | None = None, **given: Any) -> Scenario:
+    return Scenario("mutated", "", players, bounds, settings or {}, **given)
+
+
+ONE_SWITCH = Bounds(1, 0, 1, 1)
+ONE_FAULT = Bounds(0, 1, 1, 1)
+
+MUTATIONS = (
+    Mutation(
+        "confirm",
+        "A removal of strays is confirmed in the register first",
+        _without(StateStore, "confirm"),
+        "living successor",
+        _scenario(FROZEN, RETRY, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "if-match-decision",
+        "The decision is written with `If-Match`",
+        _unconditional(_is_decision),
+        "one holder",
+        _scenario(FROZEN, RETRY, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "if-match-lease",
+        "The lease is written with `If-Match`",
+        _unconditional(_takes_lease),
+        "twice",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "etag-watermark",
+        "The watermark is written only over the one that the read began with",
+        _unconditional(lambda key, _: key == WATERMARK),
+        "watermark",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "held",
+        "A lease of another run that has not expired keeps out",
+        _without(TableState, "held_by_another"),
+        "one holder",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "expires",
+        "A lease expires",
+        _lease_never_ends,
+        "blocked",
+        _scenario(Player("a", run("a", tries=1), execution="a"), bounds=ONE_FAULT, settings=ONE_FILE),
+    ),
+    Mutation(
+        "guard",
+        "The decision is not written once the lease has expired",
+        _without(TableCommit, "guard"),
+        "lease expires",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "recover",
+        "A decision that is not carried out is carried out by whoever comes next",
+        _without(TableCommit, "recover"),
+        "twice",
+        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
+    ),
+    Mutation(
+        "token",
+        "A file counts as completed only with the token of its upload",
+        _any_token,
+        "living successor",
+        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
+    ),
+    Mutation(
+        "fence",
+        "Before an undone decision's files are removed, the register is written",
+        _no_fence,
+        "living successor",
+        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
+    ),
+    Mutation(
+        "own commit",
+        "A retry finds that its run has committed",
+        _without(Commit, "is_of", False),
+        "in no manifest",
+        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
+    ),
+    Mutation(
+        "strays",
+        "What dead invocations left is removed",
+        _without(TableCommit, "remove_strays"),
+        "left over",
+        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
+    ),
+    Mutation(
+        "digests",
+        "Rows delivered ahead of the bound are remembered",
+        _without(KeptTails, "save"),
+        "twice",
+        _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=ONE_FILE),
+    ),
+    Mutation(
+        "part numbers",
+        "A window never takes a key that another has had",
+        _without(TableCommit, "next_part", 1),
+        "overwritten",
+        _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=ONE_FILE, bound_held=True),
+    ),
+    Mutation(
+        "covered",
+        "A run leaves alone what a run planned later has committed",
+        _without(TableState, "covered_by_newer"),
+        "twice",
+        _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+)
+
+
+def missed(mutation: Mutation) -> Broken | None:
+    """Take a guard out, and return the shortest schedule that shows it."""
+    with mutation.patch():
+        return Search(mutation.scenario).run(until=mutation.rule).broken.get(mutation.rule)

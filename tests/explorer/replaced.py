@@ -1,0 +1,136 @@
+"""Takes clocks, chance, threads and the database away from the product's modules while the explorer plays them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as real_datetime
+import importlib
+import sys
+import time as real_time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
+
+from rds_to_s3 import extraction_run, reporting
+from rds_to_s3.mysql import result_set, snapshot
+from rds_to_s3.report import render_report
+from tests.explorer.source import SourceConnection, describe_table
+from tests.explorer.world import World
+
+_NEEDED = ("rds_to_s3.key_runs", "rds_to_s3.checks.admission", "rds_to_s3.formats.parquet")  # imported late
+_worlds: list[World] = []
+
+
+def enter(world: World) -> None:
+    """Make `world` the one whose clock and chance the product sees."""
+    _worlds[:] = [world]
+
+
+class _Time:
+    """The module `time`."""
+
+    def time(self) -> float:
+        return _worlds[0].clock()
+
+    def monotonic(self) -> float:
+        actor = _worlds[0].current
+        return actor.elapsed if actor is not None else 0.0
+
+    perf_counter = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        """Nothing waits: the scheduler says when time passes."""
+
+
+class _Datetime(real_datetime.datetime):
+    @classmethod
+    def now(cls, tz: real_datetime.tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(_worlds[0].clock(), tz)
+
+
+class _Uuid:
+    def __init__(self, name: str) -> None:
+        self.hex = name
+
+    def __str__(self) -> str:
+        return self.hex
+
+
+def _uuid4() -> _Uuid:
+    actor = _worlds[0].current
+    assert actor is not None
+    return _Uuid(actor.unique())
+
+
+class _Executor:
+    """`ThreadPoolExecutor`, whose work is done at once by whoever submits it."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except Exception as error:  # as an executor does; a death is no exception of the work
+            future.set_exception(error)
+        return future
+
+    def map(self, function: Callable[..., Any], *iterables: Iterable[Any], **_: object) -> Iterator[Any]:
+        return iter([function(*arguments) for arguments in zip(*iterables, strict=False)])
+
+    def shutdown(self, **_: object) -> None:
+        """There is no thread to wait for."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _query(connection: SourceConnection, sql: str, **_: object) -> Any:
+    actor = _worlds[0].current
+    if actor is not None and " LIMIT " in sql:
+        actor.elapsed += actor.page_seconds
+    return connection.query(sql)
+
+
+def _open_snapshot(connection: SourceConnection, *_: object, **__: object) -> Any:
+    return describe_table(average_row_bytes=64)
+
+
+@contextlib.contextmanager
+def playing() -> Iterator[None]:
+    """Replace, and put back."""
+    for name in _NEEDED:
+        importlib.import_module(name)
+    clock = _Time()
+    stand_ins: dict[int, Any] = {
+        id(real_time): clock,
+        id(real_datetime.datetime): _Datetime,
+        id(uuid.uuid4): _uuid4,
+        id(ThreadPoolExecutor): _Executor,
+        id(result_set.query): _query,
+        id(snapshot.open_snapshot): _open_snapshot,
+        id(render_report): lambda *_, **__: "",
+    }
+    undo: list[Callable[[], None]] = []
+    modules = [m for name, m in sys.modules.items() if name.startswith("rds_to_s3.") and m is not None]
+    for module in modules:
+        for name, value in list(vars(module).items()):
+            if id(value) in stand_ins:
+                setattr(module, name, stand_ins[id(value)])
+                undo.append(lambda module=module, name=name, value=value: setattr(module, name, value))  # type: ignore[misc]
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                given = getattr(vars(value).get("__init__"), "__kwdefaults__", None) or {}
+                for key in [key for key, default in given.items() if default is real_time.time]:
+                    given[key] = clock.time
+                    undo.append(lambda given=given, key=key: given.update({key: real_time.time}))  # type: ignore[misc]
+    assert {extraction_run, reporting} <= set(modules)
+    try:
+        yield
+    finally:
+        for put_back in undo:
+            put_back()

@@ -1,0 +1,82 @@
+"""What is played: who takes part, on which table, within which bounds."""
+
+from __future__ import annotations
+
+from rds_to_s3.table_state import plan_key
+from tests.explorer.bucket import Bucket
+from tests.explorer.choices import Bounds
+from tests.explorer.invariants import register_of
+from tests.explorer.programs import lifecycle, one_invocation, rewind, run
+from tests.explorer.search import Player, Scenario
+
+
+def is_planned(bucket: Bucket) -> bool:
+    """Whether run a has its plan."""
+    return plan_key("a") in bucket.objects
+
+
+def is_decided(bucket: Bucket) -> bool:
+    """Whether there is a decision that has not been carried out."""
+    commit = register_of(bucket)["commit"]
+    return commit is not None and not commit["applied"]
+
+
+A = Player("a", run("a"), execution="a")
+B = Player("b", run("b"), execution="b")
+FROZEN = Player("a0", one_invocation("a", planned=True))
+RETRY = Player("a", run("a", planned=False), is_planned, execution="a")
+LATE_RETRY = Player("a", run("a", planned=False), is_decided, execution="a")
+STOPPED = Player("a", run("a", tries=1, reports=False), execution="a")
+PERSON = Player("person", rewind("2020-01-01 00:00:00"))
+RULE = Player("lifecycle", lifecycle)
+LATE_RULE = Player("lifecycle", lifecycle, is_decided)
+ONE_FILE = {"target_file_bytes": 100_000}
+EVERYTHING = {"deletes": "track", "checks": {"note": {"unique": True}}}
+
+FULL = Bounds(switches=2, faults=1, expiries=1, together=2)
+
+SCENARIOS = (
+    Scenario("alone", "One run, two faults", (A,), Bounds(0, 2, 1, 2)),
+    Scenario("two runs", "Two runs", (A, B), FULL, ONE_FILE),
+    Scenario("retried", "A frozen invocation and its retry", (FROZEN, RETRY), FULL),
+    Scenario(
+        "stale clock",
+        "A frozen invocation whose clock stands still, and another run",
+        (FROZEN, B),
+        Bounds(2, 1, 1, 2, stale_clocks=True),
+        ONE_FILE,
+    ),
+    Scenario(
+        "three", "A frozen invocation, its retry and another run", (FROZEN, RETRY, B), Bounds(2, 0, 1, 2), ONE_FILE
+    ),
+    Scenario("stopped", "A run that is stopped, and another", (STOPPED, B), Bounds(1, 1, 1, 2)),
+    Scenario("hand-over", "A read of several invocations, and another run", (A, B), Bounds(1, 1, 1, 1), in_pages=True),
+    Scenario(
+        "hand-over retried",
+        "A read of several invocations, one of them frozen",
+        (FROZEN, RETRY),
+        Bounds(2, 1, 1, 2),
+        in_pages=True,
+    ),
+    Scenario(
+        "same stamp", "Two runs whose windows end at the same moment", (A, B), Bounds(2, 0, 1, 2), bound_held=True
+    ),
+    Scenario(
+        "uploads lost",
+        "A lifecycle rule that aborts uploads, a frozen invocation and its retry",
+        (FROZEN, RETRY, RULE),
+        Bounds(2, 0, 0, 2),
+        quiet=True,
+    ),
+    Scenario("rewound", "A person who rewinds the watermark", (A, PERSON, B), Bounds(2, 0, 1, 2), ONE_FILE, twice=True),
+    Scenario(
+        "everything",
+        "Deletes and unique values: a read of several invocations, one of them frozen",
+        (FROZEN, RETRY),
+        Bounds(1, 1, 0, 1),
+        EVERYTHING | ONE_FILE,
+        quiet_runs=2,
+        in_pages=True,
+    ),
+    Scenario("deletes", "Deletes: two runs", (A, B), Bounds(1, 1, 1, 1), EVERYTHING | ONE_FILE, quiet_runs=2),
+)

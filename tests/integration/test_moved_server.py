@@ -1,0 +1,93 @@
+"""Credentials that lead to another server: its rows are extracted, also those of the time before anybody noticed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rds_to_s3.settled import MOST_EDGE_ROWS
+from tests.integration.conftest import Database, fresh_database
+from tests.integration.pipeline import Pipeline, entry
+from tests.support.ledger import problems_with_rows
+
+TABLE = (
+    "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NULL DEFAULT "
+    "CURRENT_TIMESTAMP, modifiedDate DATETIME NULL, KEY (createdDate), KEY (modifiedDate))"
+)
+
+
+@pytest.fixture
+def other(any_database: Database) -> Iterator[Database]:
+    """A second database on the same server: to a table's state, it is another source."""
+    with fresh_database(any_database.server) as database:
+        yield database
+
+
+@pytest.fixture
+def pipeline(any_pipeline: Pipeline) -> Pipeline:
+    any_pipeline.database.execute(TABLE)
+    any_pipeline.tables = ["t"]
+    return any_pipeline
+
+
+def moved(pipeline: Pipeline, other: Database) -> Pipeline:
+    """Copy the table, as a replica that is promoted has it, and read it from there."""
+    name = pipeline.database.name
+    other.execute(f"CREATE TABLE t LIKE `{name}`.t", f"INSERT INTO t SELECT * FROM `{name}`.t")
+    return replace(pipeline, database=other)
+
+
+def warnings_of(manifest: dict[str, Any]) -> str:
+    return "\n".join(entry(manifest, "t")["warnings"])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_rows_that_the_other_server_got_before_anybody_noticed_come_once(
+    pipeline: Pipeline, other: Database, rows: int
+) -> None:
+    for number in range(rows):
+        pipeline.database.execute(f"INSERT INTO t (note) VALUES ('before {number}')")
+    pipeline.run()
+    after = moved(pipeline, other)
+    # The application writes there; a warm function goes on reading the former server, and moves the watermark.
+    other.execute(
+        "INSERT INTO t (note) VALUES ('meanwhile')", "UPDATE t SET note = 'changed', modifiedDate = NOW() WHERE id = 1"
+    )
+    time.sleep(3.1)
+    assert warnings_of(pipeline.run()) == ""
+    manifest = after.run()
+    assert "this is another server than the last run read" in warnings_of(manifest)
+    assert problems_with_rows(after, "t") == []
+    other.execute("INSERT INTO t (note) VALUES ('later')")
+    assert warnings_of(after.run()) == ""
+    assert entry(after.run(), "t")["status"] == "UNCHANGED"
+    assert problems_with_rows(after, "t") == []
+
+
+def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_the_run_says_so(
+    pipeline: Pipeline, other: Database
+) -> None:
+    values = ", ".join(f"('{number}')" for number in range(MOST_EDGE_ROWS + 1))
+    pipeline.database.execute(f"INSERT INTO t (note) VALUES {values}")
+    time.sleep(3.1)
+    pipeline.run()
+    after = moved(pipeline, other)
+    other.execute("INSERT INTO t (note) VALUES ('new')")
+    manifest = after.run()
+    assert "may be extracted again" in warnings_of(manifest)
+    assert entry(manifest, "t")["rows"] == MOST_EDGE_ROWS + 2
+    assert {row["note"] for row in after.delivered("t")} >= {"new", "0", str(MOST_EDGE_ROWS)}
+
+
+def test_a_table_in_full_and_a_rewound_one_need_no_word_of_it(pipeline: Pipeline, other: Database) -> None:
+    pipeline.database.execute("INSERT INTO t (note) VALUES ('first')")
+    pipeline.run()
+    after = moved(pipeline, other)
+    after.set_watermark("t", "2020-01-01 00:00:00")
+    assert warnings_of(after.run()) == ""
+    after.tables = [{"name": "t", "mode": "full"}]
+    assert warnings_of(after.run()) == ""
