@@ -189,7 +189,7 @@ class TableCommit:
         if lease and lasts_seconds is not None:
             lease = lease.model_copy(update={"expires_at": self._clock() + lasts_seconds})
         self._step("before checkpoint")
-        self._states.save(self.state.model_copy(update={"staged": staged, "lease": lease}))
+        self._states.save(self.state.model_copy(update={"staged": staged.model_copy(deep=True), "lease": lease}))
         self._step("after checkpoint")
 
     def other_format(self) -> Commit | None:

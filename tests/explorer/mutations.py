@@ -10,10 +10,8 @@ from unittest import mock
 
 from rds_to_s3.commit import TableCommit
 from rds_to_s3.kept_tails import KeptTails
-from rds_to_s3.s3.objects import ObjectHead
-from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
-from rds_to_s3.table_state import Commit, TableState
+from rds_to_s3.table_state import TableState
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import REGISTER, WATERMARK, _parsed
@@ -45,18 +43,7 @@ class Mutation:
     scenario: Scenario
 
 
-class _AnyToken(str):
-    """A token that is like every other."""
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, str)
-
-    __hash__ = str.__hash__
-
-
-_put, _head, _save, _undo = Bucket._put, Bucket._head, StateStore.save, TableCommit._undo
+_put, _save, _undo = Bucket._put, StateStore.save, TableCommit._undo
 
 
 def _unconditional(matters: Callable[[str, bytes], bool]) -> Callable[[], AbstractContextManager[Any]]:
@@ -81,14 +68,6 @@ def _takes_lease(key: str, body: bytes) -> bool:
         return False
     state = _parsed(bytes(body))
     return state["lease"] is not None and (state["commit"] or {}).get("applied", True) and state["staged"] is None
-
-
-def _any_token() -> AbstractContextManager[Any]:
-    def head(self: Bucket, key: str) -> ObjectHead | None:
-        found = _head(self, key)
-        return found and ObjectHead(found.etag, {TOKEN: _AnyToken()})
-
-    return mock.patch.object(Bucket, "_head", head)
 
 
 def _no_fence() -> AbstractContextManager[Any]:
@@ -183,25 +162,11 @@ MUTATIONS = (
         _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
-        "token",
-        "A file counts as completed only with the token of its upload",
-        _any_token,
-        "living successor",
-        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
-    ),
-    Mutation(
         "fence",
         "Before an undone decision's files are removed, the register is written",
         _no_fence,
         "living successor",
         _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
-    ),
-    Mutation(
-        "own commit",
-        "A retry finds that its run has committed",
-        _without(Commit, "is_of", False),
-        "in no manifest",
-        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
     Mutation(
         "strays",

@@ -48,6 +48,7 @@ def plan(world: World, actor: Actor, run_id: str) -> None:
         until=world.bound(number),
         server_now=moment(number),
         server_utc=(moment(number) - datetime(1970, 1, 1)) / timedelta(seconds=1),
+        until_utc=(world.bound(number) - datetime(1970, 1, 1)) / timedelta(seconds=1),
         clock_lead=None,
         decided_by="clock",
         settle_seconds=60.0,

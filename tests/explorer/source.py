@@ -71,6 +71,7 @@ def rows_after(script: str) -> dict[int, tuple[str, datetime, datetime | None]]:
 @cache
 def _server(script: str) -> sqlite3.Connection:
     server = sqlite3.connect(":memory:", check_same_thread=False)
+    server.create_function("IF", 3, lambda condition, yes, no: yes if condition else no)
     server.execute(f"CREATE TABLE {TABLE} (id INT, note TEXT, createdDate TEXT, modifiedDate TEXT)")
     for key, (note, created, modified) in rows_after(script).items():
         server.execute(

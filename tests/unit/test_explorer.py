@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from tests.explorer.document import DOCUMENT, GUARDS, document
 from tests.explorer.mutations import MUTATIONS, Mutation, missed
-from tests.explorer.repairs import KNOWN, repaired
 from tests.explorer.replaced import playing
 from tests.explorer.scenarios import SCENARIOS
 from tests.explorer.search import Scenario, Search
@@ -20,13 +18,13 @@ PART = 25  # schedules of each scenario
 
 @pytest.fixture(autouse=True)
 def _playing() -> Iterator[None]:
-    with playing(), repaired():
+    with playing():
         yield
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_schedule_of_the_smaller_set_breaks_a_rule(scenario: Scenario) -> None:
-    found = Search(scenario, KNOWN).run(most=PART)
+    found = Search(scenario).run(most=PART)
     assert not {rule: [broken.what, *broken.trace] for rule, broken in found.broken.items()}
     assert found.schedules == PART
 
