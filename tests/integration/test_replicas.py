@@ -19,6 +19,7 @@ from rds_to_s3.mysql.replica import HEARTBEAT_SQL, read_progress, shown_at_most
 from rds_to_s3.mysql.source import read_source
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
+from tests.integration.test_long_reads import hurry
 from tests.support.ledger import problems_with_rows
 from tests.support.replicas import (
     Replicated,
@@ -205,7 +206,7 @@ def test_the_plan_asks_one_server_and_the_read_another(start_server: StartServer
 
 
 def test_a_continued_read_is_not_continued_on_a_server_that_is_behind(
-    start_server: StartServer, bucket: str, s3_client: Any
+    start_server: StartServer, bucket: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = Replicated.start(start_server)
     prompt, late = world.replicas
@@ -220,13 +221,11 @@ def test_a_continued_read_is_not_continued_on_a_server_that_is_behind(
     source.execute("UPDATE t SET note = 'changed' WHERE id < 9")
     world.wait(prompt)
     plan = pipeline.plan(pipeline.execution("long"))
-    pipeline.seconds = 0.3
-    status = pipeline.extract(plan["run_id"], "t")
-    pipeline.seconds = 900.0
-    if status == "CONTINUE":
-        at(pipeline, late)
-        with pytest.raises(ReplicaBehindError):
-            pipeline.extract(plan["run_id"], "t")
+    hurry(monkeypatch, rows=6_000, pages=1)
+    assert pipeline.extract(plan["run_id"], "t") == "CONTINUE"
+    at(pipeline, late)
+    with pytest.raises(ReplicaBehindError):
+        pipeline.extract(plan["run_id"], "t")
     at(pipeline, prompt)
     pipeline.iterate(plan["run_id"], "t")
     world.wait(prompt)
