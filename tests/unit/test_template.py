@@ -296,6 +296,7 @@ def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
     needs = {
         "arn:aws:states:::lambda:invoke": "lambda:InvokeFunction",
         "arn:aws:states:::aws-sdk:ssm:getParameter": "ssm:GetParameter",
+        "arn:aws:states:::aws-sdk:sfn:listExecutions": "states:ListExecutions",
     }
     of_itself = {action for action in actions(Stack(), "StateMachineRole") if action.split(":")[0] in {"logs", "xray"}}
     assert {needs[task["Resource"]] for task in tasks} == actions(Stack(), "StateMachineRole") - of_itself
@@ -337,7 +338,7 @@ def test_what_a_function_may_do_in_the_bucket(role: str, expected: set[str]) -> 
 def test_only_the_manifests_function_writes_where_operators_look_and_only_the_plan_and_extractors_keep_state() -> None:
     stack = Stack()
     written = granted(stack, "WriteManifestRole", "s3:PutObject")
-    assert written == ["<DataBucket.Arn>/runs/*", f"<DataBucket.Arn>/{HISTORY_KEY}"]
+    assert written == ["<DataBucket.Arn>/runs/*", f"<DataBucket.Arn>/{HISTORY_KEY}", "<DataBucket.Arn>/_state/runs/*"]
     assert granted(stack, "PlanRunRole", "s3:PutObject") == ["<DataBucket.Arn>/_state/*"]
 
 
