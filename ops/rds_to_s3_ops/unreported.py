@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -64,13 +64,12 @@ def unreported_files(
     states = _states(s3, bucket.name, tables)
     listed = np.sort(np.fromiter((_digest(key) for key, _ in _files(s3, bucket.name, states)), np.uint64))
     busy = set(running())
-    named = np.array([], np.uint64)
+    named: list[Any] = []
     first: datetime | None = None
     for manifest in bucket.newest_manifests():
-        keys = keys_named(manifest)
-        named = np.append(named, np.fromiter(map(_digest, keys), np.uint64)) if keys else named
+        named.append(np.fromiter(map(_digest, keys_named(manifest)), np.uint64))
         first = datetime.fromisoformat(manifest["started_at"])
-    missing = set(np.setdiff1d(listed, named).tolist())
+    missing = set(np.setdiff1d(listed, np.concatenate(named) if named else np.array([], np.uint64)).tolist())
     if not missing:
         return []
     runs = {key: run_id for name, of_format in states for key, run_id in _chain(bucket, name, of_format)}

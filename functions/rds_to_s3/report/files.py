@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from rds_to_s3.entries import file_keys
 from rds_to_s3.figures import size
 from rds_to_s3.report.pieces import Json, quarantine_id, section, some, text
 
 _FILES_SHOWN_OPEN = 12
-_KINDS = ("files", "quarantine", "deletes")
 
 
 def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
-    written = [table for table in tables if any(table.get(kind) for kind in _KINDS)]
+    written = [table for table in tables if file_keys(table)]
     if not written:
         return ""
-    number = sum(len(table.get(kind, [])) for table in written for kind in _KINDS)
+    number = sum(len(file_keys(table)) for table in written)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
     # The signature of a presigned link is of one object.
     where = "Links lead to where each file lies from here: in the bucket or a copy of it, not behind a presigned link."
@@ -25,7 +25,8 @@ def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
 
 
 def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
-    data, quarantine, deletes = (table.get(kind) or [] for kind in _KINDS)
+    data, quarantine, deletes = (table.get(kind) or [] for kind in ("files", "quarantine", "deletes"))
+    superseded = table.get("superseded") or []
     told = [f"{some(len(data), 'file')}, {some(_rows(data), 'row')}, {size(sum(file['bytes'] for file in data))}"]
     content = _list(data, bucket, region)
     if quarantine:
@@ -38,6 +39,11 @@ def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
         told.append(f"{some(_rows(deletes), 'key')} deleted")
         content += (
             f"<p>Deletes: {some(_rows(deletes), 'key')} of rows that are gone</p>{_list(deletes, bucket, region)}"
+        )
+    if superseded:
+        content += (
+            f"<p>Superseded: {some(len(superseded), 'file')} of runs that were stopped, which these replace: not to be "
+            f"loaded</p>{_list(superseded, bucket, region)}"
         )
     return f"<details{is_open}><summary>{text(table['table'])}: {'; '.join(told)}</summary>{content}</details>\n"
 
