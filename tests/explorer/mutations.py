@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 from rds_to_s3.commit import TableCommit
 from rds_to_s3.kept_tails import KeptTails
+from rds_to_s3.s3.objects import ObjectHead
+from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
 from rds_to_s3.table_state import TableState
 from tests.explorer.bucket import Bucket
@@ -43,7 +45,24 @@ class Mutation:
     scenario: Scenario
 
 
-_put, _save, _undo = Bucket._put, StateStore.save, TableCommit._undo
+class _AnyToken(str):
+    """A token that is like every other."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    __hash__ = str.__hash__
+
+
+_put, _head, _save, _undo, _next_part = (
+    Bucket._put,
+    Bucket._head,
+    StateStore.save,
+    TableCommit._undo,
+    TableCommit.next_part,
+)
 
 
 def _unconditional(matters: Callable[[str, bytes], bool]) -> Callable[[], AbstractContextManager[Any]]:
@@ -68,6 +87,23 @@ def _takes_lease(key: str, body: bytes) -> bool:
         return False
     state = _parsed(bytes(body))
     return state["lease"] is not None and (state["commit"] or {}).get("applied", True) and state["staged"] is None
+
+
+def _any_token() -> AbstractContextManager[Any]:
+    """Take a file for one's own whatever its token, and use the keys of undone commits again: each covers the other."""
+
+    def head(self: Bucket, key: str) -> ObjectHead | None:
+        found = _head(self, key)
+        return found and ObjectHead(found.etag, {TOKEN: _AnyToken()})
+
+    def next_part(self: TableCommit, stem: str) -> int:
+        self.state.spent.clear()
+        return _next_part(self, stem)
+
+    both = ExitStack()
+    both.enter_context(mock.patch.object(Bucket, "_head", head))
+    both.enter_context(mock.patch.object(TableCommit, "next_part", next_part))
+    return both
 
 
 def _no_fence() -> AbstractContextManager[Any]:
@@ -160,6 +196,13 @@ MUTATIONS = (
         _without(TableCommit, "recover"),
         "twice",
         _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
+    ),
+    Mutation(
+        "token",
+        "A file is a commit's own only with its upload's token, and the keys of an undone commit are not used again",
+        _any_token,
+        "living successor",
+        _scenario(FROZEN, LATE_RETRY, LATE_RULE, bounds=Bounds(2, 0, 0, 2)),
     ),
     Mutation(
         "fence",

@@ -200,6 +200,8 @@ class Search:
 
     def _finish(self, world: World) -> list[Violation]:
         """Let time pass and a last run end; return what is wrong then."""
+        for actor in world.actors:
+            actor.done = True  # also who never had an occasion to begin
         for number in range(1, self._scenario.quiet_runs + 1):
             world.now += EXPIRY_SECONDS
             problems = self._quiet(world, f"last{number}")
