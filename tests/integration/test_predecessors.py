@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rds_to_s3 import extract
+from rds_to_s3.mysql import snapshot
 from rds_to_s3.s3.objects import ObjectStore
 from tests.integration.crash_matrix import hurried
 from tests.integration.pipeline import Pipeline, entry
@@ -32,7 +33,7 @@ def orders(any_pipeline: Pipeline) -> Pipeline:
 
 def test_a_predecessor_removes_no_keys_and_no_values_of_its_successor(orders: Pipeline) -> None:
     orders.plan(orders.execution("twice"))
-    open_snapshot = extract.open_snapshot
+    open_snapshot = snapshot.open_snapshot
 
     def stand_still(*given: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGSTOP)
