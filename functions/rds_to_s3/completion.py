@@ -52,10 +52,11 @@ def complete_files(
     if resumed and len(numbers) > FEW:
         open_uploads = {upload for folder in _folders(commit) for _, upload in store.uploads(folder)}
 
-    def complete(number: int) -> bool:
-        on_step(f"before complete {number + 1}")
-        visible = _complete(store, files[number], open_uploads)
-        on_step(f"after complete {number + 1}")
+    def complete(place: int) -> bool:
+        number = place + 1
+        on_step(f"before complete {number}")
+        visible = _complete(store, files[place], open_uploads)
+        on_step(f"after complete {number}")
         return visible
 
     progress = side_by_side(complete, numbers, until - time.monotonic(), go_on=bool)

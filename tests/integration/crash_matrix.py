@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rds_to_s3 import reading
-from rds_to_s3.execution import parse_utc
-from rds_to_s3.table_state import key_run_key, plan_key, seen_key, tail_key
+from rds_to_s3.table_state import key_run_key, seen_key, tail_key
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child
 from tests.support.ledger import (
@@ -102,17 +101,6 @@ def strays(pipeline: Pipeline, run_id: str, table: str) -> None:
         pipeline.store.put(key, b"x" * 16)
 
 
-def unreported(pipeline: Pipeline, run_id: str, table: str) -> None:
-    """Let another run commit, and its execution be stopped before it has a manifest; then change the table again."""
-    plan = json.loads(pipeline.body(plan_key(run_id)))
-    # Planned after the last commit, and before this run was started.
-    last = json.loads(pipeline.body(f"_state/tables/{table}/csv.json"))["commit"]["planned_at"]
-    plan |= {"run_id": f"stopped-{table}", "planned_at": (last + parse_utc(plan["started_at"]).timestamp()) / 2}
-    pipeline.store.put(plan_key(plan["run_id"]), json.dumps(plan).encode())
-    assert pipeline.iterate(plan["run_id"], table)["status"] == "SUCCEEDED"
-    pipeline.database.execute(f"INSERT INTO {table} (note) VALUES ('after the stopped run')")
-
-
 def decided(pipeline: Pipeline, run_id: str, table: str) -> None:
     """Let an earlier invocation die right after the commit point."""
     extract_and_die(pipeline, run_id, table, "after decision")
@@ -138,13 +126,6 @@ SCENARIOS = (
         since="before keys",
         until="after decision",
         settings={"deletes": "track"},
-    ),
-    Scenario(
-        "unreported",
-        "A window after one whose run was stopped before it had a manifest",
-        unreported,
-        since="before take",
-        until="after decision",
     ),
 )
 
