@@ -116,7 +116,7 @@ def uploads_lost(pipeline: Pipeline, run_id: str, table: str) -> None:
 
 SCENARIOS = (
     Scenario("window", "A window of several files, with digests and leftovers of the past", strays),
-    Scenario("hand-over", "A read that hands over to its next invocation", nothing, pages=2, since="before tail"),
+    Scenario("hand-over", "A read that hands over to its next invocation", nothing, pages=2, since="before last part"),
     Scenario("recovery", "An invocation that finds a decision not carried out", decided),
     Scenario("undo", "An invocation that finds the uploads of a decision gone", uploads_lost, until="after undo"),
     Scenario(
