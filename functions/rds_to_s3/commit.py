@@ -65,6 +65,8 @@ class TableCommit:
         Told the name of each effect before and after it; tests kill the process there.
     side_prefixes : sequence of str
         Where the table's files stand that are not in its format's own place.
+    keeps_keys, keeps_values : bool
+        Whether its invocations keep delivered keys, and values of unique columns, in the bucket.
     """
 
     def __init__(
@@ -78,12 +80,15 @@ class TableCommit:
         clock: Callable[[], float] = time.time,
         on_step: Step = lambda _: None,
         side_prefixes: Sequence[str] = (),
+        keeps_keys: bool = True,
+        keeps_values: bool = True,
     ) -> None:
         self._store = store
         self._states = StateStore(store, table, file_format)
         self._clock = clock
         self._step = on_step
         self._prefixes = [data_prefix(table, file_format), *side_prefixes]
+        self._keeps = (keeps_keys, keeps_values)
         self._watermark_key = watermark_key(table, file_format)
         self.run_id = run_id
         self.planned_at = planned_at
@@ -192,13 +197,6 @@ class TableCommit:
         self._states.save(self.state.model_copy(update={"staged": staged.model_copy(deep=True), "lease": lease}))
         self._step("after checkpoint")
 
-    def other_format(self) -> Commit | None:
-        """Return the last commit of the table in its other format, if that one is newer than this format's."""
-        other = "parquet" if self.state.format == "csv" else "csv"
-        commit = StateStore(self._store, self.state.table, other).load().commit
-        last = self.state.commit
-        return commit if commit is not None and (last is None or commit.planned_at > last.planned_at) else None
-
     # --- recovery ---
 
     def recover(self, seconds: float = math.inf) -> Commit | None:
@@ -221,7 +219,7 @@ class TableCommit:
         confirmed in the register: see `find_strays`. Whenever this invocation is frozen, and by whichever successor,
         nothing that the successor made is in the list, and no key or upload in it is ever made a second time.
         """
-        strays = find_strays(self._store, self.state, self._prefixes, staged)
+        strays = find_strays(self._store, self.state, self._prefixes, staged, keeps=self._keeps)
         if not strays:
             return
         self.guard()

@@ -17,18 +17,17 @@ from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailabl
 from rds_to_s3.execution import utc_text
 from rds_to_s3.file_series import WindowFiles, side_prefixes
 from rds_to_s3.kept_tails import KeptTails, committed_tail
-from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.plan import PlannedRun
+from rds_to_s3.prepared_read import prepare_read
 from rds_to_s3.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.read_as import short_hash
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.staged_upload import Uploader
-from rds_to_s3.segments import Marks, read_segments
-from rds_to_s3.selection import Selection, require_cursors, select_columns, wanted_columns
+from rds_to_s3.selection import Selection
 from rds_to_s3.settled import SettledRows
 from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
@@ -41,9 +40,9 @@ from rds_to_s3.table_state import (
     Staged,
     StagedFile,
 )
-from rds_to_s3.table_window import Window, changes_of_settings, derive_window, describe_read, moved_from
+from rds_to_s3.table_window import Window, change_of_format
 from rds_to_s3.tail import TailFilter
-from rds_to_s3.unreported import Settled, report_other_formats, settle
+from rds_to_s3.unreported import Outstanding, report_other_format, settle
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import format_timestamp
 
@@ -116,6 +115,8 @@ class TableExtraction:
             planned_at=run.planned_at,
             on_step=on_step,
             side_prefixes=side_prefixes(spec),
+            keeps_keys=spec.deletes == "track",
+            keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
         )
         self._deletes: DeleteTracking | None = None
         if spec.deletes == "track":
@@ -128,6 +129,7 @@ class TableExtraction:
         self._drift: list[Change] = []
         self._deleted: list[StagedFile] = []
         self._key_runs: list[KeyRun] = []
+        self._other_format: Commit | None = None
         self._of_other_formats: list[dict[str, Any]] = []
         self.superseded = False  # whether another invocation has taken the table over: then its word counts
 
@@ -168,7 +170,7 @@ class TableExtraction:
 
     def _extract_holding_lease(self) -> Outcome:
         self.commit.recover(self._reading_seconds())
-        self._of_other_formats = report_other_formats(
+        self._other_format, self._of_other_formats = report_other_format(
             self._store,
             self.spec,
             self.run,
@@ -206,22 +208,15 @@ class TableExtraction:
     ) -> Outcome:
         last = self.commit.state.commit
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._reading_seconds())
-        denied = denied_columns(connection, table, wanted_columns(self.spec))
-        read_before = last.read_as if last is not None else None
-        require_cursors(table, self.spec, read_before, denied=denied)
-        selection = select_columns(table, self.spec, denied=denied)
-        moved = moved_from(last, self.run.source)
-        window = derive_window(self.spec, self.run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
-        marks = Marks(connection, window, has_zone=self.spec.time_zone is not None)
-        segments = read_segments(connection, table, selection, window, marks)
-        self._read_as = describe_read(table, selection, self.spec, window)
+        prepared = prepare_read(connection, table, self.spec, self.run, watermark=watermark, last=last)
+        selection, window, segments = prepared.selection, prepared.window, prepared.segments
+        self._read_as = prepared.read_as
         self._drift = drift_of(table, selection, last)
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         self._checks.begin(connection, table, selection, window)
         fingerprint = self._fingerprint(selection, segments, window)
-        warnings = [*window.warnings, *selection.warnings, *changes_of_settings(self._read_as, last, window)]
-        warnings += [f"drift: {change.sentence()}" for change in self._drift]
+        warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in self._drift)]
         if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
             self.commit.remove_strays(None, self._reading_seconds() / 3)
             staged = None
@@ -230,10 +225,9 @@ class TableExtraction:
                 run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
             )
             # Asked once a read, not once an invocation: each looks at the whole window.
-            rows = SettledRows(connection, table, selection, window, marks)
-            comparable = moved is None and self._read_as.reads_as(read_before)
-            staged.settled, found = rows.look(last, comparable=comparable)
-            staged.warnings += [*found, *self._format_change(window)]
+            rows = SettledRows(connection, table, selection, window, prepared.marks)
+            staged.settled, found = rows.look(last, comparable=prepared.comparable)
+            staged.warnings += [*found, *change_of_format(self.spec, window, last, self._other_format)]
             staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
@@ -242,8 +236,8 @@ class TableExtraction:
             selection,
             window,
             last,
-            marks.each(selection, window.remember_from),
-            comparable=self._read_as.reads_as(read_before),
+            prepared.marks.each(selection, window.remember_from),
+            comparable=prepared.same_cursors,
         )
         warnings += self._tails.warnings
         reading = Reading(table, selection, window, segments)
@@ -255,11 +249,11 @@ class TableExtraction:
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
-        settled = settle(self._store, self.run, self.spec.name, last, self._step)
-        self._find_deleted(connection, reading, staged, settled)
+        outstanding = settle(self._store, self.run, self.spec.name, last, self._step)
+        self._find_deleted(connection, reading, staged, outstanding)
         self._checks.conclude(selection, staged, finished=True)
         self._tails.save(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings, settled)
+        commit = self._decision(reading, staged, etag, warnings, outstanding)
         self.commit.decide(commit)
         applied = self.commit.apply(commit, release=True, seconds=self._reading_seconds())
         if applied is None:
@@ -269,24 +263,13 @@ class TableExtraction:
         self._checks.forget_seen(staged)
         return self._done(applied.record)
 
-    def _format_change(self, window: Window) -> list[str]:
-        """Say so if the table was extracted in another format last: each has files and a watermark of its own."""
-        other = self.commit.other_format()
-        if other is None:
-            return []
-        begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
-        return [
-            f"the format is {self.spec.format}, and was another until {other.watermark}: these files continue with "
-            f"{begins}, which files of the other format may hold, too"
-        ]
-
     def _read(self, connection: Connection, reading: Reading, tail: TailFilter, staged: Staged) -> bool:
         """Return whether the read reached the window's end."""
         read = StagedRead(self.commit, self._checks, self._tails, self._deletes, reading, tail, staged)
         with Uploader(self._store) as uploader:
             return read.run(connection, self._files(reading, uploader), self._reading_seconds())
 
-    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, settled: Settled) -> None:
+    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, outstanding: Outstanding) -> None:
         if self._deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -296,7 +279,7 @@ class TableExtraction:
                 staged,
                 partial(self._files(reading, uploader).side, "deletes", before=0),
                 whole=reading.window.read_from is None,
-                unreported=settled.runs,
+                unreported=outstanding.runs,
             )
 
     def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
@@ -322,7 +305,7 @@ class TableExtraction:
         staged: Staged,
         etag: str | None,
         warnings: list[str],
-        settled: Settled,
+        outstanding: Outstanding,
     ) -> Commit:
         window = reading.window
         last = self.commit.state.commit
@@ -341,8 +324,8 @@ class TableExtraction:
             warnings=told,
         )
         record["key"] = reading.selection.key_of(reading.table)
-        record["warnings"] += settled.warnings()
-        record = joined_record(record, [each.record for each in settled.taken])
+        record["warnings"] += outstanding.warnings()
+        record = joined_record(record, [each.record for each in outstanding.taken])
         return Commit(
             run_id=self.run.run_id,
             token=self.commit.token,
@@ -365,7 +348,7 @@ class TableExtraction:
             settled=staged.settled,
             table_columns=[column.as_dict() for column in reading.table.columns],
             record=record,
-            unreported=settled.carried,
+            unreported=outstanding.carried,
             previous=last.model_copy(
                 update={"files": [], "quarantine": [], "deletes": [], "previous": None}
             ).model_dump()

@@ -101,13 +101,7 @@ def plan_run(
     )
     try:
         # Over the plan of an execution that had this name before, if there was one.
-        store.put(
-            plan_key(run_id),
-            plan.to_json(),
-            if_match=stored.etag if stored else None,
-            if_absent=stored is None,
-            content_type="application/json",
-        )
+        store.replace(plan_key(run_id), plan.to_json(), stored, content_type="application/json")
     except ConditionFailedError:
         stored = store.get(plan_key(run_id))
         plan = PlannedRun.from_json(stored.body) if stored else plan

@@ -157,7 +157,7 @@ def _remember(
         freshness = known.after(manifest, plan.planned_at if plan else None, of_all=of_all)
         body = json.dumps({"version": 1, "runs": runs, "freshness": freshness.as_json()}).encode()
         try:
-            store.put(HISTORY_KEY, body, if_match=stored.etag if stored else None, if_absent=stored is None)
+            store.replace(HISTORY_KEY, body, stored)
         except ConditionFailedError:
             continue
         break
@@ -180,13 +180,7 @@ def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> 
         if not is_newer(manifest, json.loads(latest.body) if latest else None):
             return
         try:
-            store.put(
-                LATEST_MANIFEST_KEY,
-                body,
-                if_match=latest.etag if latest else None,
-                if_absent=latest is None,
-                content_type="application/json",
-            )
+            store.replace(LATEST_MANIFEST_KEY, body, latest, content_type="application/json")
         except ConditionFailedError:
             continue
         return

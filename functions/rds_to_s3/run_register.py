@@ -121,13 +121,7 @@ class RunRegister:
             if there is not None and there.body == body:
                 return
             try:
-                self._store.put(
-                    key,
-                    body,
-                    if_match=there.etag if there else None,
-                    if_absent=there is None,
-                    content_type="application/json",
-                )
+                self._store.replace(key, body, there, content_type="application/json")
             except ConditionFailedError:
                 self._pause(attempt)
                 continue
@@ -146,13 +140,8 @@ class RunRegister:
             if json.dumps(document) == before:
                 return True
             try:
-                self._store.put(
-                    key,
-                    json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace"),
-                    if_match=stored.etag if stored else None,
-                    if_absent=stored is None,
-                    content_type="application/json",
-                )
+                body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
+                self._store.replace(key, body, stored, content_type="application/json")
             except ConditionFailedError:
                 self._pause(attempt)
                 continue

@@ -28,8 +28,18 @@ class Strays:
         return bool(self.uploads or self.keys)
 
 
-def find_strays(store: ObjectStore, state: TableState, prefixes: Sequence[str], staged: Staged | None) -> Strays:
+def find_strays(
+    store: ObjectStore,
+    state: TableState,
+    prefixes: Sequence[str],
+    staged: Staged | None,
+    *,
+    keeps: tuple[bool, bool] = (True, True),
+) -> Strays:
     """List what neither the last commit nor `staged` names.
+
+    Each listing is a request a table and run, so only places are listed where the table has something: by its settings,
+    `keeps` (delivered keys, values of unique columns), or by what the state names of former settings.
 
     Whoever removes them has to confirm in the table's register, after this listing, that it still holds the lease. A
     successor takes the lease before it makes anything, so nothing of its making is in a listing that was confirmed.
@@ -43,11 +53,11 @@ def find_strays(store: ObjectStore, state: TableState, prefixes: Sequence[str], 
     if commit is not None:
         named |= {*(commit.tail.keys if commit.tail else []), *(run.key for run in commit.key_runs)}
     table, file_format = state.table, state.format
-    places = (
-        tail_key(table, file_format, "").removesuffix(".bin"),
-        key_runs_prefix(table, file_format),
-        seen_prefix(table, file_format),
-    )
+    had_keys = any(part is not None and part.key_runs for part in (commit, state.staged, staged))
+    had_values = any(part is not None and part.seen for part in (state.staged, staged))
+    places = [tail_key(table, file_format, "").removesuffix(".bin")]
+    places += [key_runs_prefix(table, file_format)] * (keeps[0] or had_keys)
+    places += [seen_prefix(table, file_format)] * (keeps[1] or had_values)
     return Strays(
         uploads=[found for prefix in prefixes for found in store.uploads(prefix) if found[1] not in kept],
         keys=[key for place in places for key in store.keys(place) if key not in named],

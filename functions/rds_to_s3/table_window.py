@@ -270,5 +270,22 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
     return changes
 
 
+def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other: Commit | None) -> list[str]:
+    """Say so if the table was extracted in another format last: each has files and a watermark of its own.
+
+    Parameters
+    ----------
+    other : Commit or None
+        The last one in the other format.
+    """
+    if other is None or (last is not None and other.planned_at <= last.planned_at):
+        return []
+    begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
+    return [
+        f"the format is {spec.format}, and was another until {other.watermark}: these files continue with {begins}, "
+        "which files of the other format may hold, too"
+    ]
+
+
 def _names(read: ReadAs) -> str:
     return " and ".join(name for name in (read.modified, read.created) if name) or "none"

@@ -32,7 +32,7 @@ FORMATS = ("csv", "parquet")
 
 
 @dataclass(frozen=True)
-class Settled:
+class Outstanding:
     """What a new commit does about the ones before it.
 
     Attributes
@@ -63,23 +63,23 @@ class Settled:
         ]
 
 
-def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None, on_step: Step) -> Settled:
+def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None, on_step: Step) -> Outstanding:
     """Find out what the next commit of a table has to report beside its own files.
 
     Only for the holder of the table's lease.
     """
-    settled = Settled()
+    outstanding = Outstanding()
     for each in pending_of(last):
         register = RunRegister(store, each.run_id, each.planned_at, on_step)
         if register.has_written(each.keys) or not _is_known(store, each):
             continue
         if run.sees_running(each.run_id, each.planned_at):
-            settled.carried.append(each)
+            outstanding.carried.append(each)
         elif register.take(table, each.keys, run.run_id):
-            settled.taken.append(each)
+            outstanding.taken.append(each)
         else:
             register.publish()
-    return settled
+    return outstanding
 
 
 def _is_known(store: ObjectStore, unreported: Unreported) -> bool:
@@ -88,7 +88,7 @@ def _is_known(store: ObjectStore, unreported: Unreported) -> bool:
     return stored is not None and PlannedRun.from_json(stored.body).planned_at == unreported.planned_at
 
 
-def report_other_formats(
+def report_other_format(
     store: ObjectStore,
     spec: TableSpec,
     run: PlannedRun,
@@ -96,36 +96,38 @@ def report_other_formats(
     lease_seconds: float,
     commit_seconds: Callable[[], float],
     on_step: Step,
-) -> list[dict[str, Any]]:
-    """Return what this run reports of files that the table has in formats that it had before.
+) -> tuple[Commit | None, list[dict[str, Any]]]:
+    """Report what the table's other format, which it may have had before, has not reported.
 
     Each format has a chain of its own. The run takes that chain's lease and adds a commit without files, whose record
     reports what was not reported.
+
+    Returns
+    -------
+    last : Commit or None
+        The last commit in that format, as it was found.
+    records : list of dict
+        What this run reports of it.
 
     Raises
     ------
     CommitUnfinished
         A commit that was decided in that format has more files than there is time for.
     """
-    records = []
-    for file_format in FORMATS:
-        if file_format == spec.format:
-            continue
-        commit = TableCommit(
-            store, spec.name, file_format, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step
-        )
-        last = commit.look()
-        if last is not None and last.is_of(run.run_id, run.planned_at):
-            records += [last.record] if last.applied else []
-        elif last is not None and _has_unreported(store, run, last):
-            if isinstance(commit.acquire(lease_seconds), Refused):
-                continue
-            try:
-                commit.recover(commit_seconds())
-                records += _report_only(store, run, commit, on_step)
-            finally:
-                commit.release()
-    return records
+    (other,) = (each for each in FORMATS if each != spec.format)
+    commit = TableCommit(store, spec.name, other, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step)
+    last = commit.look()
+    if last is None:
+        return None, []
+    if last.is_of(run.run_id, run.planned_at):
+        return last, [last.record] if last.applied else []
+    if not _has_unreported(store, run, last) or isinstance(commit.acquire(lease_seconds), Refused):
+        return last, []
+    try:
+        commit.recover(commit_seconds())
+        return last, _report_only(store, run, commit, on_step)
+    finally:
+        commit.release()
 
 
 def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:
@@ -141,11 +143,11 @@ def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit, on_st
     last = commit.state.commit
     if last is None or commit.covered() is not None:
         return []
-    settled = settle(store, run, commit.state.table, last, on_step)
-    if not settled.taken:
+    outstanding = settle(store, run, commit.state.table, last, on_step)
+    if not outstanding.taken:
         return []
-    records = [each.record for each in settled.taken]
-    record = joined_record(records[-1] | {"warnings": settled.warnings()}, records[:-1])
+    records = [each.record for each in outstanding.taken]
+    record = joined_record(records[-1] | {"warnings": outstanding.warnings()}, records[:-1])
     commit.decide(
         last.model_copy(
             update={
@@ -153,7 +155,7 @@ def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit, on_st
                 "planned_at": run.planned_at,
                 "token": commit.token,
                 "record": record,
-                "unreported": settled.carried,
+                "unreported": outstanding.carried,
             }
         )
     )

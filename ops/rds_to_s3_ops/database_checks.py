@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rds_to_s3.figures import duration
-from rds_to_s3.mysql.select import quoted
+from rds_to_s3.mysql.select import account, quoted
 from rds_to_s3.selection import unseen_changes
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 
@@ -260,15 +260,3 @@ def check_engines(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
         for table, _ in tables
         if table.engine.lower() != "innodb"
     ]
-
-
-def account(user: str) -> str:
-    """Write ``CURRENT_USER()`` as an account in SQL.
-
-    Examples
-    --------
-    >>> account("reader@%")
-    "'reader'@'%'"
-    """
-    name, _, host = user.rpartition("@")
-    return "'" + name.replace("'", "''") + "'@'" + host.replace("'", "''") + "'"

@@ -23,13 +23,12 @@ from rds_to_s3.errors import (
     RdsToS3Error,
     SettingsError,
 )
-from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import local_times, read_clock
-from rds_to_s3.mysql.select import quoted
+from rds_to_s3.mysql.select import account, quoted
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.mysql.source import read_source
-from rds_to_s3.selection import require_cursors, select_columns, wanted_columns
+from rds_to_s3.prepared_read import select_readable
 from rds_to_s3.table_window import moved_from
 from rds_to_s3_ops import aws_checks, database_checks
 from rds_to_s3_ops.aws import aws_errors, error_code, region_for_boto3
@@ -176,9 +175,7 @@ def _no_connection(error: RdsToS3Error, credentials: Credentials, settings: Data
         yield failed("login", str(error), f"correct the user or the password in {settings.database_credentials}")
     elif isinstance(error, DatabaseAccessError):
         name = credentials.database.replace("`", "``")
-        yield failed(
-            "login", str(error), f"GRANT SELECT ON `{name}`.* TO {database_checks.account(credentials.username + '@%')}"
-        )
+        yield failed("login", str(error), f"GRANT SELECT ON `{name}`.* TO {account(credentials.username + '@%')}")
     else:
         yield failed("login", str(error), f"see docs/errors.md, {type(error).__name__}")
 
@@ -238,10 +235,8 @@ def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findin
             table = open_snapshot(connection, source.database, spec.name, seconds=STATEMENT_SECONDS)
             if spec.deletes == "track":
                 require_key(table)
-            denied = denied_columns(connection, table, wanted_columns(spec))
             last = _last_commit(bucket, spec)
-            require_cursors(table, spec, last.read_as if last is not None else None, denied=denied)
-            sound.append((table, select_columns(table, spec, denied=denied), spec))
+            sound.append((table, select_readable(connection, table, spec, last), spec))
             if (former := moved_from(last, source)) is not None:
                 moved.append((spec.name, former))
         except RdsToS3Error as error:

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 from rds_to_s3.deletes import require_key
 from rds_to_s3.drift import drift_of, refused_drift
 from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, WatermarkMalformedError
-from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.catalogue import table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.snapshot import open_snapshot
 from rds_to_s3.mysql.source import read_source
 from rds_to_s3.plan import PlannedRun, RunInput, choose_tables
-from rds_to_s3.segments import Marks, read_segments
-from rds_to_s3.selection import Selection, require_cursors, select_columns, wanted_columns
+from rds_to_s3.prepared_read import prepare_read
+from rds_to_s3.selection import Selection
 from rds_to_s3.table_state import watermark_key
-from rds_to_s3.table_window import changes_of_settings, derive_window, describe_read, moved_from
 from rds_to_s3.watermark import Watermark
 from rds_to_s3.window import Bound, format_timestamp
 from rds_to_s3_ops.database import database_name
@@ -212,21 +210,13 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
     state = bucket.table_state(spec.name, spec.format)
     last = state.commit
     table = open_snapshot(connection, run.database, spec.name, seconds=STATEMENT_SECONDS)
-    denied = denied_columns(connection, table, wanted_columns(spec))
-    require_cursors(table, spec, last.read_as if last is not None else None, denied=denied)
-    selection = select_columns(table, spec, denied=denied)
-    window = derive_window(
-        spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved_from(last, run.source)
-    )
-    marks = Marks(connection, window, has_zone=spec.time_zone is not None)
-    segments = read_segments(connection, table, selection, window, marks)
-    estimates = [explain(connection, spec.name, selection, part) for part in segments]
+    prepared = prepare_read(connection, table, spec, run, watermark=watermark, last=last)
+    selection, window = prepared.selection, prepared.window
+    estimates = [explain(connection, spec.name, selection, part) for part in prepared.segments]
     drift = drift_of(table, selection, last)
     if drift and spec.on_drift == "fail":
         raise refused_drift(spec.name, drift)
-    changed = changes_of_settings(describe_read(table, selection, spec, window), last, window)
-    warnings = [*window.warnings, *selection.warnings, *changed]
-    warnings += [f"drift: {change.sentence()}" for change in drift]
+    warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in drift)]
     if spec.deletes == "track":
         require_key(table)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")

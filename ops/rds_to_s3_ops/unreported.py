@@ -86,10 +86,10 @@ def check_unreported(files: list[UnreportedFile]) -> Finding:
     """Say which files no manifest names, and what to do."""
     if not files:
         return passed(CHECK, "every data file is in a manifest, or its run is still running")
-    return failed(CHECK, told(files), remedy(files))
+    return failed(CHECK, described(files), remedy(files))
 
 
-def told(files: list[UnreportedFile]) -> str:
+def described(files: list[UnreportedFile]) -> str:
     """Name the files, the first few of them by their keys."""
     shown = ", ".join(f"{file.key} (run {file.run_id or 'unknown'})" for file in files[:_SHOWN])
     more = f", and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""

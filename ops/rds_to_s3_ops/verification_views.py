@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.reconciliation import KINDS, Reconciliation
-from rds_to_s3_ops.unreported import remedy, told
+from rds_to_s3_ops.unreported import described, remedy
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.verification import Verification
@@ -36,7 +36,7 @@ def verification_lines(result: Verification, shown: int | None = SHOWN) -> Itera
     for check in result.broken:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
     if result.unreported:
-        yield told(result.unreported)
+        yield described(result.unreported)
         yield f"  {remedy(result.unreported)}"
     for table in result.tables:
         yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine), shown=shown)

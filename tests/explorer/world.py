@@ -46,7 +46,8 @@ def _request(name: str, method: Any) -> Any:
 
 
 for _name, _method in list(vars(ObjectStore).items()):
-    if not _name.startswith("_") and callable(_method):
+    # `replace` is made of a request, and is none.
+    if not _name.startswith("_") and _name != "replace" and callable(_method):
         setattr(ActorStore, _name, _request(_name, _method))
 
 

@@ -24,7 +24,7 @@ from tests.support.schemas import manifest_schema
 TABLES = int(os.environ.get("MANY_TABLES", "40"))
 AT_ONCE = 5
 # docs/tune.md reckons with these: requests of one table in a window with rows.
-MOST_WRITES, MOST_READS = 13, 6
+MOST_WRITES, MOST_READS = 11, 6
 WRITES = {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"}
 WRITES |= {"ListMultipartUploads"}
 READS = {"GetObject", "HeadObject"}

@@ -18,6 +18,7 @@ from rds_to_s3.mysql import clock
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
+from tests.support.replicas import wait_until
 
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NULL DEFAULT "
@@ -330,18 +331,6 @@ def replicated(
         there.execute(f"USE `{database.name}`")
         yield database, Pipeline(there, bucket, s3_client, tables=["t"], unobserved_settle_seconds=60.0)
         there.connection.close()
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while True:
-        try:
-            if true():
-                return
-        except Exception:
-            assert time.monotonic() < end
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_a_replicas_window_ends_before_what_it_has_applied(replicated: tuple[Database, Pipeline]) -> None:

@@ -196,13 +196,19 @@ def test_no_file_gets_the_key_of_one_that_an_undone_commit_had(bucket: Bucket) -
     assert bucket.invocation("a").next_part(KEY.removesuffix(".csv")) == 2
 
 
-def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: Bucket) -> None:
+def decided_and_lost(bucket: Bucket) -> tuple[TableCommit, Commit]:
+    """Decide a commit of two files after another one, and lose the upload of the second."""
     bucket.commit(bucket.invocation("before", 0.5), bucket.staged("orders/csv/before.csv", token="before"))
     commit = bucket.invocation("a")
     lost = bucket.staged("orders/csv/two.csv", token="two")
     decision = bucket.decision(commit, bucket.staged(), lost, mark="2025-04-02 16:00:00")
     commit.decide(decision)
     bucket.store.abort_upload(lost.key, lost.upload_id)
+    return commit, decision
+
+
+def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: Bucket) -> None:
+    commit, decision = decided_and_lost(bucket)
     bucket.store.delete = lambda *_, **__: (_ for _ in ()).throw(Died)  # type: ignore[method-assign]
     with pytest.raises(Died):
         commit.apply(decision, release=True)
@@ -331,12 +337,7 @@ def test_a_decision_is_carried_out_by_whoever_comes_next(bucket: Bucket, step: s
 
 
 def test_a_decision_whose_uploads_are_gone_is_undone_and_leaves_the_commit_before(bucket: Bucket) -> None:
-    bucket.commit(bucket.invocation("before", 0.5), bucket.staged("orders/csv/before.csv", token="before"))
-    commit = bucket.invocation("a")
-    lost = bucket.staged("orders/csv/two.csv", token="two")
-    decision = bucket.decision(commit, bucket.staged(), lost, mark="2025-04-02 16:00:00")
-    commit.decide(decision)
-    bucket.store.abort_upload(lost.key, lost.upload_id)
+    commit, decision = decided_and_lost(bucket)
     assert commit.apply(decision, release=True) is None
     assert bucket.visible == ["orders/csv/before.csv"]
     assert bucket.state["commit"]["run_id"] == "before"

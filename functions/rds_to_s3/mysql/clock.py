@@ -141,18 +141,17 @@ def hours_repeat(connection: Connection, since: datetime) -> bool:
     """Tell whether the session's zone turned its clock back between a local time and tomorrow."""
     now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
     days = int(min(max((now - earliest_instant(connection, since)) // _DAY, 0.0), _YEAR))
-    instants = [now + _DAY * day for day in range(-days - 2, 2)]
-    leads = [
-        (local - _EPOCH).total_seconds() - instant
-        for local, instant in zip(local_times(connection, instants), instants, strict=True)
-    ]
-    return any(later < earlier for earlier, later in pairwise(leads))
+    return _turns_back(connection, [now + _DAY * day for day in range(-days - 2, 2)])
 
 
 def clock_repeats(connection: Connection) -> bool:
     """Return whether the session's zone has ever turned its clock back, or will within a year."""
     now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
-    instants = [_DAY * day for day in range(1, int(now // _DAY) + 366, _FORTNIGHT)]
+    return _turns_back(connection, [_DAY * day for day in range(1, int(now // _DAY) + 366, _FORTNIGHT)])
+
+
+def _turns_back(connection: Connection, instants: Sequence[float]) -> bool:
+    """Return whether local time loses on the instants somewhere between the first and the last of them."""
     leads = [
         (local - _EPOCH).total_seconds() - instant
         for local, instant in zip(local_times(connection, instants), instants, strict=True)
@@ -173,7 +172,6 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
     ``innodb_trx`` shows a copy that InnoDB renews only when nobody has read it for 0.1 s, so a dashboard that polls it
     can keep it stale for as long as it likes. A transaction of our own in the list proves that the copy is younger.
     """
-    connection.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     try:
         give_up = time.monotonic() + _FRESH_WITHIN_SECONDS

@@ -13,6 +13,7 @@ from typing import Any
 
 from rds_to_s3.errors import RdsToS3Error, ReplicaProgressError, ReplicaStoppedError
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import account
 from rds_to_s3.window import Role
 
 HEARTBEAT_TABLE = "rds_to_s3_heartbeat"
@@ -329,15 +330,3 @@ def _unreadable(connection: Connection, variables: dict[str, str]) -> ReplicaPro
             f"database: {HEARTBEAT_SQL}"
         )
     return ReplicaProgressError(f"{found}. GRANT SELECT ON performance_schema.* TO {user}")
-
-
-def account(user: str) -> str:
-    """Write ``CURRENT_USER()`` as an account in SQL.
-
-    Examples
-    --------
-    >>> account("reader@%")
-    "'reader'@'%'"
-    """
-    name, _, host = user.rpartition("@")
-    return "'" + name.replace("'", "''") + "'@'" + host.replace("'", "''") + "'"

@@ -24,6 +24,18 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def account(user: str) -> str:
+    """Write ``CURRENT_USER()`` as an account in SQL.
+
+    Examples
+    --------
+    >>> account("reader@%")
+    "'reader'@'%'"
+    """
+    name, _, host = user.rpartition("@")
+    return "'" + name.replace("'", "''") + "'@'" + host.replace("'", "''") + "'"
+
+
 def literal(value: bytes, kind: str, character_set: str = "utf8mb4") -> str:
     """Write a value as it came over the wire as a literal that compares as its column does.
 

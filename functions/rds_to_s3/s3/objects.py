@@ -119,6 +119,18 @@ class ObjectStore:
             )
         return response["ETag"]
 
+    def replace(
+        self, key: str, body: bytes, was: StoredObject | None, *, content_type: str = "application/octet-stream"
+    ) -> str:
+        """Write an object only if it still is what it was when it was read, None for absent; return its ETag.
+
+        Raises
+        ------
+        ConditionFailedError
+            Nothing was written.
+        """
+        return self.put(key, body, if_match=was.etag if was else None, if_absent=was is None, content_type=content_type)
+
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Delete an object, with `if_match` only if it still has this ETag; one that is not there is fine."""
         condition: dict[str, Any] = {"IfMatch": if_match} if if_match else {}
