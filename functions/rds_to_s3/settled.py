@@ -148,7 +148,6 @@ class SettledRows:
             lead = clock.now - datetime.fromtimestamp(clock.instant(clock.now), UTC).replace(tzinfo=None)
             zone += f' (it looks like "{_offset(lead - quarters * _QUARTER)}")'
         since = (before or str(NEVER))[:19]
-        since = (before or str(NEVER))[:19]
         return (
             f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this "
             f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,18 +78,27 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlSe
     discard(server)
 
 
-@pytest.fixture
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., MySqlServer]]:
-    """Start servers of one test's own: ``start_server("mysql", "--log-bin=binlog", "--server-id=2")``."""
+@contextmanager
+def starting_servers(new_folder: Callable[[str], Path]) -> Iterator[Callable[..., MySqlServer]]:
+    """Start servers that are stopped again: ``start("mysql", "--log-bin=binlog", "--server-id=2")``."""
     servers: list[MySqlServer] = []
 
     def start(flavour: str, *options: str) -> MySqlServer:
-        servers.append(MySqlServer.start(tmp_path_factory.mktemp(flavour), flavour, options))  # type: ignore[arg-type]
+        servers.append(MySqlServer.start(new_folder(flavour), flavour, options))  # type: ignore[arg-type]
         return servers[-1]
 
-    yield start
-    for server in servers:
-        discard(server)
+    try:
+        yield start
+    finally:
+        for server in servers:
+            discard(server)
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., MySqlServer]]:
+    """Start servers of one test's own, see `starting_servers`."""
+    with starting_servers(tmp_path_factory.mktemp) as start:
+        yield start
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -16,26 +19,33 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
 from tests.integration.chaos import Chaos, Report
-from tests.integration.conftest import fresh_database
+from tests.integration.conftest import fresh_database, starting_servers
 from tests.integration.pipeline import Pipeline
+from tests.integration.worlds import WORLDS, StartServer, World
 
 SESSION_SECONDS = 60.0
 
 
 def main() -> int:
-    """Play sessions of a minute, each with a seed of its own, until the time is up."""
+    """Play sessions of a minute, one world after the other, each with a seed of its own, until the time is up."""
     parser = argparse.ArgumentParser(prog="python -m tests.integration.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--flavour", choices=["mysql", "mariadb"], default="mysql")
+    parser.add_argument("--world", help="play this world alone, of: " + ", ".join(world.name for world in WORLDS))
     parser.add_argument("--seed", type=int, default=int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6)))
     arguments = parser.parse_args()
+    worlds = [
+        world for world in WORLDS if arguments.flavour in world.flavours and arguments.world in {None, world.name}
+    ]
+    if not worlds:
+        parser.error(f"no world {arguments.world!r} on {arguments.flavour}")
     console = Console()
     reports: list[Report] = []
     with tempfile.TemporaryDirectory() as folder:
         server = MySqlServer.start(Path(folder) / "database", arguments.flavour)
         aws = MiniStack.start(Path(folder) / "aws")
         try:
-            _play(server, aws, arguments.seed, arguments.minutes * 60, reports, console)
+            _play(server, aws, worlds, arguments.seed, arguments.minutes * 60, reports, console)
         finally:
             aws.stop()
             server.stop()
@@ -45,7 +55,13 @@ def main() -> int:
 
 
 def _play(
-    server: MySqlServer, aws: MiniStack, seed: int, seconds: float, reports: list[Report], console: Console
+    server: MySqlServer,
+    aws: MiniStack,
+    worlds: list[type[World]],
+    seed: int,
+    seconds: float,
+    reports: list[Report],
+    console: Console,
 ) -> None:
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -65,8 +81,10 @@ def _play(
             bucket = f"soak-{secrets.token_hex(6)}"
             client = aws.client("s3")
             client.create_bucket(Bucket=bucket)
-            with fresh_database(server) as database:
-                chaos = Chaos(Pipeline(database, bucket, client), seed + len(reports), show)
+            world, number = worlds[len(reports) % len(worlds)], seed + len(reports)
+            with fresh_database(server) as database, _servers() as start_server:
+                pipeline = Pipeline(database, bucket, client)
+                chaos = Chaos(world(pipeline, random.Random(number), start_server), number, show)
                 reports.append(chaos.run(min(left, SESSION_SECONDS), ddl=server.flavour == "mysql"))
             show(Report(seed))
             progress.console.print(str(reports[-1]), soft_wrap=True)
@@ -74,11 +92,20 @@ def _play(
                 progress.console.print(f"  {problem}", style="red")
 
 
+@contextmanager
+def _servers() -> Iterator[StartServer]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        starting_servers(lambda name: Path(tempfile.mkdtemp(prefix=name, dir=folder))) as start,
+    ):
+        yield start
+
+
 def sum_of(reports: list[Report]) -> Report:
     """Add sessions up."""
-    total = Report(reports[0].seed)
+    total = Report(reports[0].seed, "in all")
     for report in reports:
-        for name in vars(total).keys() - {"seed"}:
+        for name in vars(total).keys() - {"seed", "world"}:
             setattr(total, name, getattr(total, name) + getattr(report, name))
     return total
 

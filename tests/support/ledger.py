@@ -23,11 +23,11 @@ def text(value: Any) -> str | None:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def table_rows(pipeline: Pipeline, table: str, key: int = 1) -> dict[Row, Row]:
-    """Return the table's rows by their first `key` columns."""
+def table_rows(pipeline: Pipeline, table: str, key: int = 1, where: str = "TRUE") -> dict[Row, Row]:
+    """Return the table's rows, all of them or some, by their first `key` columns."""
     columns = [row[0] for row in pipeline.database.rows(f"SHOW COLUMNS FROM `{table}`")]
     select = ", ".join(f"CAST(`{column}` AS CHAR)" for column in columns)
-    rows = [tuple(map(text, row)) for row in pipeline.database.rows(f"SELECT {select} FROM `{table}`")]
+    rows = [tuple(map(text, row)) for row in pipeline.database.rows(f"SELECT {select} FROM `{table}` WHERE {where}")]
     return {row[:key]: row for row in rows}
 
 

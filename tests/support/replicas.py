@@ -131,6 +131,17 @@ class Replicated:
         for server in servers or self.replicas:
             wait_until(lambda server=server: self.caught_up(server))  # type: ignore[misc]
 
+    def let_pass(self, seconds: float) -> None:
+        """Write on the source for some time, and wait until the replicas have it: they show how far they are."""
+        database = self.database()
+        database.execute("CREATE TABLE IF NOT EXISTS beat (at DATETIME(6))")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            database.execute("INSERT INTO beat VALUES (NOW(6))")
+            time.sleep(0.2)
+        database.connection.close()
+        self.wait()
+
     def lead_to(self, *servers: MySqlServer) -> None:
         """Let the endpoint lead to these servers, one connection after the other, from the first."""
         self._turns = cycle(servers)

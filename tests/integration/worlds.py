@@ -1,0 +1,394 @@
+"""Worlds in which rows were lost: what the table is like, who writes it, which servers there are, what befalls them.
+
+A world is the scene of a chaos session: `befall` comes before each run, and `settle` before the last, quiet one.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import patch
+
+from rds_to_s3 import reached, reading
+from tests.integration.conftest import Database, fresh_database
+from tests.integration.pipeline import Pipeline
+from tests.support.replicas import Replicated, go_on_applying, stop_applying
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+    from local.mysql_server import MySqlServer
+
+StartServer = Callable[..., "MySqlServer"]
+TABLE = "chaos"
+HOT = 1
+FUTURE = "2099-01-01"
+SEEDED = 400
+INDEXES = "KEY (createdDate), KEY (modifiedDate)"
+
+
+class World:
+    """A server of today: stamps in its own zone, NULL for never, a number for a key.
+
+    Attributes
+    ----------
+    settings : dict
+        The table's, beside its name.
+    session_sql : list of str
+        What each session of the application begins with.
+    hot_row_in_each_run : bool
+        Whether a run that succeeds always has the row that changes all the time.
+    count_of_phases : int
+        How often the application is started.
+    longest_transaction : float
+        In seconds; one that has taken longer is rolled back.
+    pace : float
+        How long the application waits, by that of an ordinary one.
+    """
+
+    name: ClassVar[str] = "plain"
+    flavours: ClassVar[tuple[str, ...]] = ("mysql", "mariadb")
+    key: ClassVar[str] = "id INT PRIMARY KEY AUTO_INCREMENT"
+    created: ClassVar[str] = "DATETIME NULL DEFAULT CURRENT_TIMESTAMP"
+    hot_row_in_each_run: bool = True
+    count_of_phases: ClassVar[int] = 1
+    longest_transaction: ClassVar[float] = 60.0
+    pace: ClassVar[float] = 1.0
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        self.pipeline = pipeline
+        self.random = random_
+        self.start_server = start_server
+        self.modified = "DATETIME(3) NULL"
+        self.settings: dict[str, Any] = {"target_file_bytes": 20_000}
+        self.session_sql: list[str] = []
+
+    @property
+    def database(self) -> Database:
+        """Where the application writes."""
+        return self.pipeline.database
+
+    def session(self, database: Database) -> Connection[Any]:
+        """Open a session of the application."""
+        connection = database.connect(autocommit=False)
+        with connection.cursor() as cursor:
+            for statement in ("SET SESSION innodb_lock_wait_timeout = 5, lock_wait_timeout = 5", *self.session_sql):
+                cursor.execute(statement)
+        return connection
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Make the table with its first rows; leave the servers as they were."""
+        connection = self.session(self.database)
+        with connection.cursor() as cursor:
+            for statement in self._making():
+                cursor.execute(statement)
+            rows = ", ".join(f"('seeded', -{number})" for number in range(1, SEEDED))
+            cursor.execute(f"INSERT INTO {TABLE} (note, version) VALUES {rows}")
+        connection.commit()
+        connection.close()
+        self._list()
+        yield
+
+    def _making(self) -> list[str]:
+        return [
+            f"CREATE TABLE {TABLE} ({self.key}, note VARCHAR(20), version BIGINT, createdDate {self.created}, "
+            f"modifiedDate {self.modified}, {INDEXES})"
+        ]
+
+    def _list(self) -> None:
+        self.pipeline.tables = [{"name": TABLE, **self.settings}]
+
+    def phases(self) -> Iterator[None]:
+        """Yield as often as the application is started; it is stopped in between."""
+        yield
+
+    def befall(self, runs: int) -> None:
+        """Do what is done to the world before the run that follows `runs` others."""
+
+    def settle(self) -> None:
+        """Come to rest: the application has ended."""
+
+    def may_fail_with(self, error: str) -> bool:
+        """Whether a run is allowed to fail so in this world, as it is now."""
+        return False
+
+    def excuses(self, problem: str, warnings: list[str]) -> bool:
+        """Whether a problem is none, since a run has warned about it."""
+        return False
+
+
+class Sentinel(World):
+    """A modified column that is never NULL: rows that were never modified have a date long past."""
+
+    name = "a date that means never"
+    created = "DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP"
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        kind, never = random_.choice(
+            [
+                ("DATETIME(3)", "0000-00-00 00:00:00"),
+                ("TIMESTAMP(3)", "0000-00-00 00:00:00"),
+                ("DATETIME(3)", "1000-01-01 00:00:00"),
+                ("TIMESTAMP(3)", "1970-01-02 00:00:01"),
+            ]
+        )
+        self.modified = f"{kind} NOT NULL DEFAULT '{never}'"
+        self.session_sql = ["SET SESSION sql_mode = ''"]
+
+
+class Zoned(World):
+    """An application whose sessions have a zone of their own."""
+
+    name = "stamps of another zone"
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        zone = random_.choice(["-05:00", "+05:30"])
+        self.settings["time_zone"] = zone
+        self.session_sql = [f"SET SESSION time_zone = '{zone}'"]
+
+
+class TextKey(World):
+    """A key of cp932, whose text does not come back to the same bytes; it is read in many pages."""
+
+    name = "a key of cp932"
+    key = "k VARCHAR(40) CHARACTER SET cp932 PRIMARY KEY, id INT NOT NULL UNIQUE AUTO_INCREMENT"
+
+    def _making(self) -> list[str]:
+        key = "CONCAT(CONVERT(UNHEX(HEX(60736 + ABS(NEW.version) % 63)) USING cp932), CONVERT(NEW.version USING cp932))"
+        return [
+            *super()._making(),
+            f"CREATE TRIGGER keyed BEFORE INSERT ON {TABLE} FOR EACH ROW SET NEW.k = {key}",
+        ]
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Read a few rows a page."""
+        with patch.object(reading, "MOST_ROWS", 40), super().inhabited():
+            keys = self.database.rows(f"SELECT HEX(k) FROM {TABLE} WHERE id = {HOT}")
+            assert keys[0][0].startswith("ED"), keys
+            yield
+
+
+class Hostile(World):
+    """A server that hands variables down which change what a SELECT yields."""
+
+    name = "hostile session variables"
+    GLOBALS: ClassVar[dict[str, str]] = {
+        "sql_select_limit": "100",
+        "max_join_size": "1",
+        "max_sort_length": "4",
+        "completion_type": "2",
+        "default_week_format": "3",
+        "sql_mode": "'PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES'",
+    }
+    INIT = "SET sql_select_limit = 7, time_zone = '-05:00', lc_time_names = 'de_DE', sql_buffer_result = 1"
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.session_sql = ["SET SESSION completion_type = 0, sql_big_selects = 1, sql_mode = ''"]
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Hand down: to all by global variables, to the extractor's user by what is run at connect."""
+        server = self.database.server
+        user = f"reader_{secrets.token_hex(4)}"
+        with super().inhabited():
+            server.execute(
+                f"CREATE USER '{user}'@'%' IDENTIFIED BY 'a-Pa55word'",
+                f"GRANT SELECT ON `{self.database.name}`.* TO '{user}'@'%'",
+                f"GRANT PROCESS ON *.* TO '{user}'@'%'",
+            )
+            self.pipeline.user = (user, "a-Pa55word")
+            owner = self.database
+            owner.execute(
+                *(f"SET GLOBAL {name} = {value}" for name, value in self.GLOBALS.items()),
+                f'SET GLOBAL init_connect = "{self.INIT}"',
+            )
+            try:
+                yield
+            finally:
+                owner.execute(
+                    "SET GLOBAL init_connect = ''",
+                    *(f"SET GLOBAL {name} = DEFAULT" for name in [*self.GLOBALS, "sql_big_selects"]),
+                    f"DROP USER '{user}'@'%'",
+                )
+
+
+class Hidden(World):
+    """A user with grants on columns, who loses the one on a cursor column for a while."""
+
+    name = "a cursor column that is hidden"
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.hidden = False
+        self._grantee = ""
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Grant columns."""
+        server, name = self.database.server, self.database.name
+        user = f"narrow_{secrets.token_hex(4)}"
+        self._grantee = f"'{user}'@'%'"
+        with super().inhabited():
+            server.execute(
+                f"CREATE USER {self._grantee} IDENTIFIED BY 'a-Pa55word'",
+                f"GRANT PROCESS ON *.* TO {self._grantee}",
+                f"GRANT SELECT (id, note, version, createdDate) ON `{name}`.{TABLE} TO {self._grantee}",
+            )
+            self.show()
+            self.pipeline.user = (user, "a-Pa55word")
+            try:
+                yield
+            finally:
+                server.execute(f"DROP USER {self._grantee}")
+
+    def show(self) -> None:
+        """Grant the cursor column."""
+        self.database.server.execute(
+            f"GRANT SELECT (modifiedDate) ON `{self.database.name}`.{TABLE} TO {self._grantee}"
+        )
+        self.hidden = False
+
+    def befall(self, runs: int) -> None:
+        """Take the grant away, and give it back. Before a first commit, nobody knows that there was such a column."""
+        if self.hidden:
+            self.show()
+        elif runs and self.pipeline.watermark(TABLE) and self.random.random() < 0.4:
+            self.database.server.execute(
+                f"REVOKE SELECT (modifiedDate) ON `{self.database.name}`.{TABLE} FROM {self._grantee}"
+            )
+            self.hidden = True
+
+    def settle(self) -> None:
+        """Give it back for good."""
+        if self.hidden:
+            self.show()
+
+    def may_fail_with(self, error: str) -> bool:
+        """Fail loudly while it is hidden."""
+        return self.hidden and error in {"NoCursorColumnError", "DatabaseAccessError"}
+
+
+class Changed(World):
+    """A table whose settings change: it is extracted in full at first, and in files of another size now and then."""
+
+    name = "settings that change"
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.settings["mode"] = "full"
+
+    def befall(self, runs: int) -> None:
+        """Change them."""
+        if runs:
+            self.settings["mode"] = "incremental"
+        self.settings["target_file_bytes"] = self.random.choice([10_000, 20_000, 1_000_000])
+        self._list()
+
+
+class Moved(World):
+    """A secret that leads to another server from now on; a function that is warm reads the former one for a while."""
+
+    name = "a secret that moves"
+    WARM_RUNS = 2
+    count_of_phases = 2
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self._place = pipeline.database
+        self._since: int | None = None
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Have a second database: to a table's state, it is another source."""
+        with super().inhabited(), fresh_database(self._place.server) as self._other:
+            yield
+
+    @property
+    def database(self) -> Database:
+        """The former server at first, then the other."""
+        return self._place
+
+    def phases(self) -> Iterator[None]:
+        """Switch over when the application is stopped, as a promotion does."""
+        yield
+        former = self._place
+        self._other.execute(
+            f"CREATE TABLE {TABLE} LIKE `{former.name}`.{TABLE}",
+            f"INSERT INTO {TABLE} SELECT * FROM `{former.name}`.{TABLE}",
+        )
+        self._place = self._other
+        self._since = 0
+        self.hot_row_in_each_run = False
+        yield
+
+    def befall(self, runs: int) -> None:
+        """Notice after a few runs."""
+        if self._since is not None:
+            self._since += 1
+            if self._since > self.WARM_RUNS:
+                self.settle()
+
+    def settle(self) -> None:
+        """Notice."""
+        if self._since is not None:
+            self.pipeline.database = self._place
+            self.hot_row_in_each_run = True
+
+    def excuses(self, problem: str, warnings: list[str]) -> bool:
+        """Repeat rows where more share the last second than digests are kept of."""
+        return problem.startswith("delivered more than once") and any("may be extracted again" in w for w in warnings)
+
+
+class LateReplicas(World):
+    """One endpoint, two replicas that fall behind and catch up, each when it likes."""
+
+    name = "late replicas behind one endpoint"
+    flavours = ("mysql",)
+    longest_transaction = 2.5
+    pace = 0.25
+    hot_row_in_each_run = False
+    MARGIN = 4.0
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Start the servers, and let the endpoint lead to any of them."""
+        with ExitStack() as stack:
+            self._world = Replicated.start(self.start_server, replicas=2)
+            self.pipeline.database = self._world.database()
+            self.pipeline.unobserved_settle_seconds = self.MARGIN
+            self.pipeline.endpoint = self._connect
+            stack.enter_context(patch.object(reached, "WAIT_SECONDS", 1.0))
+            stack.enter_context(patch.object(reached, "PAUSE_SECONDS", 0.1))
+            with super().inhabited():
+                self._world.wait()
+                yield
+
+    def _connect(self, seconds: int) -> Any:
+        self._world.lead_to(random.choice(self._world.replicas))
+        return self._world.connect(seconds)
+
+    def befall(self, runs: int) -> None:
+        """Let each replica stop applying, or go on."""
+        for replica in self._world.replicas:
+            self.random.choice([stop_applying, go_on_applying, go_on_applying])(replica)
+
+    def settle(self) -> None:
+        """Let them catch up, and the origin write on until the last rows are settled."""
+        for replica in self._world.replicas:
+            go_on_applying(replica)
+        self._world.let_pass(self.MARGIN + 1)
+
+    def may_fail_with(self, error: str) -> bool:
+        """Fail where the server that is met has less than another showed."""
+        return error in {"ReplicaBehindError", "ReplicaStoppedError"}
+
+
+WORLDS: tuple[type[World], ...] = (World, Sentinel, Zoned, TextKey, Hostile, Hidden, Changed, Moved, LateReplicas)
