@@ -60,7 +60,7 @@ def socket(table: str, _: Path) -> Read:
 def our_connection(table: str) -> tuple[Any, list[Any]]:
     """Connect as the extractor does, and describe the table's columns to an encoder."""
     from rds_to_s3.formats import OutputColumn  # noqa: PLC0415
-    from rds_to_s3.mysql.catalogue import read_table  # noqa: PLC0415
+    from rds_to_s3.mysql.catalogue.tables import read_table  # noqa: PLC0415
     from rds_to_s3.mysql.connection import Connection  # noqa: PLC0415
 
     connection = connect(Connection)
@@ -75,7 +75,7 @@ def ours(file_format: str, compression: str, *, isal: bool = True) -> Callable[[
             # As on Lambda, where there is none.
             sys.modules["isal"] = None  # type: ignore[assignment]
         from rds_to_s3.formats import open_encoder  # noqa: PLC0415
-        from rds_to_s3.mysql.result_set import query  # noqa: PLC0415
+        from rds_to_s3.mysql.wire.result_set import query  # noqa: PLC0415
 
         connection, columns = our_connection(table)
         open_encoder(file_format, compression, columns, lambda _: None)
@@ -98,7 +98,7 @@ def stage(file_format: str | None) -> Callable[[str, Path], Read]:
 
     def prepare(table: str, _: Path) -> Read:
         from rds_to_s3.formats import open_encoder  # noqa: PLC0415
-        from rds_to_s3.mysql.result_set import query  # noqa: PLC0415
+        from rds_to_s3.mysql.wire.result_set import query  # noqa: PLC0415
 
         connection, columns = our_connection(table)
         if file_format:
@@ -121,10 +121,10 @@ def to_s3(file_format: str, compression: str) -> Callable[[str, Path], Read]:
     """Run the whole extractor, as the Lambda does: window, tail, checks of the count, staged upload, commit."""
 
     def prepare(table: str, _: Path) -> Read:
-        from rds_to_s3.credentials import Credentials  # noqa: PLC0415
-        from rds_to_s3.extraction_run import run_extraction  # noqa: PLC0415
+        from rds_to_s3.extract.extract_table import run_extraction  # noqa: PLC0415
         from rds_to_s3.mysql import connection  # noqa: PLC0415
-        from rds_to_s3.planning import plan_run  # noqa: PLC0415
+        from rds_to_s3.mysql.credentials import Credentials  # noqa: PLC0415
+        from rds_to_s3.plan.plan_run import plan_run  # noqa: PLC0415
         from rds_to_s3.s3.objects import ObjectStore  # noqa: PLC0415
         from rds_to_s3.settings import PlanSettings  # noqa: PLC0415
 

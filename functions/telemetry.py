@@ -10,7 +10,9 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
-    from rds_to_s3.extract import Outcome  # brings numpy and PyMySQL, which the manifest's function does without
+    from rds_to_s3.extract.table_extraction import (
+        Outcome,  # brings numpy and PyMySQL, which the manifest's function does without
+    )
 
 
 def logger(**keys: str) -> Logger:

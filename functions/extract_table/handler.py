@@ -7,7 +7,7 @@ from typing import Any
 
 import telemetry
 from rds_to_s3.aws.database import open_connection
-from rds_to_s3.extraction_run import run_extraction
+from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import DatabaseSettings
 

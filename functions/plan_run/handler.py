@@ -7,7 +7,7 @@ from typing import Any
 
 import telemetry
 from rds_to_s3.aws.database import open_connection
-from rds_to_s3.planning import plan_run
+from rds_to_s3.plan.plan_run import plan_run
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import telemetry
-from rds_to_s3.reporting import write_manifest
+from rds_to_s3.manifest.write_manifest import write_manifest
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import BucketSettings
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from rds_to_s3.s3.staged_upload import TOKEN
-from rds_to_s3.table_state import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
+from rds_to_s3.bucket_keys import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
+from rds_to_s3.commit.staged_upload import TOKEN
 from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Violation

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from rds_to_s3.commit import TableCommit
-from rds_to_s3.kept_tails import KeptTails
+from rds_to_s3.commit.staged_upload import TOKEN
+from rds_to_s3.commit.state import TableState
+from rds_to_s3.commit.state_store import StateStore
+from rds_to_s3.commit.table_commit import TableCommit
+from rds_to_s3.extract.stages.kept_tails import KeptTails
 from rds_to_s3.s3.objects import ObjectHead
-from rds_to_s3.s3.staged_upload import TOKEN
-from rds_to_s3.s3.state_store import StateStore
-from rds_to_s3.table_state import TableState
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import REGISTER, WATERMARK, _parsed

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rds_to_s3.bucket_keys import data_prefix, plan_key, watermark_key
 from rds_to_s3.errors import RdsToS3Error
-from rds_to_s3.execution import utc_text
-from rds_to_s3.extraction_run import run_extraction
-from rds_to_s3.plan import PlannedRun
-from rds_to_s3.reporting import write_manifest
-from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import data_prefix, plan_key, watermark_key
-from rds_to_s3.window import Bound
+from rds_to_s3.extract.extract_table import run_extraction
+from rds_to_s3.manifest.write_manifest import write_manifest
+from rds_to_s3.plan.bound import Bound
+from rds_to_s3.plan.execution import utc_text
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_list import TableSpec
 from tests.explorer.actor import Actor
 from tests.explorer.choices import DiedError, Violation
 from tests.explorer.source import TABLE, moment

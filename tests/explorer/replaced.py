@@ -12,13 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
-from rds_to_s3 import extraction_run, reached, reporting
-from rds_to_s3.mysql import result_set, snapshot
-from rds_to_s3.report import render_report
+from rds_to_s3.extract import extract_table as extraction_run
+from rds_to_s3.extract import reached
+from rds_to_s3.manifest import write_manifest as reporting
+from rds_to_s3.manifest.report import render_report
+from rds_to_s3.mysql.catalogue import snapshot
+from rds_to_s3.mysql.wire import result_set
 from tests.explorer.source import SourceConnection, describe_table
 from tests.explorer.world import World
 
-_NEEDED = ("rds_to_s3.key_runs", "rds_to_s3.checks.admission", "rds_to_s3.formats.parquet")  # imported late
+_NEEDED = (
+    "rds_to_s3.extract.stages.key_runs",
+    "rds_to_s3.extract.stages.admission",
+    "rds_to_s3.formats.parquet",
+)  # imported late
 _worlds: list[World] = []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rds_to_s3.table_state import plan_key
+from rds_to_s3.bucket_keys import plan_key
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import register_of

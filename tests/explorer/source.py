@@ -15,9 +15,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from rds_to_s3.mysql.catalogue.schema import Index, Table, TableColumn
 from rds_to_s3.rows import Block
 from rds_to_s3.rows.block import HEADER
-from rds_to_s3.schema import Index, Table, TableColumn
 
 TABLE = "orders"
 BEGIN = datetime(2025, 4, 2, 12, 0, 0)
@@ -132,7 +132,7 @@ class SourceConnection:
         return self.rows(sql, arguments)[0]
 
     def query(self, sql: str) -> SourceRows:
-        """Stand in for `rds_to_s3.mysql.result_set.query`."""
+        """Stand in for `rds_to_s3.mysql.wire.result_set.query`."""
         block = _block(self.script, sql)
         self._found = 0 if block is None else block.rows
         return SourceRows(block)
@@ -142,7 +142,7 @@ class SourceConnection:
 
 
 class SourceRows:
-    """Stand in for `rds_to_s3.mysql.result_set.ResultSet`."""
+    """Stand in for `rds_to_s3.mysql.wire.result_set.ResultSet`."""
 
     def __init__(self, block: Block | None) -> None:
         self._block = block
@@ -162,5 +162,5 @@ class SourceRows:
 
 
 def describe_table(*, average_row_bytes: int) -> Table:
-    """Stand in for `rds_to_s3.mysql.snapshot.open_snapshot`."""
+    """Stand in for `rds_to_s3.mysql.catalogue.snapshot.open_snapshot`."""
     return Table(TABLE, False, COLUMNS, INDEXES, estimated_rows=10, average_row_bytes=average_row_bytes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rds_to_s3.errors import RdsToS3Error
-from rds_to_s3.execution import parse_utc
+from rds_to_s3.plan.execution import parse_utc
 from tests.integration.pipeline import Pipeline, entry
 from tests.integration.worlds import FUTURE, HOT, TABLE, World
 from tests.integration.writers import Writers

@@ -17,8 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rds_to_s3 import reading
-from rds_to_s3.table_state import key_run_key, seen_key, tail_key
+from rds_to_s3.bucket_keys import key_run_key, seen_key, tail_key
+from rds_to_s3.extract import page_reader
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child
 from tests.support.ledger import (
@@ -152,7 +152,7 @@ def hurried(pages: int | None) -> Iterator[None]:
     if pages is None:
         yield
         return
-    most, run_page = reading.MOST_ROWS, reading.WindowRead._page
+    most, run_page = page_reader.MOST_ROWS, page_reader.WindowRead._page
 
     def page(self: Any, segment: Any) -> None:
         run_page(self, segment)
@@ -160,11 +160,11 @@ def hurried(pages: int | None) -> Iterator[None]:
         if self.pages >= pages:
             self.stop_at, self.pace.seconds = 0.0, 1e12
 
-    reading.MOST_ROWS, reading.WindowRead._page = ROWS // 3, page  # type: ignore[method-assign]
+    page_reader.MOST_ROWS, page_reader.WindowRead._page = ROWS // 3, page  # type: ignore[method-assign]
     try:
         yield
     finally:
-        reading.MOST_ROWS, reading.WindowRead._page = most, run_page  # type: ignore[method-assign]
+        page_reader.MOST_ROWS, page_reader.WindowRead._page = most, run_page  # type: ignore[method-assign]
 
 
 class Matrix:

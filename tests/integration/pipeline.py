@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from rds_to_s3.credentials import Credentials
 from rds_to_s3.errors import PermanentError
-from rds_to_s3.execution import parse_utc
-from rds_to_s3.extraction_run import run_extraction
+from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.gate import decide
+from rds_to_s3.manifest.write_manifest import write_manifest
 from rds_to_s3.mysql.connection import Connection, Tls, connect
-from rds_to_s3.planning import plan_run, read_manifest
-from rds_to_s3.reporting import write_manifest
+from rds_to_s3.mysql.credentials import Credentials
+from rds_to_s3.plan.execution import parse_utc
+from rds_to_s3.plan.plan_run import plan_run, read_manifest
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 from tests.integration.conftest import Database

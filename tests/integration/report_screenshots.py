@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from local import browser
-from rds_to_s3.report import render_report
+from rds_to_s3.manifest.report import render_report
 from tests.support.devtools import open_browser
 from tests.support.sample_report import BUCKET, REGION, earlier_runs, sample_manifest
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3 import reading
+from rds_to_s3.extract import page_reader
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_long_reads import hurry
 from tests.support.csv_reading import read_csv
@@ -202,7 +202,7 @@ def test_checks_hold_over_every_invocation_of_a_long_read(orders: Pipeline, monk
     checks = {"code": {"unique": True}, "total": {"ge": 0}}
     settings = {"on_violation": "quarantine", "target_file_bytes": 50_000}
     orders.tables = [{"name": "orders", "checks": checks, **settings}]
-    monkeypatch.setattr(reading, "FIRST_PAGE_BYTES", 200_000)
+    monkeypatch.setattr(page_reader, "FIRST_PAGE_BYTES", 200_000)
     statuses: list[str] = []
 
     def impatient(run_id: str, table: str) -> str:

@@ -16,8 +16,8 @@ from local.debian_packages import unpack
 from local.errors import LocalSystemError
 from local.mysql_programs import PACKAGES, fetched
 from local.mysql_server import MySqlServer
-from rds_to_s3 import reading
-from rds_to_s3.mysql.clock import earliest_instant, hours_repeat, local_times
+from rds_to_s3.extract import page_reader
+from rds_to_s3.mysql.server.clock import earliest_instant, hours_repeat, local_times
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
@@ -100,7 +100,7 @@ def test_the_hour_that_stands_twice_hides_no_row_and_repeats_none(
     clocked: ClockedDatabase, clocked_pipeline: Pipeline, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = make(clocked.database, kind)
-    monkeypatch.setattr(reading, "MOST_ROWS", 2)  # pages end everywhere, in the hour that stands twice too
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 2)  # pages end everywhere, in the hour that stands twice too
     deciders = []
     # Berlin, 26 October 2025: 02:00 to 03:00 stands twice, from 00:00 to 02:00 UTC.
     for utc in ("23:30", "23:59", "00:10", "00:50", "01:05", "01:10", "01:55", "02:00", "02:01", "03:30"):
@@ -164,7 +164,7 @@ def test_a_clock_turned_back_between_two_runs_loses_nothing_and_is_warned_about(
     # Hours later the server's clock has passed where it was: only its lead over ours tells.
     clocked.set(f"2025-06-01 {11 + hours}:01:00")
     with pytest.MonkeyPatch.context() as later:
-        later.setattr("rds_to_s3.mysql.clock.time.time", lambda: now + hours * 3600 + 60)
+        later.setattr("rds_to_s3.mysql.server.clock.time.time", lambda: now + hours * 3600 + 60)
         manifest = clocked_pipeline.run()
     table = entry(manifest, "t")
     assert any("turned back by 36" in warning for warning in table["warnings"]), table["warnings"]

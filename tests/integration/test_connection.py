@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pymysql.constants import CLIENT
 
-from rds_to_s3.credentials import Credentials
 from rds_to_s3.errors import (
     DatabaseAccessError,
     DatabaseLoginError,
@@ -21,6 +20,7 @@ from rds_to_s3.errors import (
     PermanentError,
 )
 from rds_to_s3.mysql.connection import CONNECT_SECONDS, Connection, Tls, connect
+from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
 
 SECRET = "wr0ng-and-secret"

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.warehouses import ddl, load_statements
 from rds_to_s3_ops.warehouses.loads import table_loads
 from tests.integration.pipeline import Pipeline

@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3 import deletes, key_runs, reading
+from rds_to_s3.extract import page_reader
+from rds_to_s3.extract.stages import deletes, key_runs
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.csv_reading import read_csv
 from tests.support.schemas import manifest_schema
@@ -196,7 +197,7 @@ def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
         "SELECT REPEAT('y', 2000) FROM n"
     )
     orders.tables = [TRACKED | {"target_file_bytes": 50_000}]
-    monkeypatch.setattr(reading, "FIRST_PAGE_BYTES", 200_000)
+    monkeypatch.setattr(page_reader, "FIRST_PAGE_BYTES", 200_000)
     statuses: list[str] = []
     gone: list[int] = []
 

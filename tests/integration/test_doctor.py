@@ -11,11 +11,11 @@ import pytest
 
 from local.ministack_server import MiniStack
 from rds_to_s3.aws import database as aws_database
-from rds_to_s3.table_list import parse_table_list
-from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.doctor import examine_database
+from rds_to_s3.plan.table_list import parse_table_list
+from rds_to_s3_ops.deployment.bucket import Bucket
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.findings import Finding
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.inspection.doctor import examine_database
 from tests.integration.conftest import Database
 
 LISTED = parse_table_list('{"tables": ["dish", "bill"]}')

@@ -9,7 +9,7 @@ import jsonschema
 import pymysql
 import pytest
 
-from rds_to_s3 import reading
+from rds_to_s3.extract import page_reader
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.csv_reading import read_csv
 from tests.support.schemas import manifest_schema
@@ -90,7 +90,7 @@ def test_only_the_order_of_the_files_columns_counts_and_where_the_list_fixes_it_
 def test_an_alter_while_the_table_is_read_leaves_windows_that_are_wholly_old_or_wholly_new(
     any_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "FIRST_PAGE_BYTES", 20_000)
+    monkeypatch.setattr(page_reader, "FIRST_PAGE_BYTES", 20_000)
     pipeline = any_pipeline
     pipeline.database.execute(
         ORDERS,

@@ -70,10 +70,10 @@ class Hurried:
 
 def hurry(monkeypatch: pytest.MonkeyPatch, rows: int, pages: int) -> None:
     """Let every page have `rows` rows, and every invocation end after `pages` of them."""
-    from rds_to_s3 import reading  # noqa: PLC0415
+    from rds_to_s3.extract import page_reader  # noqa: PLC0415
 
-    monkeypatch.setattr(reading, "MOST_ROWS", rows)
-    run_page = reading.WindowRead._page
+    monkeypatch.setattr(page_reader, "MOST_ROWS", rows)
+    run_page = page_reader.WindowRead._page
 
     def page(self: Any, segment: Any) -> None:
         run_page(self, segment)
@@ -82,7 +82,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch, rows: int, pages: int) -> None:
             self.stop_at = 0.0
             self.pace.seconds = 1e12
 
-    monkeypatch.setattr(reading.WindowRead, "_page", page)
+    monkeypatch.setattr(page_reader.WindowRead, "_page", page)
 
 
 def ids(pipeline: Pipeline, column: str = "id") -> Counter[str | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.settled import MOST_EDGE_ROWS
+from rds_to_s3.extract.scope.settled import MOST_EDGE_ROWS
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3 import extract
 from rds_to_s3.errors import LeaseLostError
-from rds_to_s3.execution import parse_utc, utc_text
+from rds_to_s3.extract import table_extraction as extract
+from rds_to_s3.plan.execution import parse_utc, utc_text
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.deaths import die_at, extract_in_child, stand_still_at
 from tests.support.ledger import (

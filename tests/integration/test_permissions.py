@@ -26,9 +26,9 @@ import write_manifest.handler
 from local.ministack_server import MiniStack
 from rds_to_s3.aws import database as aws_database
 from rds_to_s3.aws.credentials import CredentialsSource
-from rds_to_s3.commit import TableCommit
-from rds_to_s3.credentials import Credentials
+from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.errors import TablesFailed
+from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Json
 from tests.template import PSEUDO, Stack, as_list, statements

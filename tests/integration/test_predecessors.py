@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3 import extract
-from rds_to_s3.mysql import snapshot
+from rds_to_s3.extract import table_extraction as extract
+from rds_to_s3.mysql.catalogue import snapshot
 from rds_to_s3.s3.objects import ObjectStore
 from tests.integration.crash_matrix import hurried
 from tests.integration.pipeline import Pipeline, entry

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.table_list import parse_table_list
-from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3.plan.table_list import parse_table_list
+from rds_to_s3_ops.deployment.bucket import Bucket
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.errors import NotFoundError
-from rds_to_s3_ops.preview import RunPreview, TablePreview, preview_run
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.inspection.preview import RunPreview, TablePreview, preview_run
 from tests.integration.pipeline import Pipeline
 
 STACK = Stack("food", "arn", "unused", "/unused", {"SettleSeconds": "2"})

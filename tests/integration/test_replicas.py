@@ -13,10 +13,10 @@ import pytest
 
 from local.mysql_server import MySqlServer
 from local.processes import free_port
-from rds_to_s3 import reached
 from rds_to_s3.errors import ReplicaBehindError, ReplicaProgressError, ReplicaStoppedError
-from rds_to_s3.mysql.replica import HEARTBEAT_SQL, read_progress, shown_at_most
-from rds_to_s3.mysql.source import read_source
+from rds_to_s3.extract import reached
+from rds_to_s3.mysql.server.identity import read_source
+from rds_to_s3.mysql.server.replica import HEARTBEAT_SQL, read_progress, shown_at_most
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 from tests.integration.test_long_reads import hurry

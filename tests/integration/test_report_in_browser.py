@@ -14,7 +14,7 @@ import pytest
 
 from local import browser
 from local.errors import LocalSystemError
-from rds_to_s3.report import render_report
+from rds_to_s3.manifest.report import render_report
 from tests.support.devtools import Tab, open_browser
 from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs, sample_manifest
 

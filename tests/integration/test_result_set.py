@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rds_to_s3.errors import ReadInterruptedError, TableNotFoundError
-from rds_to_s3.mysql.result_set import query
+from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.rows import SpooledRow
 from tests.integration.conftest import Database
 

@@ -14,10 +14,10 @@ import pytest
 
 from rds_to_s3.errors import RdsToS3Error, RowCountError, SessionVariableError
 from rds_to_s3.mysql import session
-from rds_to_s3.mysql.catalogue import read_table, table_names
+from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
+from rds_to_s3.mysql.catalogue.tables import read_table, table_names
 from rds_to_s3.mysql.connection import Connection, Tls
 from rds_to_s3.mysql.session import prepare_session
-from rds_to_s3.mysql.snapshot import open_snapshot
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline
 from tests.support.session_variables import LEFT, SET

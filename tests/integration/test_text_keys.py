@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3 import reading
+from rds_to_s3.extract import page_reader
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 
@@ -32,7 +32,7 @@ CODES = {
 
 @pytest.fixture
 def pages_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MOST_ROWS", 5)
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 5)
 
 
 def make(database: Database, character_set: str) -> list[int]:

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3.entries import file_keys
-from rds_to_s3.planning import read_manifest
+from rds_to_s3.commit.entries import file_keys
+from rds_to_s3.plan.plan_run import read_manifest
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child, stand_still_at
 from tests.support.ledger import expire_lease, problems_with_manifests, problems_with_rows
@@ -235,7 +235,7 @@ def test_a_manifest_that_was_decided_and_not_written_is_written_by_the_next_run(
 ) -> None:
     execution = stopped_run(orders, "late")
     with monkeypatch.context() as patch:
-        patch.setattr("rds_to_s3.run_register.RunRegister.publish", _die)
+        patch.setattr("rds_to_s3.reported.register.RunRegister.publish", _die)
         with pytest.raises(KeyboardInterrupt):
             orders.report(execution)
     assert read_manifest(orders.store, "late") is None

@@ -14,14 +14,15 @@ import pyarrow as pa
 import pytest
 
 from local.ministack_server import MiniStack
-from rds_to_s3.table_list import TableSpec
-from rds_to_s3_ops import reconciliation, stored_files
-from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.digests import Digests
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import InvalidInputError
-from rds_to_s3_ops.reconciliation import Reconciler, Reconciliation
-from rds_to_s3_ops.stored_files import StoredFile
-from rds_to_s3_ops.verification import Verification, compare_tables, manifests_for, verify_files
+from rds_to_s3_ops.verify import reconciliation
+from rds_to_s3_ops.verify.reading import stored_files
+from rds_to_s3_ops.verify.reading.digests import Digests
+from rds_to_s3_ops.verify.reading.stored_files import StoredFile
+from rds_to_s3_ops.verify.reconciliation import Reconciler, Reconciliation
+from rds_to_s3_ops.verify.verification import Verification, compare_tables, manifests_for, verify_files
 from tests.integration.pipeline import Pipeline
 from tests.integration.test_types import make_table
 from tests.support.every_type import ONLY_MYSQL, TABLES

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
-from rds_to_s3 import reached, reading
+from rds_to_s3.extract import page_reader, reached
+from rds_to_s3.plan import bound
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
 from tests.support.replicas import Replicated, go_on_applying, stop_applying
@@ -91,7 +92,9 @@ class World:
         connection.commit()
         connection.close()
         self._list()
-        yield
+        # Sessions wait for a metadata lock for five seconds.
+        with patch.object(bound, "FIRST_STATEMENT_SECONDS", 6.0):
+            yield
 
     def _making(self) -> list[str]:
         return [
@@ -169,7 +172,7 @@ class TextKey(World):
     @contextmanager
     def inhabited(self) -> Iterator[None]:
         """Read a few rows a page."""
-        with patch.object(reading, "MOST_ROWS", 40), super().inhabited():
+        with patch.object(page_reader, "MOST_ROWS", 40), super().inhabited():
             keys = self.database.rows(f"SELECT HEX(k) FROM {TABLE} WHERE id = {HOT}")
             assert keys[0][0].startswith("ED"), keys
             yield

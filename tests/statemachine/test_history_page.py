@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rds_to_s3.errors import ReadInterruptedError, TableNotFoundError
-from rds_to_s3_ops.story import tell
+from rds_to_s3_ops.runs.story import tell
 from tests.statemachine.engine import Machine
 from tests.statemachine.functions import CONTINUE, Functions
 

@@ -9,7 +9,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from rds_to_s3_ops import cli
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.deployment.stack import Stack
 
 
 @dataclass

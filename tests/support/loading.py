@@ -28,7 +28,7 @@ class Server(Protocol):
 
 def columns_of(database: Server, table: str) -> list[tuple[SelectColumn, bool]]:
     """Return the table's columns, invisible ones included, and whether a value can be inserted into each."""
-    from rds_to_s3.schema import TableColumn  # noqa: PLC0415
+    from rds_to_s3.mysql.catalogue.schema import TableColumn  # noqa: PLC0415
 
     found = database.rows(
         "SELECT column_name, data_type, column_type, character_set_name, extra FROM information_schema.columns "

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import boto3
 
-from rds_to_s3.credentials import Credentials
-from rds_to_s3.extraction_run import run_extraction
+from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.mysql.connection import Tls, connect
+from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.s3.objects import ObjectStore
 
 

@@ -11,11 +11,11 @@ from contextlib import closing
 
 import boto3
 
-from rds_to_s3.credentials import Credentials
 from rds_to_s3.mysql.connection import Tls, connect
-from rds_to_s3.table_list import TableSpec
-from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.verification import compare_tables
+from rds_to_s3.mysql.credentials import Credentials
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3_ops.deployment.bucket import Bucket
+from rds_to_s3_ops.verify.verification import compare_tables
 from tests.support.measured_extraction import peak_mb
 
 

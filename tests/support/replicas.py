@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.credentials import Credentials
 from rds_to_s3.mysql.connection import Connection, Tls, connect
+from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
 
 if TYPE_CHECKING:

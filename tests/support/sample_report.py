@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rds_to_s3.execution import utc_text
+from rds_to_s3.plan.execution import utc_text
 
 RUN = "run-20250402-120000-k3x9"
 BUCKET = "food-delivery-extracts"

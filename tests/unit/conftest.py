@@ -11,8 +11,8 @@ import pytest
 from moto import mock_aws
 
 from rds_to_s3_ops.commands import common
-from rds_to_s3_ops.runs import Run, Runs
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.deployment.stack import Stack
+from rds_to_s3_ops.runs.runs import Run, Runs
 from tests.support.deployed_command import Deployed
 
 

@@ -17,9 +17,9 @@ from rds_to_s3.checks.binding import BoundChecks, bind_checks
 from rds_to_s3.checks.engine import RowChecks
 from rds_to_s3.checks.vocabulary import parse_checks
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, TableListError
-from rds_to_s3.mysql.result_set import query
-from rds_to_s3.schema import Table, TableColumn
-from rds_to_s3.table_list import parse_table_list
+from rds_to_s3.mysql.catalogue.schema import Table, TableColumn
+from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.plan.table_list import parse_table_list
 from tests.unit import wire
 
 Value = bytes | None

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.commit import CommitUnfinished, Refused, TableCommit
+from rds_to_s3.bucket_keys import key_run_key, seen_key, state_key, tail_key
+from rds_to_s3.commit.staged_upload import TOKEN
+from rds_to_s3.commit.state import Commit, Staged, StagedFile, Tail
+from rds_to_s3.commit.table_commit import CommitUnfinished, Refused, TableCommit
 from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
-from rds_to_s3.s3.staged_upload import TOKEN
-from rds_to_s3.table_state import Commit, Staged, StagedFile, Tail, key_run_key, seen_key, state_key, tail_key
 from tests.support.memory_store import MemoryStore
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rds_to_s3.aws import database
 from rds_to_s3.aws.credentials import CredentialsSource
-from rds_to_s3.credentials import Credentials, CredentialsReference
 from rds_to_s3.errors import CredentialsNotFoundError, SettingsError, StorageUnavailableError
+from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
 
 SECRET = {
     "host": "db",

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.formats import OutputColumn, open_encoder
-from rds_to_s3.formats.columns import Kind
-from rds_to_s3.mysql.result_set import query
+from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.rows.columns import Kind
 from tests.unit import wire
 
 
@@ -133,7 +133,7 @@ def test_csv_is_written_without_pyarrow() -> None:
     script = (
         "import sys\n"
         "from rds_to_s3.formats import OutputColumn, open_encoder\n"
-        "import rds_to_s3.mysql.result_set\n"
+        "import rds_to_s3.mysql.wire.result_set\n"
         "open_encoder('csv', 'gzip', [OutputColumn('id', 'int', 'numeric')], len).close()\n"
         "assert not {'pyarrow', 'pandas'} & sys.modules.keys()\n"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rds_to_s3.drift import compare_types, concerning, find_drift
+from rds_to_s3.extract.scope.drift import compare_types, concerning, find_drift
 
 
 def columns(text: str) -> list[dict[str, Any]]:

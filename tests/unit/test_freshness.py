@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rds_to_s3.execution import is_of_all
-from rds_to_s3.freshness import Freshness
+from rds_to_s3.manifest.freshness import Freshness
+from rds_to_s3.plan.execution import is_of_all
 from tests.unit.test_manifest import record
 
 HOUR = 3600.0

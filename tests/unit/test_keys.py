@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rds_to_s3.extract.stages.key_runs import KeySpill, KeyValues, edges_of, newest, ranges, within
 from rds_to_s3.formats.parquet import column_texts
-from rds_to_s3.key_runs import KeySpill, KeyValues, edges_of, newest, ranges, within
-from rds_to_s3.mysql.result_set import query
+from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.rows.annotated import with_value
 from rds_to_s3.rows.keys import ValueOwners, contained, keys_of, sorted_keys
 from tests.unit import wire

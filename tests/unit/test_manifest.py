@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3.manifest import KnownState, build_manifest, is_newer, outcome_of
+from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
 from tests.support.schemas import manifest_schema
 from tests.unit.test_plan import plan
 

@@ -15,12 +15,13 @@ from botocore.httpsession import URLLib3Session
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from rds_to_s3_ops import cli, doctor
-from rds_to_s3_ops.aws import Aws, region_for_boto3
-from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.database import connected
+from rds_to_s3_ops import cli
+from rds_to_s3_ops.deployment.aws import Aws, region_for_boto3
+from rds_to_s3_ops.deployment.bucket import Bucket
+from rds_to_s3_ops.deployment.database import connected
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.errors import AwsError
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.inspection import doctor
 
 LOGIN = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 REGION = {"AWS_REGION": "eu-west-3"}

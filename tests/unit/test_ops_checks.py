@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import ReplicaProgressError, TableNotFoundError
-from rds_to_s3.schema import Index, Table, TableColumn
-from rds_to_s3.selection import Selection, select_columns
-from rds_to_s3.table_list import parse_table_list
-from rds_to_s3.window import ClockReading
-from rds_to_s3_ops import aws_checks, database_checks
+from rds_to_s3.extract.scope.selection import Selection, select_columns
+from rds_to_s3.mysql.catalogue.schema import Index, Table, TableColumn
+from rds_to_s3.mysql.server.clock_reading import ClockReading
+from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3_ops.findings import Finding
-from rds_to_s3_ops.runs import Run
+from rds_to_s3_ops.inspection import aws_checks, database_checks
+from rds_to_s3_ops.runs.runs import Run
 
 NOW = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 READER = "reader@%"

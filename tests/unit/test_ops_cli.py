@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from rds_to_s3_ops import cli
 from rds_to_s3_ops.errors import AwsError
-from rds_to_s3_ops.runs import Runs
+from rds_to_s3_ops.runs.runs import Runs
 from tests.support.deployed_command import Deployed, manifest
 
 RUN_ID = r"run-\d{8}-\d{6}-[a-z0-9]{4}"

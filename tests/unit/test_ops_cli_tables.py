@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.table_state import Commit, TableState, state_key, watermark_key
+from rds_to_s3.bucket_keys import state_key, watermark_key
+from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3_ops.commands import tables
 from tests.support.deployed_command import Deployed, manifest
 

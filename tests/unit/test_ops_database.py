@@ -13,9 +13,9 @@ from rds_to_s3.errors import (
     RdsToS3Error,
     TableNotFoundError,
 )
-from rds_to_s3_ops import database
+from rds_to_s3_ops.deployment import database
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.errors import AwsError, CommandError, DatabaseError, InvalidInputError, NotFoundError
-from rds_to_s3_ops.stack import Stack
 
 
 def stack(**parameters: str) -> Stack:

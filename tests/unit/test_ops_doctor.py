@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.errors import CredentialsNotFoundError, DatabaseAccessError
-from rds_to_s3_ops import cli, doctor
-from rds_to_s3_ops.aws import Aws
+from rds_to_s3_ops import cli
 from rds_to_s3_ops.commands import inspection
+from rds_to_s3_ops.deployment.aws import Aws
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
+from rds_to_s3_ops.inspection import doctor
 
 OUTPUTS = {
     "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:extract",

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from rds_to_s3.formats.csv import quoted
-from rds_to_s3_ops.duckdb_reading import csv_header, open_duckdb, read_csv, reading_errors
 from rds_to_s3_ops.errors import VerificationError
+from rds_to_s3_ops.verify.reading.duckdb_reading import csv_header, open_duckdb, read_csv, reading_errors
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rds_to_s3.table_list import parse_table_list
-from rds_to_s3.window import Bound
-from rds_to_s3_ops.bucket import Bucket, StoredText
+from rds_to_s3.plan.bound import Bound
+from rds_to_s3.plan.table_list import parse_table_list
+from rds_to_s3_ops.deployment.bucket import Bucket, StoredText
 from rds_to_s3_ops.errors import UnreadableError
-from rds_to_s3_ops.inspection_views import preview_view
-from rds_to_s3_ops.preview import Estimate, RunPreview, TablePreview, preview_table
+from rds_to_s3_ops.inspection.preview import Estimate, RunPreview, TablePreview, preview_table
+from rds_to_s3_ops.inspection.views import preview_view
 
 BOUND = Bound(datetime(2025, 4, 2, 12), datetime(2025, 4, 2, 12, 0, 2), 0.0, 0.0, "transaction", 2.0, "UTC")
 

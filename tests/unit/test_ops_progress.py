@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3_ops.bucket import StoredRecord
-from rds_to_s3_ops.documents import Plan, TableRecord
-from rds_to_s3_ops.progress import History, RunProgress, TableState, measure
-from rds_to_s3_ops.runs import Run
+from rds_to_s3_ops.deployment.bucket import StoredRecord
+from rds_to_s3_ops.deployment.documents import Plan, TableRecord
+from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure
+from rds_to_s3_ops.runs.runs import Run
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 RUN = Run("run-1", "RUNNING", START)

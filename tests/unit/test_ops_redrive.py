@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.errors import AwsError, InvalidInputError, NotFoundError
-from rds_to_s3_ops.runs import Run, Runs
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.runs.runs import Run, Runs
 
 STACK = Stack("s", "arn:aws:states:eu-west-1:123456789012:stateMachine:extract", "b", "p")
 AT = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from rds_to_s3_ops.runs import Runs, new_run_id
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3_ops.deployment.stack import Stack
+from rds_to_s3_ops.runs.runs import Runs, new_run_id
 
 STACK = Stack("s", "arn:aws:states:eu-west-1:123456789012:stateMachine:extract", "b", "p")
 

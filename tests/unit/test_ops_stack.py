@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from rds_to_s3_ops.deployment.stack import Stack, find_stack
 from rds_to_s3_ops.errors import AwsError, CommandError, NotFoundError
-from rds_to_s3_ops.stack import Stack, find_stack
 
 OUTPUTS = {
     "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:extract",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.formats.csv import quoted
-from rds_to_s3_ops.stored_files import CsvShape
+from rds_to_s3_ops.verify.reading.stored_files import CsvShape
 
 VALUES = st.text(st.sampled_from('a,"\n\r'), max_size=6).map(str.encode)
 

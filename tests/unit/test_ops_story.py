@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rds_to_s3_ops.story import condensed, tell
+from rds_to_s3_ops.runs.story import condensed, tell
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from rds_to_s3.formats import OutputColumn
-from rds_to_s3.formats.columns import Kind
-from rds_to_s3_ops.text_forms import present_form
+from rds_to_s3.rows.columns import Kind
+from rds_to_s3_ops.verify.reading.text_forms import present_form
 
 
 def written(text: str | None, column_type: str, kind: Kind = "numeric", *, from_file: bool = True) -> str | None:

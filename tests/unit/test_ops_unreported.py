@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.table_state import Commit, TableState, manifest_key, state_key
-from rds_to_s3_ops.bucket import Bucket
+from rds_to_s3.bucket_keys import manifest_key, state_key
+from rds_to_s3.commit.state import Commit, TableState
+from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import InvalidInputError
-from rds_to_s3_ops.unreported import check_unreported, unreported_files
+from rds_to_s3_ops.verify.unreported import check_unreported, unreported_files
 from rds_to_s3_ops.warehouses.loads import table_loads
 from tests.support.deployed_command import Deployed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rds_to_s3_ops.reconciliation import Reconciliation
-from rds_to_s3_ops.stored_files import FileCheck
-from rds_to_s3_ops.verification import Verification
-from rds_to_s3_ops.verification_views import verification_lines
+from rds_to_s3_ops.verify.reading.stored_files import FileCheck
+from rds_to_s3_ops.verify.reconciliation import Reconciliation
+from rds_to_s3_ops.verify.verification import Verification
+from rds_to_s3_ops.verify.views import verification_lines
 
 
 def table(name: str = "orders", error: str | None = None, **counts: int) -> Reconciliation:

@@ -10,13 +10,13 @@ from typing import cast
 import pytest
 from rich.console import Console, RenderableType
 
-from rds_to_s3 import figures
-from rds_to_s3.table_list import parse_table_list
-from rds_to_s3_ops import progress_views, views
-from rds_to_s3_ops.documents import Manifest, TableRecord
-from rds_to_s3_ops.progress import RunProgress, TableProgress, TableState
-from rds_to_s3_ops.runs import Run
-from rds_to_s3_ops.stack import Stack
+from rds_to_s3.manifest.report import figures
+from rds_to_s3.plan.table_list import parse_table_list
+from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
+from rds_to_s3_ops.deployment.stack import Stack
+from rds_to_s3_ops.runs import progress_views, views
+from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
+from rds_to_s3_ops.runs.runs import Run
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 STACK = Stack("s", "arn", "bucket", "/s/table-list")

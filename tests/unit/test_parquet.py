@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rds_to_s3.errors import RowTooLargeError
 from rds_to_s3.formats import OutputColumn, open_encoder
-from rds_to_s3.mysql.result_set import query
+from rds_to_s3.mysql.wire.result_set import query
 from tests.unit import wire
 
 BINARY_TYPES = ("binary", "varbinary", "blob", "bit", "point")

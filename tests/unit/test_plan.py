@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import ColumnNotFoundError, InputError, UnknownRunError
-from rds_to_s3.plan import PlannedRun, Refusal, RunInput, choose_tables
-from rds_to_s3.table_list import parse_table_list
+from rds_to_s3.plan.planned_run import PlannedRun, Refusal, RunInput, choose_tables
+from rds_to_s3.plan.table_list import parse_table_list
 
 LISTED = parse_table_list('{"tables": ["orders", {"name": "menu", "checks": {"price": {"ge": 0.5}}}]}')
 

@@ -8,8 +8,8 @@ import pytest
 
 from rds_to_s3.errors import DatabaseAccessError, ReplicaProgressError, ReplicaStoppedError, TableNotFoundError
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.replica import Progress, read_progress, shown_at_most
 from rds_to_s3.mysql.select import account
+from rds_to_s3.mysql.server.replica import Progress, read_progress, shown_at_most
 
 NOW = 1_764_000_000.0
 

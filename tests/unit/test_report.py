@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from rds_to_s3.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
+from rds_to_s3.manifest.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
 from tests.support.sample_report import earlier_runs, sample_manifest
 from tests.support.schemas import manifest_schema
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.reporting import write_manifest
-from rds_to_s3.table_state import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, plan_key, record_key, report_key
+from rds_to_s3.bucket_keys import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, plan_key, record_key, report_key
+from rds_to_s3.manifest.write_manifest import write_manifest
 from tests.support.memory_store import MemoryStore
 from tests.unit.test_manifest import record
 from tests.unit.test_plan import plan

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rds_to_s3.errors import ReadInterruptedError
-from rds_to_s3.mysql.result_set import query
+from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.rows import Block, SpooledRow
 from tests.unit import wire
 

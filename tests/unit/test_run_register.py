@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.run_register import RunRegister, keys_named, taken_keys
-from rds_to_s3.table_state import manifest_key, reported_key
+from rds_to_s3.bucket_keys import manifest_key, reported_key
+from rds_to_s3.reported.register import RunRegister, keys_named, taken_keys
 from tests.support.memory_store import MemoryStore
 
 KEYS = ["orders/csv/1.csv", "orders/csv/2.csv"]

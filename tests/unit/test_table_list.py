@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import InputError, TableListError
-from rds_to_s3.table_list import TableSpec, parse_table_list, select_tables
+from rds_to_s3.plan.table_list import TableSpec, parse_table_list, select_tables
 
 
 def parse(tables: list[Any], **document: Any) -> list[TableSpec]:

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks
-from rds_to_s3.drift import Kind
-from rds_to_s3.table_list import TableList, TableSpec, parse_table_list
+from rds_to_s3.extract.scope.drift import Kind
+from rds_to_s3.plan.table_list import TableList, TableSpec, parse_table_list
 
 PAGE = (Path(__file__).parents[2] / "docs" / "table-list.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rds_to_s3.extract.stages.tail import DIGEST_BYTES, TailFilter, pack, unpack
 from rds_to_s3.rows import Block
-from rds_to_s3.tail import DIGEST_BYTES, TailFilter, pack, unpack
 
 Row = tuple[str, str | None, str | None]  # key, modified, created
 BOUND = "2025-04-02 12:00:00.000000"

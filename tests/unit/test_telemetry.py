@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import telemetry
-from rds_to_s3.extract import Outcome
+from rds_to_s3.extract.table_extraction import Outcome
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from rds_to_s3.table_state import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
+from rds_to_s3.bucket_keys import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
 from tests.statemachine import definition
 from tests.template import PATH, Stack, actions, as_list, granted, load, statements
 

@@ -9,7 +9,7 @@ import pytest
 
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.formats.arrow_types import arrow_type
-from rds_to_s3.schema import TableColumn
+from rds_to_s3.mysql.catalogue.schema import TableColumn
 
 PAGE = Path(__file__).parents[2] / "docs" / "types.md"
 ROWS = [
@@ -37,7 +37,7 @@ def test_a_documented_type_is_written_as_documented(mysql: str, csv: str, parque
 
 
 def test_every_type_that_the_code_knows_is_documented() -> None:
-    from rds_to_s3 import schema  # noqa: PLC0415
+    from rds_to_s3.mysql.catalogue import schema  # noqa: PLC0415
 
     documented = {described(mysql).data_type for mysql, _, _ in DOCUMENTED}
     known = schema._BINARY_TYPES | schema._TEMPORAL_TYPES | schema._NUMERIC_TYPES

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rds_to_s3.bucket_keys import data_key, record_key, state_key, watermark_key
 from rds_to_s3.errors import SettingsError
 from rds_to_s3.settings import PlanSettings
-from rds_to_s3.table_state import data_key, record_key, state_key, watermark_key
-from rds_to_s3.watermark import Watermark
-from rds_to_s3.window import format_timestamp
+from rds_to_s3.timestamps import Watermark, format_timestamp
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rds_to_s3.plan import PlannedRun
-from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_state import Commit
-from rds_to_s3.table_window import Window, derive_window, earlier
-from rds_to_s3.watermark import Watermark
-from rds_to_s3.window import Bound, ClockReading, decide_bound, format_timestamp
+from rds_to_s3.commit.state import Commit
+from rds_to_s3.extract.scope.window import Window, derive_window, earlier
+from rds_to_s3.mysql.server.clock_reading import ClockReading
+from rds_to_s3.plan.bound import Bound, decide_bound
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.timestamps import Watermark, format_timestamp
 
 NOON = datetime(2025, 4, 2, 12, 0, 0, 700_000, UTC).timestamp()
 BERLIN, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")

@@ -11,8 +11,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from rds_to_s3.aws.errors import translated_errors
-from rds_to_s3.credentials import Credentials, CredentialsReference
 from rds_to_s3.errors import CredentialsNotFoundError
+from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import boto3
 
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.aws.errors import translated_errors
-from rds_to_s3.credentials import CredentialsReference
 from rds_to_s3.mysql.connection import Connection, Tls, connect
+from rds_to_s3.mysql.credentials import CredentialsReference
 
 if TYPE_CHECKING:
     from rds_to_s3.settings import DatabaseSettings

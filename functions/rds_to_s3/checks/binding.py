@@ -23,7 +23,7 @@ from rds_to_s3.checks.expressions import (
 )
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError
-from rds_to_s3.schema import Table, TableColumn
+from rds_to_s3.mysql.catalogue.schema import Table, TableColumn
 
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from rds_to_s3.schema import TableColumn
+from rds_to_s3.mysql.catalogue.schema import TableColumn
 
 ValueClass = Literal["exact", "float", "moment", "time", "text", "binary"]
 Scalar = int | float | Decimal | str | bytes

@@ -12,8 +12,8 @@ from rds_to_s3.checks.binding import BoundChecks
 from rds_to_s3.checks.evaluation import evaluate
 from rds_to_s3.checks.values import Values, null_mask
 from rds_to_s3.formats import Rows
+from rds_to_s3.mysql.catalogue.schema import TableColumn
 from rds_to_s3.rows.keys import ValueOwners, keys_of
-from rds_to_s3.schema import TableColumn
 
 
 class RowChecks:

@@ -21,8 +21,8 @@ from rds_to_s3.checks.classes import MIDNIGHT, MOMENT_BYTES, time_of, value_clas
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.formats.arrow_types import arrow_type, parse
 from rds_to_s3.formats.parquet import column_texts
+from rds_to_s3.mysql.catalogue.schema import TableColumn
 from rds_to_s3.rows import Block
-from rds_to_s3.schema import TableColumn
 
 
 class Values:

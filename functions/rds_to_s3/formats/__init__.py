@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3.formats.columns import Kind, OutputColumn
 from rds_to_s3.formats.encoder import RowEncoder, Rows, Sink
+from rds_to_s3.rows.columns import Kind, OutputColumn
 
 __all__ = ["Kind", "OutputColumn", "RowEncoder", "Rows", "Sink", "open_encoder"]
 

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rds_to_s3.formats.columns import OutputColumn
+from rds_to_s3.rows.columns import OutputColumn
 
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 _PLAIN = {

@@ -11,11 +11,11 @@ import binascii
 import re
 from collections.abc import Sequence
 
-from rds_to_s3.formats.columns import OutputColumn
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.formats.framing import Framing
 from rds_to_s3.formats.gzip_stream import GzipStream
 from rds_to_s3.rows import Block, SpooledRow
+from rds_to_s3.rows.columns import OutputColumn
 
 _SPECIAL = re.compile(rb'[,"\r\n]')
 

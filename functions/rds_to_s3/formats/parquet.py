@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from rds_to_s3.errors import RowTooLargeError
 from rds_to_s3.formats.arrow_types import arrow_type, has_statistics, may_be_null, parse
-from rds_to_s3.formats.columns import OutputColumn
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.rows import Block, SpooledRow
+from rds_to_s3.rows.columns import OutputColumn
 
 # What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
 ROW_GROUP_BYTES = 16 << 20

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import pymysql
 from pymysql.constants import CLIENT, ER
 
-from rds_to_s3.credentials import Credentials
 from rds_to_s3.errors import (
     DatabaseAccessError,
     DatabaseLoginError,
@@ -25,6 +24,7 @@ from rds_to_s3.errors import (
     SettingsError,
     TableNotFoundError,
 )
+from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.mysql.session import prepare_session
 
 CONNECT_SECONDS = 10

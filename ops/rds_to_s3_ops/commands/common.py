@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from rds_to_s3_ops import views
-from rds_to_s3_ops.aws import Aws
-from rds_to_s3_ops.bucket import Bucket
-from rds_to_s3_ops.documents import Manifest
+from rds_to_s3_ops.deployment.aws import Aws
+from rds_to_s3_ops.deployment.bucket import Bucket
+from rds_to_s3_ops.deployment.documents import Manifest
+from rds_to_s3_ops.deployment.stack import Stack, find_stack
+from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.runs import Run, Runs
-from rds_to_s3_ops.stack import Stack, find_stack
-from rds_to_s3_ops.table_list_parameter import TableListParameter
+from rds_to_s3_ops.runs import views
+from rds_to_s3_ops.runs.runs import Run, Runs
 
 _PIPE_WIDTH = 200
 

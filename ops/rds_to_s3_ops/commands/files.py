@@ -16,7 +16,7 @@ from rds_to_s3_ops.commands.common import (
     print_json,
     run_id_of,
 )
-from rds_to_s3_ops.database import connected
+from rds_to_s3_ops.deployment.database import connected
 from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.warehouses import Warehouse, ddl, load_statements
 from rds_to_s3_ops.warehouses.loads import table_loads
@@ -52,15 +52,18 @@ def verify(
     that the next run reads is pending, and no fault.
     """
     # pyarrow takes as long to import as all the rest, and no other command needs it.
-    from rds_to_s3_ops.reconciliation import SAMPLES  # noqa: PLC0415
-    from rds_to_s3_ops.unreported import unreported_files  # noqa: PLC0415
-    from rds_to_s3_ops.verification import (  # noqa: PLC0415
+    from rds_to_s3_ops.verify.reconciliation import SAMPLES  # noqa: PLC0415
+    from rds_to_s3_ops.verify.unreported import unreported_files  # noqa: PLC0415
+    from rds_to_s3_ops.verify.verification import (  # noqa: PLC0415
         compare_tables,
         listed_tables,
         manifests_for,
         verify_files,
     )
-    from rds_to_s3_ops.verification_views import SHOWN, verification_lines  # noqa: PLC0415
+    from rds_to_s3_ops.verify.views import (  # noqa: PLC0415
+        SHOWN,
+        verification_lines,
+    )
 
     if run_id is not None and table is not None:
         raise InvalidInputError("RUN and --table exclude each other: give one of them")

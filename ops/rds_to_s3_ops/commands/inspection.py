@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from rds_to_s3_ops import inspection_views, views
-from rds_to_s3_ops.aws import Aws
 from rds_to_s3_ops.commands.common import (
     JsonOption,
     OptionalRunArgument,
@@ -20,12 +18,15 @@ from rds_to_s3_ops.commands.common import (
     print_outcome,
     run_id_of,
 )
-from rds_to_s3_ops.database import connected
-from rds_to_s3_ops.doctor import examine
+from rds_to_s3_ops.deployment.aws import Aws
+from rds_to_s3_ops.deployment.database import connected
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
-from rds_to_s3_ops.preview import preview_run
-from rds_to_s3_ops.runs import Run
-from rds_to_s3_ops.story import condensed, tell
+from rds_to_s3_ops.inspection import views as inspection_views
+from rds_to_s3_ops.inspection.doctor import examine
+from rds_to_s3_ops.inspection.preview import preview_run
+from rds_to_s3_ops.runs import views
+from rds_to_s3_ops.runs.runs import Run
+from rds_to_s3_ops.runs.story import condensed, tell
 
 
 @guarded

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from rds_to_s3_ops import progress_views
 from rds_to_s3_ops.commands.common import (
     JsonOption,
     OptionalRunArgument,
@@ -24,9 +23,10 @@ from rds_to_s3_ops.commands.common import (
     run_id_of,
 )
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
-from rds_to_s3_ops.progress import RunProgress
-from rds_to_s3_ops.runs import Run
-from rds_to_s3_ops.watching import follow, wait
+from rds_to_s3_ops.runs import progress_views
+from rds_to_s3_ops.runs.progress import RunProgress
+from rds_to_s3_ops.runs.runs import Run
+from rds_to_s3_ops.runs.watching import follow, wait
 
 INTERRUPTED = 130
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rds_to_s3_ops import views
 from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, new_console, print_json
+from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
 from rds_to_s3_ops.errors import InvalidInputError
-from rds_to_s3_ops.watermarks import parse_target, prepare_rewind
+from rds_to_s3_ops.runs import views
 
 
 @guarded

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from rds_to_s3.drift import Change
+from rds_to_s3.extract.scope.drift import Change
 from rds_to_s3_ops.warehouses import athena, duckdb, redshift, snowflake
 from rds_to_s3_ops.warehouses.sql import TableLoad
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn

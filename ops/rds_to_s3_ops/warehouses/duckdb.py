@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rds_to_s3.table_state import manifest_key
+from rds_to_s3.bucket_keys import manifest_key
 from rds_to_s3_ops.warehouses.sql import (
     TableLoad,
     add_columns,

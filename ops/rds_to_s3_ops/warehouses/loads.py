@@ -10,8 +10,8 @@ from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.warehouses.sql import TableLoad
 
 if TYPE_CHECKING:
-    from rds_to_s3_ops.bucket import Bucket
-    from rds_to_s3_ops.documents import Manifest, TableRecord
+    from rds_to_s3_ops.deployment.bucket import Bucket
+    from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
 
 _LOOKED_AT = 200  # manifests, for the newest that has files of a table
 

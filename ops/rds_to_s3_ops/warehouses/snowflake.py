@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rds_to_s3.table_state import segment
+from rds_to_s3.bucket_keys import segment
 from rds_to_s3_ops.warehouses.sql import (
     TableLoad,
     add_columns,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rds_to_s3.formats.columns import Kind, OutputColumn
-from rds_to_s3.schema import TableColumn
+from rds_to_s3.mysql.catalogue.schema import TableColumn
+from rds_to_s3.rows.columns import Kind, OutputColumn
 
 Warehouse = Literal["snowflake", "redshift", "athena", "duckdb"]
 Choice = tuple[str, str | None]

@@ -1,0 +1,119 @@
+"""Every key in the bucket: data files, watermarks, state, plans, records, manifests, reports."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+
+def segment(name: str) -> str:
+    """Turn a table's name into one segment of a key: as it is, but for what would read as more than a name."""
+    if name in {".", ".."}:
+        return name.replace(".", "%2E")
+    return "".join(quote(c, safe="") if c in "/\\%?#" or ord(c) < 32 or ord(c) == 127 else c for c in name)
+
+
+def data_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of a table's files, and of its watermark, begin with."""
+    return f"{segment(table)}/{file_format}/"
+
+
+def data_key(table: str, file_format: str, stamp: str, part: int, extension: str) -> str:
+    """Return the key of a window's file.
+
+    Parameters
+    ----------
+    stamp : str
+        The window's end, ``YYYYMMDD_HHMMSS``.
+    part : int
+        From 1; the first has no suffix.
+
+    Examples
+    --------
+    >>> data_key("orders", "csv", "20250402_120000", 2, "csv")
+    'orders/csv/orders_data_20250402_120000_part0002.csv'
+    """
+    suffix = "" if part == 1 else f"_part{part:04d}"
+    return f"{data_prefix(table, file_format)}{segment(table)}_data_{stamp}{suffix}.{extension}"
+
+
+def side_prefix(table: str, kind: str) -> str:
+    """Return what the keys of a table's files of another kind begin with: ``quarantine`` or ``deletes``."""
+    return f"{segment(table)}/{kind}/"
+
+
+def side_key(table: str, kind: str, stamp: str, part: int) -> str:
+    """Return the key of a file of that kind.
+
+    Examples
+    --------
+    >>> side_key("orders", "quarantine", "20250402_120000", 1)
+    'orders/quarantine/orders_quarantine_20250402_120000.csv'
+    """
+    suffix = "" if part == 1 else f"_part{part:04d}"
+    return f"{side_prefix(table, kind)}{segment(table)}_{kind}_{stamp}{suffix}.csv"
+
+
+def watermark_key(table: str, file_format: str) -> str:
+    """Return the key of ``last_extract.txt``."""
+    return f"{data_prefix(table, file_format)}last_extract.txt"
+
+
+def state_key(table: str, file_format: str) -> str:
+    """Return the key of a table's state."""
+    return f"_state/tables/{segment(table)}/{file_format}.json"
+
+
+def tail_key(table: str, file_format: str, token: str) -> str:
+    """Return the key of a list of digests."""
+    return f"_state/tails/{segment(table)}/{file_format}/{token}.bin"
+
+
+def seen_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of the values of unique columns begin with, kept while a long read goes on."""
+    return f"_state/seen/{segment(table)}/{file_format}/"
+
+
+def seen_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of some of them."""
+    return f"{seen_prefix(table, file_format)}{token}_{number:04d}.bin"
+
+
+def key_runs_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of a table's runs of delivered keys begin with."""
+    return f"_state/keys/{segment(table)}/{file_format}/"
+
+
+def key_run_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of one of them."""
+    return f"{key_runs_prefix(table, file_format)}{token}_{number:04d}.arrow"
+
+
+def plan_key(run_id: str) -> str:
+    """Return the key of a run's plan."""
+    return f"_state/runs/{run_id}/plan.json"
+
+
+def record_key(run_id: str, table: str) -> str:
+    """Return the key of what a run left to say about a table."""
+    return f"_state/runs/{run_id}/tables/{segment(table)}.json"
+
+
+def reported_key(run_id: str) -> str:
+    """Return the key of what a run has reported, and of what others report in its place."""
+    return f"_state/runs/{run_id}/reported.json"
+
+
+def manifest_key(run_id: str) -> str:
+    """Return the key of a run's manifest."""
+    return f"runs/{run_id}/manifest.json"
+
+
+def report_key(run_id: str) -> str:
+    """Return the key of a run's report."""
+    return f"runs/{run_id}/report.html"
+
+
+LATEST_MANIFEST_KEY = "runs/latest.json"
+
+
+HISTORY_KEY = "_state/history.json"

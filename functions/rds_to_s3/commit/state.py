@@ -1,0 +1,306 @@
+"""What the system knows of one table between invocations: lease, staged progress, last commit.
+
+All of it is one JSON object, so that one conditional write changes it as a whole. Whoever writes it makes every ETag
+that others hold stale: that is the fence. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rds_to_s3.commit.entries import Unreported
+from rds_to_s3.commit.read_as import ReadAs, Settled
+from rds_to_s3.timestamps import format_timestamp
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StagedFile(_Part):
+    """A file whose parts are all uploaded, and that nobody sees yet.
+
+    Attributes
+    ----------
+    token : str
+        Also in the object's metadata: tells this file from any other that ever had its key.
+    parts : list of dict
+        ``number``, ``etag`` and ``crc32`` of each.
+    sha256 : str
+        Of the bytes a reader will get.
+    """
+
+    key: str
+    upload_id: str
+    token: str
+    parts: list[dict[str, Any]]
+    rows: int
+    bytes: int
+    sha256: str
+
+    def as_manifest(self) -> dict[str, Any]:
+        """Return what the manifest shows of it."""
+        return {"key": self.key, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
+
+
+class Lease(_Part):
+    """The right to extract a table.
+
+    Attributes
+    ----------
+    run_id : str
+        The run may take its own lease over at any time (a retry); another run only once it has expired.
+    token : str
+        Of one invocation.
+    expires_at : float
+        Seconds since 1970: when the function that holds it is certainly dead.
+    """
+
+    run_id: str
+    token: str
+    expires_at: float
+
+
+class Violation(_Part):
+    """Rows that broke one check.
+
+    Attributes
+    ----------
+    keys : list of str
+        Of the first few of them.
+    """
+
+    rows: int = 0
+    keys: list[str] = Field(default_factory=list)
+
+
+class KeyRun(_Part):
+    """An object with sorted keys of delivered rows, or of deleted ones.
+
+    Attributes
+    ----------
+    gone : bool
+        Whether its keys were deleted.
+    base : bool
+        Whether it is part of the large runs that a merge has left.
+    first, last : int
+        The first half of its first and its last key.
+    """
+
+    key: str
+    rows: int
+    gone: bool = False
+    base: bool = False
+    first: int
+    last: int
+
+
+class Position(_Part):
+    """The last row read: which segment, and the values of its order, hexadecimal."""
+
+    segment: int = 0
+    values: list[str] | None = None
+
+
+class Staged(_Part):
+    """What a run has read of a table so far, to be continued by its next invocation.
+
+    Attributes
+    ----------
+    watermark : str or None
+        Text the watermark had when the read began; edited meanwhile, the progress is void.
+    fingerprint : str
+        Of the columns and the segments; changed meanwhile, the progress is void.
+    tail_keys : list of str
+        Objects with the digests of the rows beyond the bound.
+    quarantine : list of StagedFile
+        Files of rows that broke a check.
+    violations : dict
+        What the checks have found, by the check's label.
+    seen : dict
+        Objects with the values of columns that have to be unique, by column.
+    key_runs : list of KeyRun
+        The keys delivered so far, where deletes are tracked.
+    source, seen_until
+        As in `Commit`, of what was read so far.
+    """
+
+    # Of another release, perhaps: then its fingerprint is another one, too, and the read begins anew.
+    model_config = ConfigDict(extra="ignore")
+
+    run_id: str
+    watermark: str | None
+    fingerprint: str
+    files: list[StagedFile] = Field(default_factory=list)
+    position: Position = Field(default_factory=Position)
+    rows: int = 0
+    seconds: float = 0.0
+    invocations: int = 0
+    tail_keys: list[str] = Field(default_factory=list)
+    tail_latest: list[str] = Field(default_factory=list)
+    tail_count: int = 0
+    stalled: int = 0
+    handed_back: bool = False
+    page_rows: int | None = None
+    warnings: list[str] = Field(default_factory=list)
+    quarantine: list[StagedFile] = Field(default_factory=list)
+    violations: dict[str, Violation] = Field(default_factory=dict)
+    seen: dict[str, list[str]] = Field(default_factory=dict)
+    key_runs: list[KeyRun] = Field(default_factory=list)
+    source: dict[str, Any] | None = None
+    seen_until: float | None = None
+    settled: Settled | None = None
+
+    @property
+    def every_file(self) -> list[StagedFile]:
+        """All files, whatever they hold."""
+        return [*self.files, *self.quarantine]
+
+
+class Tail(_Part):
+    """The row versions that were delivered although their stamps lie beyond the bound.
+
+    Attributes
+    ----------
+    keys : list of str
+        Objects holding 16-byte digests.
+    latest : str
+        The greatest stamp among them, as earlier releases understood it.
+    latest_each : list of str, optional
+        The greatest value of each cursor column among them: a row with a later one is not in here.
+    """
+
+    keys: list[str]
+    count: int
+    latest: str = ""
+    latest_each: list[str] | None = None
+
+
+class Commit(_Part):
+    """A decision: these files, this watermark. Once written it is carried out, by whoever comes next if need be.
+
+    Attributes
+    ----------
+    planned_at : float
+        When the run was planned, seconds since 1970; an older plan has nothing to add to a newer commit.
+    server_utc : float
+        The server's clock then: one that reads less later was turned back.
+    clock_lead : float or None
+        Seconds by which that clock was ahead of the planner's: where the lead shrinks, it was turned back.
+    watermark : str
+        The text of ``last_extract.txt`` after it.
+    watermark_before : str or None
+        The ETag of ``last_extract.txt`` that it replaces; None where there was none.
+    read_from : str or None
+        Where the next read begins: no unseen row version has an earlier stamp, and every delivered one with a later
+        stamp is in `tail`.
+    applied : bool
+        Whether the files are visible and the watermark is moved.
+    columns : list of dict
+        What the files hold.
+    table_columns : list of dict
+        What the table had: the next commit tells its drift from there.
+    record : dict
+        The table's entry in the manifest.
+    previous : dict or None
+        The commit before, should the uploads of this one be lost before they are completed.
+    key_runs : list of KeyRun
+        The keys delivered and not deleted, the oldest run first.
+    key_columns : list of str or None
+        Names and types of the key's columns; None where deletes are not tracked.
+    read_as : ReadAs or None
+        None in the state of an earlier release.
+    settled : Settled or None
+        The end of what the next read does not read again; None where that is not known.
+    source : dict or None
+        The server and database that were read, as `rds_to_s3.mysql.server.identity.Source` writes it.
+    seen_until : float or None
+        No row that was read was committed later, on its origin's clock.
+    unreported : list of Unreported
+        What earlier runs have committed and not yet reported, the oldest first.
+    visible : list of int
+        Places in `every_file` of the files that are visible already, while the others are being completed.
+    undone : bool
+        Whether its uploads were lost: its files are being removed, and `previous` is about to be the last commit again.
+    stalled : int
+        Invocations in a row that completed none of its files.
+    handed_back : bool
+        Whether an invocation left the rest of the files to the next one of its run.
+    """
+
+    run_id: str
+    token: str
+    planned_at: float
+    server_utc: float
+    watermark: str
+    watermark_before: str | None
+    read_from: str | None
+    files: list[StagedFile]
+    clock_lead: float | None = None
+    applied: bool = False
+    tail: Tail | None = None
+    columns: list[dict[str, Any]] = Field(default_factory=list)
+    table_columns: list[dict[str, Any]] = Field(default_factory=list)
+    record: dict[str, Any] = Field(default_factory=dict)
+    previous: dict[str, Any] | None = None
+    quarantine: list[StagedFile] = Field(default_factory=list)
+    deletes: list[StagedFile] = Field(default_factory=list)
+    key_runs: list[KeyRun] = Field(default_factory=list)
+    key_columns: list[str] | None = None
+    read_as: ReadAs | None = None
+    settled: Settled | None = None
+    source: dict[str, Any] | None = None
+    seen_until: float | None = None
+    unreported: list[Unreported] = Field(default_factory=list)
+    visible: list[int] = Field(default_factory=list)
+    undone: bool = False
+    stalled: int = 0
+    handed_back: bool = False
+
+    @property
+    def every_file(self) -> list[StagedFile]:
+        """All files of the window."""
+        return [*self.files, *self.quarantine, *self.deletes]
+
+    @property
+    def extracted_until(self) -> str:
+        """The watermark after it, as the manifest writes a timestamp."""
+        return format_timestamp(datetime.fromisoformat(self.watermark))
+
+    def is_of(self, run_id: str, planned_at: float) -> bool:
+        """Whether a run made it; an earlier one may have had the same id."""
+        return self.run_id == run_id and self.planned_at == planned_at
+
+
+class TableState(_Part):
+    """The whole object.
+
+    Attributes
+    ----------
+    attempts : dict
+        Attempts of the run that came last, ``{run_id: count}``.
+    spent : dict
+        The last part number that commits which were undone have used, by what their keys begin with.
+    """
+
+    version: int = 1
+    table: str
+    format: str
+    attempts: dict[str, int] = Field(default_factory=dict)
+    lease: Lease | None = None
+    staged: Staged | None = None
+    commit: Commit | None = None
+    spent: dict[str, int] = Field(default_factory=dict)
+
+    def held_by_another(self, run_id: str, now: float) -> Lease | None:
+        """Return the lease that keeps `run_id` out, if one does."""
+        lease = self.lease
+        return lease if lease and lease.run_id != run_id and lease.expires_at > now else None
+
+    def covered_by_newer(self, run_id: str, planned_at: float) -> Commit | None:
+        """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
+        commit = self.commit
+        return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None

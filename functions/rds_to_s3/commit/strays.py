@@ -1,0 +1,65 @@
+"""What dead invocations leave behind a table, and the one way in which anything of it is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rds_to_s3.bucket_keys import key_runs_prefix, seen_prefix, tail_key
+from rds_to_s3.commit.state import Staged, TableState
+from rds_to_s3.s3.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Uploads, digests, keys and values of unique columns that nothing names.
+
+    Attributes
+    ----------
+    uploads : list of (key, upload id)
+    keys : list of str
+        Below ``_state/``; each has the token of the invocation that made it, so none is ever made a second time.
+    """
+
+    uploads: list[tuple[str, str]]
+    keys: list[str]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.uploads or self.keys)
+
+
+def find_strays(
+    store: ObjectStore,
+    state: TableState,
+    prefixes: Sequence[str],
+    staged: Staged | None,
+    *,
+    keeps: tuple[bool, bool] = (True, True),
+) -> Strays:
+    """List what neither the last commit nor `staged` names.
+
+    Each listing is a request a table and run, so only places are listed where the table has something: by its settings,
+    `keeps` (delivered keys, values of unique columns), or by what the state names of former settings.
+
+    Whoever removes them has to confirm in the table's register, after this listing, that it still holds the lease. A
+    successor takes the lease before it makes anything, so nothing of its making is in a listing that was confirmed.
+    """
+    kept = {file.upload_id for file in staged.every_file} if staged else set()
+    commit = state.commit
+    named: set[str] = set()
+    if staged is not None:
+        named |= {*staged.tail_keys, *(run.key for run in staged.key_runs)}
+        named |= {key for keys in staged.seen.values() for key in keys}
+    if commit is not None:
+        named |= {*(commit.tail.keys if commit.tail else []), *(run.key for run in commit.key_runs)}
+    table, file_format = state.table, state.format
+    had_keys = any(part is not None and part.key_runs for part in (commit, state.staged, staged))
+    had_values = any(part is not None and part.seen for part in (state.staged, staged))
+    places = [tail_key(table, file_format, "").removesuffix(".bin")]
+    places += [key_runs_prefix(table, file_format)] * (keeps[0] or had_keys)
+    places += [seen_prefix(table, file_format)] * (keeps[1] or had_values)
+    return Strays(
+        uploads=[found for prefix in prefixes for found in store.uploads(prefix) if found[1] not in kept],
+        keys=[key for place in places for key in store.keys(place) if key not in named],
+    )

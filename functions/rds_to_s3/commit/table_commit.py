@@ -1,0 +1,376 @@
+"""Lease, recovery, decision and its application: the order of effects that makes a table's commit atomic.
+
+`docs/exactly-once.md` has the argument, and the table of what happens when the process dies between any two steps.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from rds_to_s3.bucket_keys import data_prefix, watermark_key
+from rds_to_s3.commit.completion import Completion, complete_files, take_back_files
+from rds_to_s3.commit.state import Commit, Lease, Staged, TableState
+from rds_to_s3.commit.state_store import StateStore
+from rds_to_s3.commit.strays import find_strays
+from rds_to_s3.commit.watermark_object import move_watermark, read_watermark
+from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError
+from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.s3.side_by_side import side_by_side
+from rds_to_s3.timestamps import Watermark
+
+Step = Callable[[str], None]
+ACQUIRE_TRIES = 5
+HANDOVER_SECONDS = 300.0  # between two invocations of one table: the state machine's own steps, and a retry's wait
+MOST_STALLED = 6
+_PART = re.compile(r"_part(\d{4,})\.")
+_STEM = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
+
+
+class CommitUnfinished(Exception):  # noqa: N818 - no error: the next invocation continues
+    """There was no time to make every file of a commit visible; the table is kept for the run's next invocation."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why this run has nothing to do with the table."""
+
+    reason: str
+
+
+class TableCommit:
+    """One invocation's dealings with a table's state.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    table, file_format : str
+    run_id : str
+    planned_at : float
+        Of the run, seconds since 1970.
+    clock : callable
+        Seconds since 1970, by this machine.
+    on_step : callable
+        Told the name of each effect before and after it; tests kill the process there.
+    side_prefixes : sequence of str
+        Where the table's files stand that are not in its format's own place.
+    keeps_keys, keeps_values : bool
+        Whether its invocations keep delivered keys, and values of unique columns, in the bucket.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        table: str,
+        file_format: str,
+        *,
+        run_id: str,
+        planned_at: float,
+        clock: Callable[[], float] = time.time,
+        on_step: Step = lambda _: None,
+        side_prefixes: Sequence[str] = (),
+        keeps_keys: bool = True,
+        keeps_values: bool = True,
+    ) -> None:
+        self._store = store
+        self._states = StateStore(store, table, file_format)
+        self._clock = clock
+        self._step = on_step
+        self._prefixes = [data_prefix(table, file_format), *side_prefixes]
+        self._keeps = (keeps_keys, keeps_values)
+        self._watermark_key = watermark_key(table, file_format)
+        self.run_id = run_id
+        self.planned_at = planned_at
+        self.token = uuid4().hex
+
+    @property
+    def state(self) -> TableState:
+        """The state as this invocation last read or wrote it."""
+        return self._states.state
+
+    def look(self) -> Commit | None:
+        """Read the state without taking the lease; return the last commit."""
+        return self._states.load().commit
+
+    @property
+    def attempts(self) -> int:
+        """How often this run has tried this table, this time included."""
+        return max(self.state.attempts.get(self.run_id, 0), 1)
+
+    # --- lease ---
+
+    def acquire(self, lasts_seconds: float) -> Refused | None:
+        """Take the lease, or say why not.
+
+        Parameters
+        ----------
+        lasts_seconds : float
+            Until this invocation is certainly over.
+        """
+        for _ in range(ACQUIRE_TRIES):
+            state = self._states.load()
+            now = self._clock()
+            if (lease := state.held_by_another(self.run_id, now)) is not None:
+                return Refused(
+                    f"run {lease.run_id} is extracting this table (its lease ends in {lease.expires_at - now:.0f} s)"
+                )
+            if (newer := self.covered()) is not None and state.commit is not None and state.commit.applied:
+                return newer
+            staged = state.staged
+            if staged is not None and staged.run_id != self.run_id:
+                staged = None  # its uploads are about to be aborted
+            commit = state.commit
+            # What the last invocation has handed back is continued: no new attempt.
+            continues = staged is not None and staged.handed_back
+            if staged is not None:
+                staged = staged.model_copy(update={"handed_back": False})
+            if commit is not None and commit.handed_back:
+                continues = state.lease is not None and state.lease.run_id == self.run_id
+                commit = commit.model_copy(update={"handed_back": False})
+            wanted = state.model_copy(
+                update={
+                    "lease": Lease(run_id=self.run_id, token=self.token, expires_at=now + lasts_seconds),
+                    "attempts": {self.run_id: state.attempts.get(self.run_id, 0) + (0 if continues else 1)},
+                    "staged": staged,
+                    "commit": commit,
+                }
+            )
+            self._step("before lease")
+            try:
+                self._states.save(wanted)
+            except LeaseLostError:
+                continue
+            self._step("after lease")
+            return None
+        return Refused("other runs kept changing this table's state")
+
+    def covered(self) -> Refused | None:
+        """Say so if a run that was planned later has committed: it has read all that this one would."""
+        newer = self.state.covered_by_newer(self.run_id, self.planned_at)
+        if newer is None:
+            return None
+        return Refused(f"run {newer.run_id}, planned later, has already covered this window")
+
+    def guard(self) -> None:
+        """Make sure the lease has not expired: a process that was frozen must not act on what it knew.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+        lease = self.state.lease
+        if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
+            raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
+
+    def release(self) -> bool:
+        """Give the lease back, keeping staged progress; return whether it was still this invocation's to give."""
+        lease = self.state.lease
+        if lease is None or lease.token != self.token:
+            return True
+        self._step("before release")
+        try:
+            self._states.save(self.state.model_copy(update={"lease": None}))
+        except LeaseLostError:
+            return False
+        except (StorageUnavailableError, StorageRefusedError):
+            return True
+        self._step("after release")
+        return True
+
+    def save_staged(self, staged: Staged, *, lasts_seconds: float | None = None) -> None:
+        """Record progress; with `lasts_seconds`, keep the table for the run's next invocation."""
+        lease = self.state.lease
+        if lease and lasts_seconds is not None:
+            lease = lease.model_copy(update={"expires_at": self._clock() + lasts_seconds})
+        self._step("before checkpoint")
+        self._states.save(self.state.model_copy(update={"staged": staged.model_copy(deep=True), "lease": lease}))
+        self._step("after checkpoint")
+
+    # --- recovery ---
+
+    def recover(self, seconds: float = math.inf) -> Commit | None:
+        """Finish a commit that was decided and not applied; return it if that happened just now.
+
+        Raises
+        ------
+        CommitUnfinished
+            See `apply`.
+        """
+        commit = self.state.commit
+        if commit is None or commit.applied:
+            return None
+        return self.apply(commit, release=False, seconds=seconds)
+
+    def remove_strays(self, staged: Staged | None, seconds: float = math.inf) -> None:
+        """Remove what dead invocations left of this table, and nothing names: all of it, or what the time allows.
+
+        The only removal of what others have made, apart from an undone commit's (`take_back_files`). Listed first, then
+        confirmed in the register: see `find_strays`. Whenever this invocation is frozen, and by whichever successor,
+        nothing that the successor made is in the list, and no key or upload in it is ever made a second time.
+        """
+        strays = find_strays(self._store, self.state, self._prefixes, staged, keeps=self._keeps)
+        if not strays:
+            return
+        self.guard()
+        self._states.confirm()
+
+        def abort(upload: tuple[str, str]) -> bool:
+            self._step("before abort stray")
+            self._store.abort_upload(*upload)
+            self._step("after abort stray")
+            return True
+
+        # What is left for lack of time is invisible, and the next invocation's to find.
+        until = time.monotonic() + seconds
+        for progress in (
+            side_by_side(abort, strays.uploads, seconds),
+            side_by_side(self._delete, strays.keys, until - time.monotonic()),
+        ):
+            if progress.error is not None:
+                raise progress.error
+
+    def _delete(self, key: str) -> bool:
+        self._step("before delete stray")
+        self._store.delete(key)
+        self._step("after delete stray")
+        return True
+
+    def next_part(self, stem: str) -> int:
+        """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.
+
+        Windows that end at the same second (a transaction that stays open holds the end back) share a stamp, and a
+        rewound table may meet its own old stamp again.
+        """
+        # The last commit's files count even where a reader has taken them away: a key names one window for good.
+        last = self.state.commit.every_file if self.state.commit else []
+        taken = {*self._store.keys(stem), *(file.key for file in last if file.key.startswith(stem))}
+        return max([self.state.spent.get(stem, 0), *map(_part_of, taken)]) + 1
+
+    # --- the watermark ---
+
+    def read_watermark(self) -> tuple[Watermark | None, str | None]:
+        """Return the watermark and the ETag of the object that holds it.
+
+        Raises
+        ------
+        WatermarkMalformedError
+        """
+        return read_watermark(self._store, self._watermark_key)
+
+    # --- decide and apply ---
+
+    def decide(self, commit: Commit) -> None:
+        """Write the decision: the commit point.
+
+        Raises
+        ------
+        LeaseLostError
+            The lease expired or was taken over.
+        """
+        self.guard()
+        self._step("before decision")
+        self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
+        self._step("after decision")
+
+    def apply(self, commit: Commit, *, release: bool, seconds: float = math.inf) -> Commit | None:
+        """Carry a decision out: make its files visible, move the watermark. May be repeated at any point.
+
+        Parameters
+        ----------
+        commit : Commit
+        release : bool
+            Whether to give the lease back in the same write.
+        seconds : float
+            How long files may be made visible, before the rest is left to the run's next invocation.
+
+        Returns
+        -------
+        Commit or None
+            None if its uploads were lost before they were completed (a lifecycle rule aborts abandoned ones): the
+            decision is undone, and its rows are extracted again.
+
+        Raises
+        ------
+        CommitUnfinished
+            The time was over; the lease is kept for the run's next invocation.
+        """
+        until = time.monotonic() + seconds
+        if commit.undone:
+            self._undo(commit, until)
+            return None
+        is_own = commit.token == self.token
+        completion = complete_files(self._store, commit, seconds, self._step, resumed=not is_own)
+        if completion.lost:
+            self._undo(commit, until)
+            return None
+        if not completion.finished:
+            self._keep_unfinished(commit, completion, is_own=is_own)
+        self._step("before watermark")
+        self.guard()
+        edited = move_watermark(self._store, self._watermark_key, commit)
+        self._step("after watermark")
+        applied = commit.model_copy(
+            update={"applied": True, "previous": None, "visible": [], "record": dict(commit.record)}
+        )
+        if edited:
+            applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
+        self._step("before applied")
+        update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
+        self._states.save(self.state.model_copy(update=update))
+        self._step("after applied")
+        previous = Commit.model_validate(commit.previous) if commit.previous else None
+        # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
+        # each has the token of the invocation that made it, so no successor makes one of that name.
+        for key in sorted(self._tail_keys(previous) - self._tail_keys(commit)):
+            self._delete(key)
+        return applied
+
+    def _keep_unfinished(self, commit: Commit, completion: Completion, *, is_own: bool) -> None:
+        """Record which files are visible, and leave the others to the next invocation; raise what says so."""
+        stalled = 0 if is_own or len(completion.visible) > len(commit.visible) else commit.stalled + 1
+        kept = commit.model_copy(
+            update={"visible": completion.visible, "stalled": stalled, "handed_back": completion.error is None}
+        )
+        lease = self.state.lease
+        if lease and completion.error is None:
+            lease = lease.model_copy(update={"expires_at": self._clock() + HANDOVER_SECONDS})
+        self._step("before checkpoint")
+        self._states.save(self.state.model_copy(update={"commit": kept, "lease": lease}))
+        self._step("after checkpoint")
+        if completion.error is not None:
+            raise completion.error
+        if stalled > MOST_STALLED:
+            raise StorageUnavailableError(
+                f"table {self.state.table!r}: {MOST_STALLED} invocations in a row made none of "
+                f"the {len(kept.every_file)} files of a commit visible. Raise ExtractTimeout and redrive the run."
+            )
+        raise CommitUnfinished
+
+    @staticmethod
+    def _tail_keys(commit: Commit | None) -> set[str]:
+        return set(commit.tail.keys) if commit and commit.tail else set()
+
+    def _undo(self, commit: Commit, until: float) -> None:
+        self._step("before undo")
+        if not commit.undone:
+            # The fence: from here on no other invocation carries the decision out, and whoever comes next undoes it.
+            spent = dict(self.state.spent)
+            for file in commit.every_file:
+                stem = _STEM.sub("", file.key)
+                spent[stem] = max(spent.get(stem, 0), _part_of(file.key))
+            commit = commit.model_copy(update={"undone": True})
+            self._states.save(self.state.model_copy(update={"commit": commit, "spent": spent}))
+        if not take_back_files(self._store, commit, until - time.monotonic()):
+            self._keep_unfinished(commit, Completion([], lost=True, finished=False), is_own=True)
+        previous = Commit.model_validate(commit.previous) if commit.previous else None
+        self._states.save(self.state.model_copy(update={"commit": previous}))
+        self._step("after undo")
+
+
+def _part_of(key: str) -> int:
+    return int(match[1]) if (match := _PART.search(key)) else 1

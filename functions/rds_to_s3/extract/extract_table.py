@@ -1,0 +1,85 @@
+"""ExtractTable's work: run one table's extraction, and leave word of it in S3 whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rds_to_s3.bucket_keys import plan_key, record_key
+from rds_to_s3.commit.table_commit import Step
+from rds_to_s3.errors import InputError, RdsToS3Error
+from rds_to_s3.extract.table_extraction import Outcome, TableExtraction
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+
+
+def run_extraction(
+    run_id: str,
+    table: str,
+    store: ObjectStore,
+    connect: Callable[[int], Connection],
+    *,
+    time_left: Callable[[], float],
+    reconnect: Callable[[int], Connection] | None = None,
+    on_step: Step = lambda _: None,
+    on_failure: Callable[[BaseException], None] = lambda _: None,
+) -> Outcome:
+    """Extract one table of a planned run, and write its record: the manifest's entry.
+
+    Parameters
+    ----------
+    connect, reconnect : callable
+        Open a connection whose silence is bounded by the seconds they are given; `reconnect` fetches the credentials
+        anew.
+
+    Raises
+    ------
+    RdsToS3Error
+        What made the table fail; the record says the same.
+    """
+    extraction: TableExtraction | None = None
+    try:
+        plan = _plan(store, run_id)
+        extraction = TableExtraction(
+            plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect, on_step=on_step
+        )
+        outcome = extraction.extract()
+    except BaseException as error:
+        on_failure(error)
+        if extraction is not None and not extraction.superseded:
+            with contextlib.suppress(RdsToS3Error, ConditionFailedError):
+                _write_record(store, run_id, table, extraction.failed_record(error))
+        raise
+    if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
+        # This run's commit is told already; another run covered the table while the answer was under way.
+        return replace(outcome, status=earlier["status"], record=earlier, told_before=True)
+    if outcome.status != "CONTINUE":
+        on_step("before record")
+        _write_record(store, run_id, table, outcome.record)
+        on_step("after record")
+    return outcome
+
+
+def _plan(store: ObjectStore, run_id: str) -> PlannedRun:
+    stored = store.get(plan_key(run_id))
+    if stored is None:
+        raise InputError(f"run {run_id} has no plan in s3://{store.bucket}/{plan_key(run_id)}")
+    return PlannedRun.from_json(stored.body)
+
+
+def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> dict[str, Any] | None:
+    stored = store.get(record_key(plan.run_id, table))
+    record: dict[str, Any] | None = json.loads(stored.body) if stored else None
+    if record is None or record["status"] not in {"SUCCEEDED", "UNCHANGED"} or not plan.wrote(record):
+        return None
+    return record
+
+
+def _write_record(store: ObjectStore, run_id: str, table: str, record: dict[str, Any]) -> None:
+    # Half a character in an error's message becomes its escape; that the record can be written comes first.
+    body = json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
+    store.put(record_key(run_id, table), body, content_type="application/json")

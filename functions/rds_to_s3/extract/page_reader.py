@@ -1,0 +1,213 @@
+"""Reads a window page by page, and leaves out what was delivered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from rds_to_s3.commit.state import Position
+from rds_to_s3.errors import CannotResumeError, RowCountError
+from rds_to_s3.extract.stages.files import FileSeries
+from rds_to_s3.extract.stages.tail import TailFilter
+from rds_to_s3.formats import Rows
+from rds_to_s3.mysql.connection import Connection, translated_errors
+from rds_to_s3.mysql.select import Segment, SelectColumn, select_page
+from rds_to_s3.mysql.wire.result_set import query
+
+FIRST_PAGE_BYTES = 16 * 1024 * 1024
+FEWEST_ROWS, MOST_ROWS = 1, 5_000_000
+PAGE_SECONDS = 15.0
+
+
+@dataclass
+class Pace:
+    """How many rows a page has: small at first, then as many as `PAGE_SECONDS` carry.
+
+    A page is one statement: it is what the server's count is compared over, and what is lost when time runs out.
+    """
+
+    rows: int
+    seconds: float = PAGE_SECONDS
+
+    @classmethod
+    def start(cls, row_bytes: int, seconds: float, hint: int | None) -> Pace:
+        """Begin with a guess from the table's average row, or with what the last invocation learnt."""
+        guess = hint or FIRST_PAGE_BYTES // max(row_bytes, 64)
+        return cls(min(max(guess, FEWEST_ROWS), MOST_ROWS), seconds)
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Adapt to what a page took."""
+        if rows:
+            self.rows = min(max(int(rows / max(seconds, 0.01) * self.seconds), FEWEST_ROWS), MOST_ROWS, 16 * rows)
+
+
+class Admission(Protocol):
+    """Decides which rows the files may hold.
+
+    It is `rds_to_s3.extract.stages.admission`, which a table without checks never loads.
+    """
+
+    held_back: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing of this window may become visible."""
+        ...
+
+    def admit(self, rows: Rows) -> Rows:
+        """Return the rows that the files may hold."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is open."""
+        ...
+
+    def abort(self) -> None:
+        """Throw away what is open."""
+        ...
+
+
+@dataclass
+class WindowRead:
+    """One invocation's read of a window.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside a consistent read-only snapshot.
+    columns : sequence of SelectColumn
+        The select list: what the files hold, then what only the read needs.
+    segments : sequence of Segment
+    position : Position
+        Where to begin.
+    stop_at : float
+        `time.monotonic` value at which this invocation hands back.
+    on_page : callable
+        Called after each page that the server's count has confirmed.
+    admission : Admission, optional
+        The checks of rows.
+    on_rows : callable, optional
+        Told the rows that the files are about to hold.
+    """
+
+    connection: Connection
+    table: str
+    columns: Sequence[SelectColumn]
+    segments: Sequence[Segment]
+    tail: TailFilter
+    files: FileSeries
+    pace: Pace
+    position: Position
+    stop_at: float
+    on_page: Callable[[], None]
+    admission: Admission | None = None
+    on_rows: Callable[[Rows], None] | None = None
+    source_rows: int = 0
+    out_of_time: bool = False
+
+    @property
+    def resumable(self) -> bool:
+        """Whether every segment has an order to be taken up again in."""
+        return all(segment.order for segment in self.segments)
+
+    def run(self) -> bool:
+        """Read until the window's end, or until time is up.
+
+        Returns
+        -------
+        bool
+            Whether the end was reached. If not, `position` says where the last file ends.
+
+        Raises
+        ------
+        RowCountError
+            The server sent another number of rows than were written.
+        ReadInterruptedError
+        CannotResumeError
+            Time is up, and the table has no order that the read could be taken up again in.
+        """
+        while self.position.segment < len(self.segments):
+            self._page(self.segments[self.position.segment])
+            self.on_page()
+            if self.position.segment < len(self.segments) and time.monotonic() >= self.stop_at:
+                self.close()
+                return False
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Finish the open files: they end where the read stands."""
+        self.files.close(self.position)
+        if self.admission is not None:
+            self.admission.close()
+
+    def abort(self) -> None:
+        """Throw the open files away."""
+        self.files.abort()
+        if self.admission is not None:
+            self.admission.abort()
+
+    def _page(self, segment: Segment) -> None:
+        page_rows = self.pace.rows if segment.order else None
+        values = self.position.values
+        position = None if values is None else [bytes.fromhex(value) for value in values]
+        sql = select_page(self.table, self.columns, segment, position=position, rows=page_rows)
+        began = time.monotonic()
+        read = 0
+        with translated_errors(self.table):
+            for block in self._blocks(sql, segment):
+                read += block
+            # The server has no count of a page that was broken off; its packets' sequence numbers vouch for that one.
+            sent = read if self.out_of_time else int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+        if sent != read:
+            raise RowCountError(
+                f"the server sent {sent} rows of table {self.table!r}, and {read} were read; nothing became visible"
+            )
+        self.source_rows += read
+        held_back = self.admission.held_back if self.admission is not None else 0
+        if self.files.rows + self.tail.left_out_in_all + held_back != self.source_rows:
+            raise RowCountError(
+                f"{self.source_rows} rows of table {self.table!r} were read, {self.files.rows} written, "
+                f"{self.tail.left_out_in_all} left out and {held_back} held back; nothing became visible"
+            )
+        self.pace.learn(read, time.monotonic() - began)
+        if not self.out_of_time and (page_rows is None or read < page_rows):
+            self.position = Position(segment=self.position.segment + 1)
+
+    def _blocks(self, sql: str, segment: Segment) -> Iterator[int]:
+        order = [self.columns.index(column) for column in segment.order]
+        with query(self.connection, sql) as result:
+            for block in result:
+                mask = self.tail.new_rows(block)
+                kept = block if mask is None else block.keep(mask)
+                if self.admission is not None:
+                    kept = self.admission.admit(kept)
+                if self.on_rows is not None:
+                    self.on_rows(kept)
+                self.files.write(kept, partial(self._position, kept, order))
+                if order:
+                    self.position = self._position(block, order, block.rows - 1)
+                if time.monotonic() >= self.stop_at + self.pace.seconds:
+                    # The page took much longer than the pace promised.
+                    result.abandon()
+                    if not order:
+                        raise CannotResumeError(
+                            f"table {self.table!r} has no key to take the read up again by, and does not fit into one "
+                            "invocation: add a primary key, or raise ExtractTimeout"
+                        )
+                    self.out_of_time = True
+                yield block.rows
+                if self.out_of_time:
+                    return
+
+    def _position(self, block: Rows, order: Sequence[int], row: int) -> Position:
+        values = []
+        for column in order:
+            value = block.value(row, column)
+            # A key has no NULL, and no window a NULL stamp: to resume after one would find nothing.
+            assert value is not None, self.columns[column].name  # noqa: S101
+            values.append(value.hex())
+        return Position(segment=self.position.segment, values=values)

@@ -1,0 +1,240 @@
+"""How a table's columns differ from those of its last commit. Pure: two lists of columns in, a list of changes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rds_to_s3.commit.state import Commit
+from rds_to_s3.errors import DriftError
+from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.mysql.catalogue.schema import Table
+
+Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered"]
+Column = dict[str, Any]  # name, type, nullable: as the manifest's `columns` has them
+
+_TYPE = re.compile(r"(\w+)\s*(?:\((.*)\))?(.*)", re.DOTALL)
+_MEMBER = re.compile(r"'((?:[^']|'')*)'")
+_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
+_TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
+_BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 2**24 - 1, "longblob": 2**32 - 1}
+_UTF8MB4_BYTES = 4
+# Bytes: a row has 65,535, so a column of more characters than a quarter of them is of another character set.
+_LONGEST_VARCHAR = 65_534
+_SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different age write them
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference.
+
+    Attributes
+    ----------
+    column : str
+        Its name now; for a dropped column the name it had.
+    before, after : str or None
+        Types; for a renamed column names; for ``nullability`` ``NULL`` and ``NOT NULL``.
+    """
+
+    change: Kind
+    column: str
+    before: str | None = None
+    after: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the manifest's ``drift`` shows."""
+        return {"change": self.change, "column": self.column, "from": self.before, "to": self.after}
+
+    def sentence(self) -> str:
+        """Say it to a person."""
+        match self.change:
+            case "added":
+                return f"column {self.column} {self.after} was added"
+            case "dropped":
+                return f"column {self.column} {self.before} was dropped"
+            case "renamed":
+                return f"column {self.before} was renamed to {self.after}"
+            case "nullability":
+                return f"column {self.column} was {self.before} and is {self.after}"
+            case "reordered":
+                return f"the columns stand in another order: {self.after}"
+        return f"column {self.column} was {self.change} from {self.before} to {self.after}"
+
+
+def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+    """Compare a table's columns with what they were.
+
+    A column that is gone and a new one of the same type in its place are a renamed column. The width that an integer
+    is displayed with is no difference, as long as it is not filled up with zeros.
+
+    Parameters
+    ----------
+    before, after : sequence of dict
+        ``name``, ``type`` and ``nullable`` of each column, in the table's order.
+
+    Examples
+    --------
+    >>> old = [{"name": "id", "type": "int", "nullable": False}]
+    >>> [change.sentence() for change in find_drift(old, [{"name": "id", "type": "bigint", "nullable": False}])]
+    ['column id was widened from int to bigint']
+    """
+    return [*_changed_columns(before, after), *_reordered(before, after)]
+
+
+def _changed_columns(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+    renamed = _renamed(before, after)
+    old: dict[str, Column] = {renamed.get(name := str(column["name"]), name): column for column in before}
+    names = {column["name"] for column in after}
+    changes = [Change("renamed", new, name, new) for name, new in renamed.items()]
+    changes += [Change("dropped", name, column["type"]) for name, column in old.items() if name not in names]
+    for column in after:
+        name, former = column["name"], old.get(column["name"])
+        if former is None:
+            changes.append(Change("added", name, None, column["type"]))
+            continue
+        if (kind := compare_types(former["type"], column["type"])) is not None:
+            changes.append(Change(kind, name, former["type"], column["type"]))
+        if former["nullable"] != column["nullable"]:
+            changes.append(Change("nullability", name, _nullability(former), _nullability(column)))
+    return changes
+
+
+def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+    """Return whether the columns that both sides have stand in another order."""
+    renamed = _renamed(before, after)
+    old = [renamed.get(name := str(column["name"]), name) for column in before]
+    names = [str(column["name"]) for column in after]
+    kept_before = [name for name in old if name in names]
+    kept_after = [name for name in names if name in old]
+    if kept_before == kept_after:
+        return []
+    moved = next(name for name, was in zip(kept_after, kept_before, strict=True) if name != was)
+    return [Change("reordered", moved, ", ".join(kept_before), ", ".join(kept_after))]
+
+
+def concerning(
+    changes: Sequence[Change], written_before: Collection[str], written_now: Collection[str]
+) -> list[Change]:
+    """Return the changes of columns that the files have or had: what is left out may change as it likes."""
+    written = {*written_before, *written_now}
+    return [change for change in changes if change.column in written or change.before in written]
+
+
+def compare_types(before: str, after: str) -> Literal["widened", "narrowed", "retyped"] | None:
+    """Tell a type that holds more from one that holds less, and from another type.
+
+    Parameters
+    ----------
+    before, after : str
+        As ``information_schema.columns.column_type`` has them.
+
+    Returns
+    -------
+    str or None
+        None where the two hold the same values, written in the same way.
+    """
+    if _SAME.get(before, before) == _SAME.get(after, after):
+        return None
+    old, new = _extent(before), _extent(after)
+    if old is None or new is None or old[0] != new[0]:
+        return "retyped"
+    (_, holds_before), (_, holds_after) = old, new
+    if holds_before == holds_after:
+        return None if old[0] == "integer" else "retyped"
+    if all(one <= other for one, other in zip(holds_before, holds_after, strict=True)):
+        return "widened"
+    if all(one >= other for one, other in zip(holds_before, holds_after, strict=True)):
+        return "narrowed"
+    return "retyped"
+
+
+def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
+    """Return a type's family, and quantities that all grow as it holds more."""
+    match = _TYPE.fullmatch(column_type.strip())
+    if match is None:
+        return None
+    name, arguments, attributes = match[1].lower(), match[2] or "", match[3].lower()
+    numbers = [int(part) for part in re.findall(r"\d+", arguments)] if name not in {"enum", "set"} else []
+    unsigned = "unsigned" in attributes
+    extent: tuple[str, tuple[Any, ...]] | None = None
+    if "zerofill" in attributes:
+        extent = None
+    elif name in _INTEGER_BITS:
+        bits = _INTEGER_BITS[name]
+        extent = ("integer", (0, 2**bits) if unsigned else (2 ** (bits - 1), 2 ** (bits - 1)))
+    elif name == "decimal":
+        precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
+        extent = ("decimal", (precision - scale, scale, not unsigned))
+    elif name in {"float", "double"}:
+        extent = ("approximate" + arguments, (name == "double", not unsigned))
+    elif name in {"char", "varchar"}:
+        extent = ("text", (min(numbers[0] * _UTF8MB4_BYTES, _LONGEST_VARCHAR) + numbers[0] / 2**17,))
+    elif name in _TEXT_BYTES:
+        extent = ("text", (_TEXT_BYTES[name],))
+    elif name in {"binary", "varbinary"}:
+        extent = ("bytes", (numbers[0],))
+    elif name in _BLOB_BYTES:
+        extent = ("bytes", (_BLOB_BYTES[name],))
+    elif name in {"datetime", "timestamp", "time", "bit"}:
+        extent = (name, (numbers[0] if numbers else 0,))
+    elif name in {"enum", "set"}:
+        extent = (name, (frozenset(_MEMBER.findall(arguments)),))
+    return extent
+
+
+def _renamed(before: Sequence[Column], after: Sequence[Column]) -> dict[str, str]:
+    """Return the new name of each column that was only renamed: same place between its neighbours, same type."""
+    names_before, names_after = {c["name"] for c in before}, {c["name"] for c in after}
+    gone, new = _places(before, names_after), _places(after, names_before)
+    return {
+        column["name"]: new[place]["name"]
+        for place, column in gone.items()
+        if place in new and compare_types(column["type"], new[place]["type"]) is None
+    }
+
+
+def _places(columns: Sequence[Column], others: Collection[str]) -> dict[tuple[str | None, int], Column]:
+    """Return the columns that the other side lacks, by the last common column before them and their number after it."""
+    places: dict[tuple[str | None, int], Column] = {}
+    anchor, number = None, 0
+    for column in columns:
+        if column["name"] in others:
+            anchor, number = column["name"], 0
+        else:
+            places[anchor, number] = column
+            number += 1
+    return places
+
+
+def _nullability(column: Column) -> str:
+    return "NULL" if column["nullable"] else "NOT NULL"
+
+
+def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Change]:
+    """Return how the columns of the files have changed in the database since the last commit."""
+    if last is None:
+        return []
+    before, after = last.table_columns or last.columns, [column.as_dict() for column in table.columns]
+    written_before = {column["name"] for column in last.columns}
+    written_now = {column.name for column in selection.columns}
+    changes = concerning(_changed_columns(before, after), written_before, written_now)
+    if selection.own_order:
+        return changes
+    # What is left out of the files may stand where it likes.
+    return changes + _reordered(
+        [column for column in before if column["name"] in written_before],
+        [column for column in after if column["name"] in written_now],
+    )
+
+
+def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:
+    """Return the error of a table that may not drift; it says how to accept what has happened."""
+    told = "; ".join(change.sentence() for change in drift)
+    return DriftError(
+        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
+        'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
+        f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
+    )

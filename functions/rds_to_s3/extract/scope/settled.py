@@ -1,0 +1,165 @@
+"""Rows below the window: those without a stamp, the newest of the others, and those that should not have come.
+
+No row version may appear with a stamp up to where the last read ended. If one does, the newest such stamp moves: rows
+have come with stamps of the past, by a clock or in a zone of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rds_to_s3.commit.read_as import Settled
+from rds_to_s3.commit.state import Commit
+from rds_to_s3.extract.scope.index_ranges import Marks
+from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.scope.window import Window, edge_of, moment_of
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, SelectColumn, literal, quoted, select_page
+from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.timestamps import format_timestamp
+
+NEVER = datetime(1971, 1, 1)
+"""A stamp before this says that something never happened: NULL, a zero date, the epoch, a year long past."""
+MOST_EDGE_ROWS = 500
+MOST_LOOKED_AT = 200  # index entries, for one whose row's other column is no later than the moment either
+_QUARTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class SettledRows:
+    """A table's rows that the window does not read again.
+
+    Attributes
+    ----------
+    connection : Connection
+        Inside the window's snapshot.
+    """
+
+    connection: Connection
+    table: Table
+    selection: Selection
+    window: Window
+    marks: Marks
+
+    def look(self, last: Commit | None, *, comparable: bool) -> tuple[Settled | None, list[str]]:
+        """Return the end of what the next read leaves out, and warnings about rows that no window has.
+
+        Parameters
+        ----------
+        last : Commit or None
+        comparable : bool
+            Whether the last commit read the same columns of the same server, in the same zone.
+        """
+        cursors, window = self.selection.cursors, self.window
+        if not cursors:
+            return None, []
+        settled = self._settled(window.remember_from)
+        if window.read_from is None:
+            return settled, []
+        warnings = self._without_stamp()
+        if comparable and last is not None and last.settled is not None and last.settled.exact and last.read_from:
+            begin = min(datetime.fromisoformat(last.read_from), window.read_from)
+            now = self._newest(begin)
+            if now.exact and _is_later(now.newest, last.settled.newest):
+                warnings.append(self._late(now.newest, last.settled.newest, begin))
+        return settled, warnings
+
+    def _without_stamp(self) -> list[str]:
+        """Count the rows that no timestamp can bring into a window."""
+        cursors = self.selection.cursors
+        condition = " AND ".join(
+            f"({self._up_to(column, NEVER)} OR {quoted(column.name)} IS NULL)" for column in cursors
+        )
+        row = self.connection.row(f"SELECT COUNT(*) AS n FROM {quoted(self.table.name)} WHERE {condition}")  # noqa: S608
+        if not int(row["n"]):
+            return []
+        names = " and ".join(column.name for column in cursors)
+        return [
+            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): an incremental run cannot "
+            "see them after the first"
+        ]
+
+    def _settled(self, moment: datetime) -> Settled:
+        settled = self._newest(moment)
+        if not settled.newest:
+            return settled.model_copy(update={"edge": []})
+        if not settled.exact or not self._is_indexed:
+            return settled
+        begin = edge_of(settled.newest, whole_days=self.selection.whole_days)
+        later = " OR ".join(self._beyond(column, begin) for column in self.selection.cursors)
+        sql = select_page(
+            self.table.name,
+            self.selection.select,
+            Segment(f"({later}) AND {self._all_settled(self.selection.cursors, moment)}", ()),
+            position=None,
+            rows=MOST_EDGE_ROWS + 1,
+        )
+        digests: list[str] = []
+        with query(self.connection, sql) as blocks:
+            for block in blocks:
+                digests += [block.digest(row).hex() for row in range(block.rows)]
+        return settled.model_copy(update={"edge": digests if len(digests) <= MOST_EDGE_ROWS else None})
+
+    def _newest(self, moment: datetime) -> Settled:
+        """Return the newest stamp up to a moment: the later of each row's columns, both of which are up to there."""
+        cursors, table = self.selection.cursors, quoted(self.table.name)
+        stamps, exact = [""], True
+        for column in cursors:
+            name, never = quoted(column.name), literal(format_timestamp(NEVER).encode(), "temporal")
+            others = [other for other in cursors if other is not column]
+            condition = f"{self._up_to(column, moment)} AND {name} > {never}"
+            is_settled = self._all_settled(others, moment)
+            entries = f"SELECT CAST({name} AS CHAR) AS stamp, {is_settled} AS settled FROM {table} WHERE {condition}"  # noqa: S608
+            if self._is_indexed:
+                # Rows whose other column is later may be many; no run looks through all of them.
+                entries += f" ORDER BY {name} DESC LIMIT {MOST_LOOKED_AT if others else 1}"
+            row = self.connection.row(
+                f"SELECT MAX(IF(settled, stamp, NULL)) AS stamp, MIN(stamp) AS oldest, COUNT(*) AS n "  # noqa: S608
+                f"FROM ({entries}) AS entries"
+            )
+            found = row["stamp"]
+            if found is None and self._is_indexed and row["n"] == MOST_LOOKED_AT:
+                found, exact = row["oldest"], False
+            stamps += [] if found is None else [self.marks.on_clock(column, str(found))]
+        return Settled(newest=max(stamps), exact=exact)
+
+    @property
+    def _is_indexed(self) -> bool:
+        return all(self.selection.index_name(self.table, column) for column in self.selection.cursors)
+
+    def _all_settled(self, columns: Sequence[SelectColumn], moment: datetime) -> str:
+        return " AND ".join(f"({self._beyond(column, moment)}) IS NOT TRUE" for column in columns) or "TRUE"
+
+    def _up_to(self, column: SelectColumn, moment: datetime) -> str:
+        return f"{quoted(column.name)} <= {literal(self.marks.of(column, moment).encode(), 'temporal')}"
+
+    def _beyond(self, column: SelectColumn, moment: datetime) -> str:
+        return f"{quoted(column.name)} > {literal(self.marks.of(column, moment).encode(), 'temporal')}"
+
+    def _late(self, newest: str, before: str, begin: datetime) -> str:
+        clock = self.window.clock
+        behind = clock.now - moment_of(newest)
+        quarters = round(behind / _QUARTER)
+        zone = 'set "time_zone"'
+        if quarters >= 3 and abs(behind - quarters * _QUARTER) < _QUARTER / 3:
+            lead = clock.now - datetime.fromtimestamp(clock.instant(clock.now), UTC).replace(tzinfo=None)
+            zone += f' (it looks like "{_offset(lead - quarters * _QUARTER)}")'
+        since = (before or str(NEVER))[:19]
+        return (
+            f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this "
+            f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "
+            f'if by a clock that is behind, "lookback_seconds". Extract them: '
+            f"rds-to-s3 rewind {self.table.name} '{since}'"
+        )
+
+
+def _is_later(stamp: str, other: str) -> bool:
+    return bool(stamp) and (not other or moment_of(stamp) > moment_of(other))
+
+
+def _offset(lead: timedelta) -> str:
+    minutes = round(lead / timedelta(minutes=1))
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"

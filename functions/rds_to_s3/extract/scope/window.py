@@ -1,0 +1,290 @@
+"""One table's share of the run's window: from where it is read, and where its watermark moves to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from rds_to_s3.commit.read_as import ReadAs, short_hash
+from rds_to_s3.commit.state import Commit
+from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.server.source import Source
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_clock import TableClock
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.timestamps import Watermark, format_timestamp
+
+CLOCK_TOLERANCE_SECONDS = 1.0
+EDGE_SECONDS = 2  # two servers' clocks differ by a second, and a DATETIME without fractions drops one
+_WITHOUT_SIGNS = str.maketrans("", "", "-:")
+
+
+@dataclass(frozen=True)
+class Window:
+    """One table's share of the run's window.
+
+    Attributes
+    ----------
+    read_from : datetime or None
+        Rows stamped later are read; None reads everything.
+    remember_from : datetime
+        Rows stamped later are remembered by digest; also where the next run reads from.
+    until : Watermark
+        The watermark after the commit.
+    uses_tail : bool
+        Whether the last commit's digests belong to the watermark that was found.
+    clock : TableClock
+        All of these are its local times.
+    """
+
+    watermark: Watermark | None
+    read_from: datetime | None
+    remember_from: datetime
+    until: Watermark
+    uses_tail: bool
+    clock: TableClock
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def stamp(self) -> str:
+        """The window's end as keys carry it: whole seconds."""
+        return self.until.moment.isoformat("_", "seconds").translate(_WITHOUT_SIGNS)
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return what the manifest's ``window`` shows."""
+        after = None if self.watermark is None else format_timestamp(self.watermark.moment)
+        return {"after": after, "until": format_timestamp(self.until.moment)}
+
+
+def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime:
+    """Return from where rows of a moment are read: `seconds` before it, and where stamps are days, before its day."""
+    try:
+        moment -= timedelta(seconds=seconds)
+        if whole_days:
+            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+    except OverflowError:
+        return datetime.min
+    return moment
+
+
+def moment_of(stamp: str) -> datetime:
+    """Read a stamp as the server writes it; of a date that no calendar has, the beginning of its month."""
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        year, month = int(stamp[:4]), int(stamp[5:7])
+        return datetime(max(year, 1), min(max(month, 1), 12), 1)
+
+
+def edge_of(newest: str, *, whole_days: bool) -> datetime:
+    """Return from where the rows about the newest stamp are read."""
+    return earlier(moment_of(newest), EDGE_SECONDS, whole_days=whole_days)
+
+
+def derive_window(
+    spec: TableSpec,
+    run: PlannedRun,
+    watermark: Watermark | None,
+    last: Commit | None,
+    *,
+    whole_days: bool,
+    moved_from: str | None = None,
+) -> Window:
+    """Derive a table's window from the run's bound, its watermark and its last commit.
+
+    Parameters
+    ----------
+    whole_days : bool
+        Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
+    moved_from : str, optional
+        The server that the last commit was read from, where it is another one with a history of its own.
+    """
+    lowered = partial(earlier, whole_days=whole_days)
+    clock = TableClock.of(spec, run)
+    bound = clock.until
+    remember_from = lowered(bound, spec.lookback_seconds)
+    if spec.mode == "full":
+        end = bound
+        if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
+            end = before.replace(microsecond=0) + timedelta(seconds=1)
+        return Window(watermark, None, remember_from, Watermark.at(end), False, clock)
+    if watermark is None:
+        return Window(None, None, remember_from, Watermark.at(bound), False, clock)
+
+    # Keys never step back, whatever the clock, the zone or an operator does: a reader takes files in their order.
+    reached = Watermark.parse(last.watermark.encode()) if last is not None else None
+    until = max((mark for mark in (Watermark.at(bound), watermark, reached) if mark), key=lambda mark: mark.moment)
+    ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
+    if last is None or watermark.text != last.watermark or last.read_from is None:
+        read_from = lowered(watermark.moment, spec.lookback_seconds)
+        if watermark.moment <= clock.now:
+            return Window(watermark, read_from, max(remember_from, read_from), until, False, clock)
+        warning = (
+            f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left "
+            "out; later ones are extracted, into files that carry its stamp until the clock has passed it"
+        )
+        return Window(watermark, read_from, remember_from, until, False, clock, [warning])
+
+    begin = datetime.fromisoformat(last.read_from)
+    # A later read goes further back for each of these; the watermark and the keys never do: a reader takes files in
+    # the order of their keys.
+    back = [
+        step
+        for step in (
+            _clock_step(run, last, begin, whole_days=whole_days),
+            _zone_step(clock, last, begin),
+            _server_step(moved_from, last, begin, whole_days=whole_days),
+        )
+        if step is not None
+    ]
+    warnings = [warning for _, warning in back]
+    starts = [moment for moment, _ in back]
+    if None in starts:
+        return Window(watermark, None, remember_from, until, True, clock, warnings)
+    read_from = min([begin, *(moment for moment in starts if moment is not None)])
+    if not back and watermark.moment > clock.now:
+        warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
+    return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
+
+
+def _clock_step(
+    run: PlannedRun, last: Commit, begin: datetime, *, whole_days: bool
+) -> tuple[datetime | None, str] | None:
+    """Return from where to read after the server's clock was turned back: rows since may be stamped so far below."""
+    stepped = stepped_back(run, last)
+    if stepped <= CLOCK_TOLERANCE_SECONDS:
+        return None
+    read_from = earlier(begin, math.ceil(stepped), whole_days=whole_days)
+    return read_from, (
+        f"the server's clock was turned back by {stepped:.0f} s since the last run: rows stamped after "
+        f"{format_timestamp(read_from)} are extracted again"
+    )
+
+
+def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[datetime | None, str] | None:
+    """Return from where to read after the zone of the stamps has changed: the earlier of both readings."""
+    if last.read_as is None or last.read_as.zone == clock.zone:
+        return None
+    read_from = min(begin, clock.local(last.read_as.read_from_utc))
+    return read_from, (
+        f"the zone of the stamps is {clock.zone}, and was {last.read_as.zone} in the last run: rows stamped after "
+        f"{format_timestamp(read_from)} are read, and those up to {format_timestamp(begin)} may be extracted again. "
+        "Rows that came earlier with stamps of another zone: rds-to-s3 rewind"
+    )
+
+
+def _server_step(
+    moved_from: str | None, last: Commit, begin: datetime, *, whole_days: bool
+) -> tuple[datetime | None, str] | None:
+    """Return from where to read on another server: a little before the last row that the former one had.
+
+    From there on this server may have rows that the former one never had, and none of these is behind the watermark
+    for that. The former server's own rows are known by their digests (`rds_to_s3.extract.scope.settled`).
+    """
+    if moved_from is None or (settled := last.settled) is None:
+        return None
+    read_from = None
+    begins = "everything is read"
+    if settled.newest:
+        read_from = min(edge_of(settled.newest, whole_days=whole_days), begin)
+        begins = f"rows stamped after {format_timestamp(read_from)}, where the rows of that server ended, are read"
+        if settled.edge is None:
+            begins += f", and those up to {settled.newest} may be extracted again"
+    return read_from, (
+        f"this is another server than the last run read ({moved_from}): {begins}. If it holds other data, or was "
+        "restored to an earlier moment: rds-to-s3 verify --source, and rds-to-s3 rewind"
+    )
+
+
+def moved_from(last: Commit | None, source: Source | None) -> str | None:
+    """Return the server that the last commit was read from, where this one may have rows that it never had.
+
+    Replicas of one origin have none, however far each has got; a server that was promoted has.
+    """
+    if last is None or last.source is None or source is None:
+        return None
+    former = Source.from_dict(last.source)
+    if former.database == source.database:
+        if former.server == source.server or set(former.origins) & set(source.origins):
+            return None
+        return former.server
+    return f"{former.server}, database {former.database}"
+
+
+def stepped_back(run: PlannedRun, last: Commit) -> float:
+    """Return by how many seconds the server's clock was turned back between two plans, as far as they can tell.
+
+    It may read less than it did; or its lead over the planners' clocks has shrunk, although hours have passed.
+    """
+    steps = [last.server_utc - run.server_utc]
+    lead = run.bound.get("clock_lead")
+    if lead is not None and last.clock_lead is not None:
+        steps.append(last.clock_lead - lead)
+    return max(*steps, 0.0)
+
+
+def describe_read(table: Table, selection: Selection, spec: TableSpec, window: Window) -> ReadAs:
+    """Describe how a window is read, for the next one to compare with."""
+    # All that is known of each column: another collation is another order of the rows still to be read, too.
+    columns = [asdict(column) for read in selection.select if (column := table.column(read.name))]
+    cursors = [column.name for column in selection.cursor_columns]
+    return ReadAs(
+        mode=spec.mode,
+        lookback_seconds=spec.lookback_seconds,
+        created=selection.created.name if selection.created else None,
+        modified=selection.modified.name if selection.modified else None,
+        zone=window.clock.zone,
+        read_from_utc=window.clock.instant(window.remember_from),
+        versions=short_hash([columns, cursors, window.clock.zone]),
+        columns=[column.name for column in selection.columns],
+    )
+
+
+def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
+    """Say what changed settings leave out, or deliver twice."""
+    if last is None or (was := last.read_as) is None or window.read_from is None:
+        return []
+    changes = []
+    again = "rds-to-s3 rewind TABLE --all extracts them"
+    if (now.modified, now.created) != (was.modified, was.created):
+        changes.append(
+            f"the cursor columns are {_names(now)}, and were {_names(was)}: rows whose new stamp is not later than "
+            f"{format_timestamp(window.read_from)} count as extracted; {again} all again"
+        )
+    if new := [name for name in now.columns if name not in was.columns]:
+        changes.append(f"{', '.join(new)}: rows in earlier files lack this until they change; {again} with it")
+    if now.lookback_seconds > was.lookback_seconds:
+        changes.append(
+            f"lookback_seconds grew to {now.lookback_seconds}: it looks back no further than to "
+            f"{format_timestamp(window.read_from)} yet; what came late before that: rds-to-s3 rewind"
+        )
+    if last.tail is not None and last.tail.count and now.versions != was.versions:
+        changes.append(
+            f"{last.tail.count} rows that the last run delivered ahead may be delivered again: the columns that are "
+            "read, or their types, have changed"
+        )
+    return changes
+
+
+def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other: Commit | None) -> list[str]:
+    """Say so if the table was extracted in another format last: each has files and a watermark of its own.
+
+    Parameters
+    ----------
+    other : Commit or None
+        The last one in the other format.
+    """
+    if other is None or (last is not None and other.planned_at <= last.planned_at):
+        return []
+    begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
+    return [
+        f"the format is {spec.format}, and was another until {other.watermark}: these files continue with {begins}, "
+        "which files of the other format may hold, too"
+    ]
+
+
+def _names(read: ReadAs) -> str:
+    return " and ".join(name for name in (read.modified, read.created) if name) or "none"

@@ -1,0 +1,182 @@
+"""The files of one window on their way: split at row boundaries, numbered, and staged where nobody sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rds_to_s3.bucket_keys import data_key, data_prefix, segment, side_key, side_prefix
+from rds_to_s3.commit.staged_upload import OpenFile, Uploader
+from rds_to_s3.commit.state import Position, StagedFile
+from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
+from rds_to_s3.plan.table_list import TableSpec
+
+PIECES = 16  # of a compressed file, whose size is known only after each
+
+
+@dataclass
+class FileSeries:
+    """The files of one window: splits at row boundaries, numbers them, and knows where the last finished one ended.
+
+    Parameters
+    ----------
+    uploader : Uploader
+    key : callable
+        Makes the key of the nth part.
+    columns : sequence of OutputColumn
+    next_part : int
+        Number of the first file.
+
+    Attributes
+    ----------
+    finished : list of StagedFile
+    finished_at : Position or None
+        Where the last of them ends.
+    finished_rows : int
+        How many rows stand up to there.
+    taken_over : int
+        How many of them the caller has recorded.
+    """
+
+    uploader: Uploader
+    key: Callable[[int, str], str]
+    columns: Sequence[OutputColumn]
+    file_format: str
+    compression: str
+    target_bytes: int
+    next_part: int
+    on_step: Callable[[str], None]
+    finished: list[StagedFile] = field(default_factory=list)
+    finished_at: Position | None = None
+    finished_rows: int = 0
+    rows: int = 0
+    warnings: list[str] = field(default_factory=list)
+    taken_over: int = 0
+    _file: OpenFile | None = None
+    _encoder: RowEncoder | None = None
+    _file_rows: int = 0
+    _payload: int = 0
+
+    def write(self, block: Rows, position_of: Callable[[int], Position]) -> None:
+        """Write rows, starting a new file wherever the target size is reached.
+
+        Parameters
+        ----------
+        block : Rows
+        position_of : callable
+            Tells the position of the block's nth row.
+        """
+        start = 0
+        while start < block.rows:
+            rest = block.slice(start, block.rows) if start else block
+            if self._encoder is None:
+                self._open()
+            room = self.target_bytes - self._size()
+            if self.compression != "none":
+                # What is still to be compressed is smaller than it looks; row by row it would take for ever.
+                room = max(room, self.target_bytes // PIECES)
+            count = max(1, rest.rows_within(room)) if rest.payload_bytes > room else rest.rows
+            piece = rest.slice(0, count) if count < rest.rows else rest
+            encoder = self._encoder
+            assert encoder is not None  # noqa: S101 - opened above
+            encoder.write(piece)
+            self._file_rows += count
+            self._payload += piece.payload_bytes
+            self.rows += count
+            start += count
+            if self._size() >= self.target_bytes:
+                self.close(position_of(start - 1))
+
+    def close(self, position: Position) -> None:
+        """Finish the open file, if there is one; every row up to `position` is then in a finished file."""
+        if self._encoder is not None and self._file is not None:
+            self._encoder.close()
+            self.warnings += self._encoder.warnings
+            self.on_step("before last part")
+            self.finished.append(self._file.close(self._file_rows))
+            self.on_step("after last part")
+        self._file = self._encoder = None
+        self.finished_at, self.finished_rows = position, self.rows
+
+    def abort(self) -> None:
+        """Throw away the file that is open."""
+        if self._file is not None:
+            self._file.abort()
+        self._file = self._encoder = None
+
+    def _open(self) -> None:
+        number = self.next_part + len(self.finished)
+        is_gzipped = self.file_format == "csv" and self.compression == "gzip"
+        extension = "csv.gz" if is_gzipped else self.file_format
+        self.on_step("before start upload")
+        self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
+        self.on_step("after start upload")
+        self._encoder = open_encoder(
+            self.file_format, self.compression, self.columns, self._file.write, target_bytes=self.target_bytes
+        )
+        self._file_rows = self._payload = 0
+
+    def _size(self) -> int:
+        """Return the file's size, or what the rows still held by the encoder will come to at most."""
+        if self._file is None:
+            return 0
+        return max(self._file.bytes, self._payload) if self.compression == "none" else self._file.bytes
+
+
+@dataclass(frozen=True)
+class WindowFiles:
+    """Makes the series of files of one window.
+
+    Parameters
+    ----------
+    spec : TableSpec
+    stamp : str
+        The window's end, as keys carry it.
+    uploader : Uploader
+    next_part : callable
+        Returns the first part number that no key has which begins with a text.
+    on_step : callable
+        Told the name of each effect before and after it.
+    """
+
+    spec: TableSpec
+    stamp: str
+    uploader: Uploader
+    next_part: Callable[[str], int]
+    on_step: Callable[[str], None]
+
+    def data(self, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
+        """Return the files of the table's rows, `before` of which earlier invocations of the read have staged."""
+        spec, stamp = self.spec, self.stamp
+        stem = f"{data_prefix(spec.name, spec.format)}{segment(spec.name)}_data_{stamp}"
+        return FileSeries(
+            uploader=self.uploader,
+            key=lambda number, extension: data_key(spec.name, spec.format, stamp, number, extension),
+            columns=columns,
+            file_format=spec.format,
+            compression=spec.compression or "none",
+            target_bytes=spec.target_file_bytes,
+            next_part=before + self.next_part(stem),
+            on_step=self.on_step,
+        )
+
+    def side(self, kind: str, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
+        """Return the files of quarantined or of deleted rows, always plain CSV."""
+        spec, stamp = self.spec, self.stamp
+        stem = f"{side_prefix(spec.name, kind)}{segment(spec.name)}_{kind}_{stamp}"
+        return FileSeries(
+            uploader=self.uploader,
+            key=lambda number, _: side_key(spec.name, kind, stamp, number),
+            columns=columns,
+            file_format="csv",
+            compression="none",
+            target_bytes=spec.target_file_bytes,
+            next_part=before + self.next_part(stem),
+            on_step=self.on_step,
+        )
+
+
+def side_prefixes(spec: TableSpec) -> list[str]:
+    """Return where a table's files stand that are not in its format's own place."""
+    kinds = ["quarantine"] * (spec.on_violation == "quarantine") + ["deletes"] * (spec.deletes == "track")
+    return [side_prefix(spec.name, kind) for kind in kinds]

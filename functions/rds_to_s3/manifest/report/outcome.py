@@ -1,0 +1,117 @@
+"""How the run ended: its figures, what failed, what is warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rds_to_s3.manifest.report.figures import count, duration, size
+from rds_to_s3.manifest.report.pieces import (
+    Json,
+    how_often,
+    moment,
+    period,
+    quarantine_id,
+    section,
+    short,
+    some,
+    state,
+    text,
+)
+
+_HELD_BACK_BY = {
+    "transaction": "the oldest transaction that was open",
+    "statement": "the oldest statement that was running",
+    "replica": "what the replica had applied",
+    "clock change": "a change of the server's clock",
+}
+
+
+def header(manifest: Json) -> str:
+    totals = manifest["totals"]
+    seconds = (moment(manifest["finished_at"]) - moment(manifest["started_at"])).total_seconds()
+    redriven = f", redriven {how_often(manifest['redrives'])}" if manifest.get("redrives") else ""
+    waited = ", with the wait for the redrive" if redriven else ""
+    failed = f"{totals['failed']} failed" if totals["failed"] else "none failed"
+    aside = [
+        f"{count(sum(table.get(key, 0) for table in manifest['tables']))} {what}"
+        for key, what in (("quarantined_rows", "in quarantine"), ("deleted_rows", "deleted"))
+        if any(table.get(key) for table in manifest["tables"])
+    ]
+    figures = [
+        ("Tables", count(totals["tables"]), failed),
+        ("Rows", count(totals["rows"]), ", ".join(aside)),
+        ("Files", count(totals["files"]), size(totals["bytes"])),
+        ("Took", duration(seconds), f"{period(manifest['started_at'], manifest['finished_at'])}{waited}"),
+        ("Complete up to", *_window_end(manifest)),
+    ]
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{text(value)}{f'<small>{text(note)}</small>' if note else ''}</dd></div>"
+        for name, value, note in figures
+    )
+    day = f"{moment(manifest['started_at']):%Y-%m-%d}"
+    return (
+        f"<header><h1>Run {text(manifest['run_id'])}</h1>\n"
+        f'<p>{state(manifest["status"])} <span class="soft">on {day}{redriven}</span></p>\n<dl>{cells}</dl></header>'
+    )
+
+
+def _window_end(manifest: Json) -> tuple[str, str]:
+    end = manifest.get("window_end")
+    if end is None:
+        return "not planned", ""
+    note = "the database's clock"
+    bound = manifest.get("bound") or {}
+    if bound.get("server_now"):
+        behind = datetime.fromisoformat(bound["server_now"]) - datetime.fromisoformat(end)
+        note = f"{duration(behind.total_seconds())} behind the database's clock"
+        # The end stays that of the first plan.
+        note += " when first planned" if manifest.get("redrives") else ""
+    held = _HELD_BACK_BY.get(str(bound.get("decided_by")))
+    return short(end), f"{note}, held back by {held}" if held else note
+
+
+def failures_section(manifest: Json, tables: Sequence[Json]) -> str:
+    run_error = manifest.get("error")
+    # Once it was planned it has tables: then it is a redrive that could not be.
+    unplanned = f"The {'redrive' if tables else 'run'} could not be planned"
+    failed = [(table["table"], table["error"]) for table in tables if table["status"] == "FAILED"]
+    if not failed and not run_error:
+        return ""
+    articles = "".join(
+        f"<article><h3>{text(name)}</h3>"
+        f"<p><strong>{text(error['type'])}</strong>: {text(error['message'])}</p></article>\n"
+        for name, error in ([(unplanned, run_error)] if run_error else []) + failed
+    )
+    again = (
+        f"<p>Run only these again: redrive the execution, or <code>rds-to-s3 rerun {text(manifest['run_id'])}</code>. "
+        "Their watermarks have not moved, so the next scheduled run covers their rows too.</p>\n"
+        if failed
+        else ""
+    )
+    return section("Failures", f"{again}{articles}")
+
+
+def warnings_section(manifest: Json, tables: Sequence[Json]) -> str:
+    told = [("", text(warning)) for warning in manifest.get("warnings") or []]
+    told += [(table["table"], text(warning)) for table in tables for warning in table["warnings"]]
+    told += [(table["table"], _in_quarantine(table)) for table in tables if table.get("quarantined_rows")]
+    if not told:
+        return ""
+    items = "".join(
+        f"<li>{f'<strong>{text(name)}</strong>: ' if name else ''}{warning}</li>\n" for name, warning in told
+    )
+    return section("Warnings", f"<ul>\n{items}</ul>")
+
+
+def _in_quarantine(table: Json) -> str:
+    return (
+        f"{some(table['quarantined_rows'], 'row')} broke a check and went into "
+        f'<a href="#{text(quarantine_id(table))}">quarantine</a>'
+    )
+
+
+def footer(manifest: Json, bucket: str) -> str:
+    key = f"runs/{manifest['run_id']}/manifest.json"
+    name = f"s3://{bucket}/{key}" if bucket else key
+    return f'<footer><p class="soft">Made from <a href="manifest.json"><code>{text(name)}</code></a></p></footer>'

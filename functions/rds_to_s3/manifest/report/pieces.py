@@ -1,0 +1,88 @@
+"""What the page's sections are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from rds_to_s3.manifest.report.figures import count
+
+Json = Mapping[str, Any]
+
+LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
+# A sign beside each word and colour: neither is ever alone in carrying a meaning.
+_SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "UNCHANGED": "=", "SKIPPED": "→"}
+
+
+def section(title: str, content: str) -> str:
+    name = title.lower()
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{content}\n</section>'
+
+
+def scrolling_table(name: str, caption: str, heads: Sequence[tuple[str, str]], *parts: str) -> str:
+    """Write a table of one or more groups of rows."""
+    cells = "".join(f'<th scope="col" class="{kind}">{head}</th>' for head, kind in heads)
+    bodies = "\n".join(f"<tbody>\n{rows}</tbody>" for rows in parts)
+    # Too wide for a phone: it scrolls by itself, also by keyboard.
+    return (
+        f'<div class="wide {name}" role="region" aria-label="{name.capitalize()}" tabindex="0"><table>'
+        f"<caption><span>{caption}</span></caption>\n<thead><tr>{cells}</tr></thead>\n{bodies}</table></div>"
+    )
+
+
+def state(status: str) -> str:
+    return (
+        f'<span class="state {status}"><span aria-hidden="true">{_SIGNS[status]}</span> '
+        f'<span class="word">{LABELS[status]}</span></span>'
+    )
+
+
+def some(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def quarantine_id(table: Json) -> str:
+    """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
+    return f"quarantine-{quote(table['table'], safe='')}"
+
+
+def how_often(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def short(timestamp: str) -> str:
+    return timestamp.removesuffix(".000000")
+
+
+def moment(instant: str) -> datetime:
+    return datetime.fromisoformat(instant)
+
+
+def period(start: str, end: str) -> str:
+    """Write two instants, with their days unless that is one and the same."""
+    first, last = moment(start), moment(end)
+    if first.date() == last.date():
+        return f"{first:%H:%M:%S} to {last:%H:%M:%S} UTC"
+    return f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def breakable(name: str) -> str:
+    """Escape a name that may be broken after its underscores, where there is no room for all of it."""
+    return text(name).replace("_", "_<wbr/>")
+
+
+def text(value: object) -> str:
+    """Escape for both HTML and XML; what neither can hold becomes a sign."""
+    return escape("".join(character if _is_allowed(character) else "\ufffd" for character in str(value)))
+
+
+def _is_allowed(character: str) -> bool:
+    return (
+        character in "\n\t"
+        or (" " <= character < "\ud800")
+        or "\ue000" <= character <= "\ufffd"
+        or character > "\uffff"
+    )

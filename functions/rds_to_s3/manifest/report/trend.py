@@ -1,0 +1,78 @@
+"""How the run compares with those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from rds_to_s3.manifest.report.figures import count, duration, size
+from rds_to_s3.manifest.report.pieces import LABELS, Json, how_often, moment, scrolling_table, section, state, text
+
+RUNS_IN_TREND = 30
+
+
+def trend_section(manifest: Json, previous: Iterable[Json]) -> str:
+    others = {run["run_id"]: run for run in previous if run["started_at"] <= manifest["started_at"]}
+    runs = sorted({**others, manifest["run_id"]: manifest}.values(), key=lambda run: str(run["started_at"]))
+    runs = runs[-RUNS_IN_TREND:]
+    if len(runs) < 2:
+        return ""
+    rows = [run["totals"]["rows"] for run in runs]
+    times = [None if run.get("redrives") else _seconds(run) for run in runs]
+    longest = max((seconds for seconds in times if seconds is not None), default=None)
+    note = "Oldest run first; failed runs are hatched."
+    if None in times:
+        note += " Runs that were redriven have no bar of their time, but a dashed place: they waited for somebody."
+    lines = "".join(
+        f'<tr><th scope="row">{_run_link(run, manifest)}</th><td>{state(run["status"])}</td>'
+        f'<td class="n">{count(run["totals"]["failed"])}</td><td class="n">{count(run["totals"]["rows"])}</td>'
+        f'<td class="n">{size(run["totals"]["bytes"])}</td><td class="n">{_time(run)}</td></tr>\n'
+        for run in reversed(runs)
+    )
+    heads = [("Run", ""), ("Outcome", ""), ("Failed", "n"), ("Rows", "n"), ("Bytes", "n"), ("Time", "n")]
+    return section(
+        "Trend",
+        f'<p class="soft">{note}</p>\n'
+        f'<div class="plots">{_plot("Rows", rows, runs, count(max(rows)))}'
+        f"{_plot('Time', times, runs, duration(longest) or 'unknown')}</div>\n"
+        f"<details><summary>The last {len(runs)} runs in figures</summary>"
+        f"{scrolling_table('trend', 'Newest first', heads, lines)}</details>",
+    )
+
+
+def _seconds(run: Json) -> float:
+    return (moment(run["finished_at"]) - moment(run["started_at"])).total_seconds()
+
+
+def _time(run: Json) -> str:
+    redriven = f", redriven {how_often(run['redrives'])}" if run.get("redrives") else ""
+    return f"{duration(_seconds(run))}{redriven}"
+
+
+def _plot(name: str, values: Sequence[float | None], runs: Sequence[Json], highest: str) -> str:
+    most = max((value for value in values if value is not None), default=0) or 1
+    step = 1 / len(values)
+    bars = []
+    for index, (value, run) in enumerate(zip(values, runs, strict=True)):
+        tall = 100.0 if value is None else 100 * value / most
+        fill = "url(#hatch)" if run["status"] == "FAILED" else "currentColor"
+        look = "fill:none;stroke-dasharray:3" if value is None else f"fill:{fill}"
+        bars.append(
+            f'<rect class="{run["status"]}" x="{index * step + step * 0.15:.2%}" y="{100 - tall:.1f}" '
+            f'width="{step * 0.7:.2%}" height="{max(tall, 1):.1f}" style="{look};stroke:currentColor">'
+            f"<title>{text(run['run_id'])}, {LABELS[run['status']]}: {count(run['totals']['rows'])} rows, {_time(run)}"
+            "</title></rect>"
+        )
+    label = f"{name} of the last {len(values)} runs, oldest first; the highest is {highest}"
+    return (
+        f"<figure><figcaption>{name}; the highest is {highest}</figcaption>"
+        f'<svg height="102" role="img" aria-label="{text(label)}">{"".join(bars)}'
+        '<line x1="0" x2="100%" y1="101" y2="101" style="stroke:var(--soft)"/></svg></figure>'
+    )
+
+
+def _run_link(run: Json, manifest: Json) -> str:
+    name = text(run["run_id"])
+    if run["run_id"] == manifest["run_id"]:
+        return f"{name} (this one)"
+    return f'<a href="../{quote(run["run_id"])}/report.html">{name}</a>'

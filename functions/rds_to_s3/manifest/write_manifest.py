@@ -1,0 +1,186 @@
+"""WriteManifest's work: collect what the extractors left, and write the run's manifest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from rds_to_s3.bucket_keys import (
+    HISTORY_KEY,
+    LATEST_MANIFEST_KEY,
+    manifest_key,
+    plan_key,
+    record_key,
+    report_key,
+    state_key,
+)
+from rds_to_s3.commit.entries import pending_of
+from rds_to_s3.commit.state_store import read_state
+from rds_to_s3.errors import StateMalformedError
+from rds_to_s3.manifest.freshness import Freshness
+from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
+from rds_to_s3.manifest.report import RUNS_IN_TREND, render_report, summary_of
+from rds_to_s3.plan.execution import is_of_all, parse_utc, redrives_of
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.reported.register import RunRegister, manifest_body
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
+
+READERS = 16
+TRIES = 10  # of a conditional write that another run's manifest function gets in the way of
+
+
+def write_manifest(
+    execution: Mapping[str, Any],
+    state: Mapping[str, Any],
+    store: ObjectStore,
+    *,
+    region: str = "",
+    on_problem: Callable[[BaseException], None] = lambda _: None,
+    on_lags: Callable[[dict[str, float]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
+
+    The report for people, ``report.html`` beside the manifest, is written last: whatever happens to it, the run has its
+    manifest.
+
+    Parameters
+    ----------
+    execution : mapping
+        ``$$.Execution``.
+    state : mapping
+        The state machine's data: ``results`` of the Map, ``plan_error`` where the run could not be planned.
+    region : str
+        For links from the report to the console.
+    on_problem : callable
+        Told why there is no report.
+    on_lags : callable
+        Told how many seconds each listed table is behind the database.
+
+    Returns
+    -------
+    dict
+        `rds_to_s3.manifest.model.outcome_of`.
+    """
+    run_id = str(execution["Name"])
+    stored = store.get(plan_key(run_id))
+    plan = PlannedRun.from_json(stored.body) if stored else None
+    if plan is not None and not plan.is_of(execution, time.time()):
+        plan = None  # this execution, of the same name, was not planned
+    records = _records(store, plan)
+    register = RunRegister(store, run_id, plan.planned_at if plan else None)
+
+    def build(taken: Sequence[dict[str, Any]], earlier: dict[str, Any] | None) -> dict[str, Any]:
+        return build_manifest(
+            execution,
+            plan,
+            records,
+            state.get("results") or [],
+            state_of=partial(_state, store),
+            plan_error=state.get("plan_error"),
+            map_error=state.get("map_error"),
+            taken=taken,
+            earlier=earlier,
+            finished_at=datetime.now(UTC),
+        )
+
+    manifest = register.decide(build)
+    register.publish()
+    key = manifest_key(run_id)
+    _write_latest(store, manifest, manifest_body(manifest))
+    try:
+        runs, freshness = _remember(store, manifest, plan, of_all=is_of_all(execution))
+        on_lags(freshness.lags(time.time()))
+        _write_report(store, manifest, runs, region)
+    except Exception as error:  # whatever it is: see the docstring
+        on_problem(error)
+    # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
+    # again in the redrive that took the Map up.
+    planned = (state.get("plan") or {}).get("redrives")
+    return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
+
+
+def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, dict[str, Any]]:
+    if plan is None:
+        return {}
+    names = [spec.name for spec in plan.tables]
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(lambda name: store.get(record_key(plan.run_id, name)), names)
+        records = {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
+    return {name: record for name, record in records.items() if plan.wrote(record)}
+
+
+def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
+    key = state_key(spec.name, spec.format)
+    stored = store.get(key)
+    if stored is None:
+        return KnownState()
+    try:
+        state = read_state(stored.body, key)
+    except StateMalformedError:
+        return KnownState()
+    commit = state.commit
+    # A later run may have committed since, while this one was still running: then its record is carried along.
+    ours = [each for each in pending_of(commit) if (each.run_id, each.planned_at) == (plan.run_id, plan.planned_at)]
+    committed = ours[-1].record if ours else None
+    if commit is not None and commit.applied and commit.is_of(plan.run_id, plan.planned_at):
+        committed = commit.record
+    return KnownState(
+        attempts=state.attempts.get(plan.run_id, 0),
+        committed=committed,
+        extracted_until=commit.extracted_until if commit is not None else None,
+    )
+
+
+def _write_report(store: ObjectStore, manifest: dict[str, Any], runs: list[dict[str, Any]], region: str) -> None:
+    earlier = [run for run in runs if run["run_id"] != manifest["run_id"]]
+    page = render_report(manifest, earlier, bucket=store.bucket, region=region).encode(errors="backslashreplace")
+    store.put(report_key(manifest["run_id"]), page, content_type="text/html; charset=utf-8")
+
+
+def _remember(
+    store: ObjectStore, manifest: dict[str, Any], plan: PlannedRun | None, *, of_all: bool
+) -> tuple[list[dict[str, Any]], Freshness]:
+    """Add a run to the history: figures for the trend, so that no report reads every manifest, and each table's age."""
+    runs: list[dict[str, Any]] = []
+    freshness = Freshness()
+    for _ in range(TRIES):
+        stored = store.get(HISTORY_KEY)
+        earlier, known = _history(stored)
+        runs = [run for run in earlier if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
+        runs = sorted(runs, key=lambda run: str(run["started_at"]))[-RUNS_IN_TREND:]
+        freshness = known.after(manifest, plan.planned_at if plan else None, of_all=of_all)
+        body = json.dumps({"version": 1, "runs": runs, "freshness": freshness.as_json()}).encode()
+        try:
+            store.replace(HISTORY_KEY, body, stored)
+        except ConditionFailedError:
+            continue
+        break
+    return runs, freshness
+
+
+def _history(stored: StoredObject | None) -> tuple[list[dict[str, Any]], Freshness]:
+    """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
+    try:
+        history = json.loads(stored.body) if stored else {}
+        runs = [run for run in history.get("runs", []) if parse_utc(run["started_at"]) and run["run_id"]]
+        return runs, Freshness.from_json(history.get("freshness"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return [], Freshness()
+
+
+def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:
+    for _ in range(TRIES):
+        latest = store.get(LATEST_MANIFEST_KEY)
+        if not is_newer(manifest, json.loads(latest.body) if latest else None):
+            return
+        try:
+            store.replace(LATEST_MANIFEST_KEY, body, latest, content_type="application/json")
+        except ConditionFailedError:
+            continue
+        return

@@ -1,0 +1,25 @@
+"""Tells a column that is not there from one that the user may not read: the catalogue shows neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import quoted
+
+
+def denied_columns(connection: Connection, table: Table, names: Iterable[str]) -> list[str]:
+    """Return those of `names` that the table has and the user may not read."""
+    return [name for name in names if table.column(name) is None and _is_denied(connection, table.name, name)]
+
+
+def _is_denied(connection: Connection, table: str, column: str) -> bool:
+    try:
+        connection.run(f"SELECT {quoted(column)} FROM {quoted(table)} LIMIT 0")  # noqa: S608 - quoted identifiers
+    except DatabaseAccessError:
+        return True
+    except RdsToS3Error:  # an unknown column
+        return False
+    return False

@@ -1,0 +1,50 @@
+"""A consistent, read-only view of one table, whose definition cannot change while it is open."""
+
+from __future__ import annotations
+
+from rds_to_s3.errors import NotATableError, TableNotFoundError
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.catalogue.tables import read_table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import quoted
+
+
+def open_snapshot(connection: Connection, database: str, name: str, *, seconds: float) -> Table:
+    """Start the transaction that a table is read in, and describe the table as it is in there.
+
+    Parameters
+    ----------
+    connection : Connection
+    database, name : str
+    seconds : float
+        No statement runs longer than this: a read that nobody waits for any more ends by itself.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    TableNotFoundError, NotATableError, DatabaseAccessError
+    ReadInterruptedError
+        The table was altered between the snapshot and the first look at it (error 1412); the next attempt reads it new.
+    """
+    if connection.is_mariadb:
+        connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
+    else:
+        connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
+    # Consistent under REPEATABLE READ alone, which `session` has set.
+    connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
+    connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
+    table = read_table(connection, database, name)
+    if table is None:
+        raise TableNotFoundError(
+            f"there is no table {name!r} in database {database!r} that the user may see: check the name (case "
+            "counts), or remove it from the table list"
+        )
+    if table.is_view:
+        raise NotATableError(
+            f"{name!r} is a view: list the tables that it reads from instead, or remove it from the table list"
+        )
+    return table

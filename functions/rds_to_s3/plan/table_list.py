@@ -1,0 +1,343 @@
+"""The table list: the JSON document an operator edits, checked before anything is read.
+
+The document is described in ``docs/table-list.md``. Whatever is wrong with it is told at once, by key, in one message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
+from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.plan.zones import zone_named
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
+Format = Literal["csv", "parquet"]
+Compression = Literal["none", "gzip", "snappy"]
+
+GLOB_CHARACTERS = "*?["
+DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
+NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
+LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
+
+
+def _known_zone(name: str) -> str:
+    zone_named(name)
+    return name
+
+
+class _Settings(BaseModel):
+    """The keys that stand in ``defaults`` and in a table's own object alike."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    created_column: Name | None = "createdDate"
+    modified_column: Name | None = "modifiedDate"
+    mode: Literal["incremental", "full"] = "incremental"
+    columns: list[Name] | None = None
+    exclude_columns: list[Name] | None = None
+    format: Format = "csv"
+    compression: Compression | None = None
+    target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
+    lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
+    time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    checks: dict[str, Any] = Field(default_factory=dict)
+    on_violation: Literal["fail", "quarantine", "warn"] = "fail"
+    on_drift: Literal["evolve", "fail"] = "evolve"
+    deletes: Literal["ignore", "track"] = "ignore"
+
+
+class TableSpec(_Settings):
+    """One table's settings with every default filled in.
+
+    Attributes
+    ----------
+    name : str
+        The table's name exactly as MySQL has it.
+    compression : {"none", "gzip", "snappy"}
+        Resolved: CSV defaults to ``none``, Parquet to ``snappy``.
+    own_keys : list of str
+        What the table's own object says, as opposed to the defaults: a cursor column that only the defaults name may be
+        missing in the table, one that the table itself names may not.
+    """
+
+    name: Name
+    own_keys: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_compression(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("compression") is None:
+            return {**data, "compression": "snappy" if data.get("format") == "parquet" else "none"}
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.format == "csv" and self.compression == "snappy":
+            raise ValueError('compression "snappy" is for Parquet; CSV takes "none" or "gzip"')
+        if self.columns is not None and self.exclude_columns is not None:
+            raise ValueError('"columns" and "exclude_columns" exclude each other: name one of them')
+        if self.columns is not None:
+            _refuse_repeats("columns", self.columns)
+            if not self.columns:
+                raise ValueError('"columns" is empty: leave it out to extract every column')
+        if self.mode == "incremental" and self.created_column is None and self.modified_column is None:
+            raise ValueError(
+                "created_column and modified_column are both null: name one of them, or set "
+                '"mode": "full" to extract the whole table in every run'
+            )
+        parse_checks(self.checks)
+        return self
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the name holds glob characters (it may still be a table's literal name)."""
+        return any(character in self.name for character in GLOB_CHARACTERS)
+
+    @property
+    def parsed_checks(self) -> tuple[dict[str, ColumnChecks], TableChecks]:
+        """The checks as objects: those of columns by column name, and the table's own."""
+        return parse_checks(self.checks)
+
+
+class TableList(BaseModel):
+    """The whole document.
+
+    Attributes
+    ----------
+    defaults : dict
+        Settings that every table starts from, as written.
+    tables : list of TableSpec
+        In the document's order; a name may be a glob pattern.
+    exclude : list of str
+        Names or patterns that a pattern in `tables` must not bring in.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    tables: list[TableSpec]
+    exclude: list[Name] = Field(default_factory=list)
+
+    def resolve(self, existing: Iterable[str]) -> list[TableSpec]:
+        """Turn patterns into the tables they match.
+
+        Parameters
+        ----------
+        existing : iterable of str
+            The base tables of the database.
+
+        Returns
+        -------
+        list of TableSpec
+            One per table. A literal name is kept whether it exists or not (that table then fails alone, with a
+            message); a pattern brings in what exists, is listed nowhere else and not excluded.
+        """
+        names = sorted(set(existing))
+        literal = {spec.name for spec in self.tables if not spec.is_pattern or spec.name in names}
+        taken = set(literal)
+        resolved: list[TableSpec] = []
+        for spec in self.tables:
+            if spec.name in literal:
+                resolved.append(spec)
+                continue
+            for name in names:
+                if name in taken or not fnmatchcase(name, spec.name):
+                    continue
+                if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+                    continue
+                taken.add(name)
+                resolved.append(spec.model_copy(update={"name": name}))
+        return resolved
+
+    def idle(self, resolved: Iterable[str]) -> list[str]:
+        """Say which patterns have brought in none of the tables that the list was resolved to."""
+        names = set(resolved)
+        if not self.tables:
+            return ["the table list is empty: nothing is extracted"]
+        return [
+            f"the pattern {json.dumps(spec.name, ensure_ascii=False)} in the table list brings in no table"
+            for spec in self.tables
+            if spec.is_pattern and not any(fnmatchcase(name, spec.name) for name in names)
+        ]
+
+    def needs_catalogue(self) -> bool:
+        """Whether some name is a pattern, so that the tables are known only to the database."""
+        return any(spec.is_pattern for spec in self.tables)
+
+
+def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[TableSpec]:
+    """Pick the tables that an execution's input names.
+
+    Parameters
+    ----------
+    listed : sequence of TableSpec
+        What the table list resolves to.
+    names : sequence of str
+        The names in the input; one that is named twice is extracted once.
+
+    Raises
+    ------
+    InputError
+        A name is not listed. Nothing has been read by then.
+    """
+    by_name = {spec.name: spec for spec in listed}
+    unlisted = [name for name in dict.fromkeys(names) if name not in by_name]
+    if unlisted:
+        quoted = ", ".join(json.dumps(name, ensure_ascii=False) for name in unlisted)
+        raise InputError(
+            f"the input names {quoted}, not in the table list{_did_you_mean(unlisted[0], by_name)}. "
+            f"Listed: {_shortened(by_name)}. Add the table to the list, or correct the input."
+        )
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def parse_table_list(document: str) -> TableList:
+    """Check a table list.
+
+    Parameters
+    ----------
+    document : str
+        The JSON text of the SSM parameter.
+
+    Returns
+    -------
+    TableList
+
+    Raises
+    ------
+    TableListError
+        Not JSON, an unknown key, a wrong type, a table listed twice, settings that contradict each other. The message
+        names every place that is wrong.
+
+    Examples
+    --------
+    >>> parse_table_list('{"tables": ["location"]}').tables[0].created_column
+    'createdDate'
+    """
+    try:
+        data = json.loads(document, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise TableListError(f"the table list is not valid JSON: {error}") from None
+    if has_unpaired_surrogate(data):
+        raise TableListError(f"the table list {NO_TEXT}")
+    if not isinstance(data, dict):
+        raise TableListError('the table list must be a JSON object like {"tables": ["orders"]}')
+    if "tables" not in data:
+        raise TableListError('the table list has no key "tables"')
+    problems = _unknown_keys(data, {"defaults", "tables", "exclude"}, "")
+    defaults = data.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise TableListError('the table list: "defaults" must be an object')
+    problems += _unknown_keys(defaults, _Settings.model_fields, "defaults")
+    tables = data["tables"]
+    if not isinstance(tables, list):
+        raise TableListError('the table list: "tables" must be an array of names or objects')
+
+    specs, wrong = _parse_tables(tables, defaults)
+    problems += wrong
+    exclude = data.get("exclude", [])
+    try:
+        result = TableList.model_validate({"defaults": defaults, "tables": specs, "exclude": exclude})
+    except ValidationError as error:
+        problems += _explain(error, "")
+    if problems:
+        raise TableListError("the table list: " + "; ".join(dict.fromkeys(problems)))
+    return result
+
+
+def _parse_tables(tables: Sequence[Any], defaults: Mapping[str, Any]) -> tuple[list[TableSpec], list[str]]:
+    specs: list[TableSpec] = []
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(tables):
+        table: Any = {"name": entry} if isinstance(entry, str) else entry
+        where = f"tables[{index}]"
+        if not isinstance(table, dict):
+            problems.append(f"{where} must be a table's name or an object, not {json.dumps(entry)}")
+            continue
+        if isinstance(table.get("name"), str):
+            where += f" ({json.dumps(table['name'], ensure_ascii=False)})"
+        if unknown := _unknown_keys(table, {"name", *_Settings.model_fields}, where):
+            problems += unknown
+            continue
+        try:
+            spec = TableSpec.model_validate({**_known(defaults), **table, "own_keys": sorted(table)})
+        except ValidationError as error:
+            problems += _explain(error, where)
+            continue
+        if spec.name in seen:
+            problems.append(f"{where} is listed twice: first as tables[{seen[spec.name]}]")
+        seen.setdefault(spec.name, index)
+        specs.append(spec)
+    return specs, problems
+
+
+def _known(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out unknown defaults: they are reported once, not once a table."""
+    return {key: value for key, value in defaults.items() if key in _Settings.model_fields}
+
+
+def _refuse_repeats(key: str, names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f'"{key}" names {json.dumps(repeated[0], ensure_ascii=False)} twice')
+
+
+def has_unpaired_surrogate(data: object) -> bool:
+    """Whether some text in a JSON document is none: JSON can write half a character, and nothing else can."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json.loads keeps the last of two equal keys: a setting would vanish without a word.
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {json.dumps(repeated)} stands twice in one object")
+    return result
+
+
+def _unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:
+    prefix = f"{where}: " if where else ""
+    return [
+        f"{prefix}unknown key {json.dumps(key, ensure_ascii=False)}{_did_you_mean(key, known)}"
+        for key in data
+        if key not in set(known)
+    ]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {json.dumps(close[0], ensure_ascii=False)}?)" if close else ""
+
+
+def _shortened(names: Iterable[str], most: int = 20) -> str:
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def _explain(error: ValidationError, where: str) -> list[str]:
+    problems = []
+    for detail in error.errors():
+        path = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        value = "" if not detail["loc"] or isinstance(detail["input"], dict) else f", not {detail['input']!r}"
+        problems.append(": ".join(part for part in (where, path, f"{message}{value}") if part))
+    return problems

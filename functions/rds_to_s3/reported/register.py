@@ -1,0 +1,169 @@
+"""Which manifest reports a file: decided by one conditional write of ``_state/runs/{run_id}/reported.json``.
+
+The object belongs to one run. It has the manifest that the run has decided to write, and the files that other runs
+report in its place. Either the run's manifest names a file, or the object lists it as taken. Both are changed by writes
+that name the ETag of what they have read, so whichever is first decides, and the other sees it. A decided manifest that
+was not written, since its function died, is written by whoever looks for it next.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rds_to_s3.bucket_keys import manifest_key, reported_key
+from rds_to_s3.commit.entries import file_keys
+from rds_to_s3.errors import StorageUnavailableError
+from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+
+Json = dict[str, Any]
+TRIES = 40  # the tables of a later run may all take what is theirs from one stopped run at the same moment
+LONGEST_PAUSE = 1.0
+
+
+def keys_named(manifest: Mapping[str, Any] | None) -> set[str]:
+    """Return the keys of all files that a manifest names."""
+    return {key for entry in (manifest or {}).get("tables", []) for key in file_keys(entry)}
+
+
+class RunRegister:
+    """What one run has reported, and what others report in its place.
+
+    Parameters
+    ----------
+    store : ObjectStore
+    run_id : str
+    planned_at : float or None
+        Of the run: an earlier one may have had its id, and what that one left is not considered.
+    on_step : callable
+        Called with the name of each effect before and after it.
+    sleep : callable
+        Waits some seconds before a write is tried again.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        run_id: str,
+        planned_at: float | None,
+        on_step: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._planned_at = planned_at
+        self._step = on_step
+        self._sleep = sleep
+
+    def has_written(self, keys: Sequence[str]) -> bool:
+        """Whether the manifest that is there names these files."""
+        stored = self._store.get(manifest_key(self._run_id))
+        return stored is not None and set(keys) <= keys_named(json.loads(stored.body))
+
+    def take(self, table: str, keys: Sequence[str], by: str) -> bool:
+        """Make sure that the run's own manifest never names these files; return False if it does already.
+
+        Parameters
+        ----------
+        by : str
+            The run that is going to report them. Only the holder of the table's lease may take, and the decision that
+            reports them is its next write to the table's register.
+        """
+
+        def change(document: Json) -> bool:
+            if set(keys) & keys_named(document["manifest"]):
+                return False
+            if set(keys) - taken_keys(document):
+                document["taken"].append({"table": table, "by": by, "keys": list(keys)})
+            return True
+
+        self._step("before take")
+        taken = self._change(change)
+        self._step("after take")
+        return taken
+
+    def decide(self, build: Callable[[Sequence[Json], Json | None], Json]) -> Json:
+        """Decide on the run's manifest, and return it.
+
+        Parameters
+        ----------
+        build : callable
+            Makes the manifest of what others have taken and of the manifest that was decided before; it names every
+            file that the latter names, and none of the former.
+        """
+        decided: Json = {}
+
+        def change(document: Json) -> bool:
+            nonlocal decided
+            decided = document["manifest"] = build(document["taken"], document["manifest"])
+            return True
+
+        self._change(change)
+        return decided
+
+    def publish(self) -> None:
+        """Write the manifest that was decided, unless it is there.
+
+        What is there is looked at before the decision is read, so the decision is at least as new; and it is
+        replaced only if nobody has written it since. A function that was frozen in between writes nothing.
+        """
+        key = manifest_key(self._run_id)
+        for attempt in range(TRIES):
+            there = self._store.get(key)
+            stored = self._store.get(reported_key(self._run_id))
+            manifest = self._read(stored.body if stored else None)["manifest"]
+            if manifest is None:
+                return
+            body = manifest_body(manifest)
+            if there is not None and there.body == body:
+                return
+            try:
+                self._store.replace(key, body, there, content_type="application/json")
+            except ConditionFailedError:
+                self._pause(attempt)
+                continue
+            return
+        raise StorageUnavailableError(f"other functions kept writing {key}")
+
+    def _change(self, change: Callable[[Json], bool]) -> bool:
+        """Change the object by `change`, which returns False where nothing is to be written."""
+        key = reported_key(self._run_id)
+        for attempt in range(TRIES):
+            stored = self._store.get(key)
+            document = self._read(stored.body if stored else None)
+            before = json.dumps(document)
+            if not change(document):
+                return False
+            if json.dumps(document) == before:
+                return True
+            try:
+                body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
+                self._store.replace(key, body, stored, content_type="application/json")
+            except ConditionFailedError:
+                self._pause(attempt)
+                continue
+            return True
+        raise StorageUnavailableError(f"other functions kept writing {key}")
+
+    def _read(self, body: bytes | None) -> Json:
+        document: Json = json.loads(body) if body else {}
+        if document.get("planned_at") != self._planned_at or not document:
+            return {"version": 1, "planned_at": self._planned_at, "taken": [], "manifest": None}
+        return document
+
+    def _pause(self, attempt: int) -> None:
+        self._sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))  # noqa: S311 - no secret
+
+
+def taken_keys(document: Mapping[str, Any]) -> set[str]:
+    """Return the keys of the files that other runs report."""
+    return {key for taken in document["taken"] for key in taken["keys"]}
+
+
+def manifest_body(manifest: Json) -> bytes:
+    """Write a manifest as it is stored."""
+    # An unpaired surrogate, in the message of an unforeseen error, becomes its escape: the manifest must be written.
+    return json.dumps(manifest, ensure_ascii=False, indent=1).encode(errors="backslashreplace")

@@ -1,0 +1,163 @@
+"""What a table's commits still have to report, and which run's manifest does.
+
+The commits of a table form a chain: each is decided by the holder of the table's lease in one conditional write that
+replaces the one before. What a commit has to report is its record. The next commit looks at it, and at those that
+commits before have left:
+
+- the manifest of its run names its files: it is reported;
+- its run is still going: it is carried on in the chain, for the next commit to look at;
+- its run is over: `RunRegister.take` makes sure that no manifest of that run ever names the files, and then the new
+  commit's own record reports them. If the run had decided on its manifest, that one is written, and reports them.
+
+Taken and not decided, since the invocation died, it is the next commit's to report: the chain has not moved, and nobody
+else can report it. So each file is in exactly one manifest that was decided, or in a record of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rds_to_s3.bucket_keys import plan_key
+from rds_to_s3.commit.entries import Unreported, pending_of
+from rds_to_s3.commit.state import Commit
+from rds_to_s3.commit.table_commit import Refused, Step, TableCommit
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.reported.record import joined_record
+from rds_to_s3.reported.register import RunRegister
+from rds_to_s3.s3.objects import ObjectStore
+
+FORMATS = ("csv", "parquet")
+
+
+@dataclass(frozen=True)
+class Outstanding:
+    """What a new commit does about the ones before it.
+
+    Attributes
+    ----------
+    taken : list of Unreported
+        Its record reports these, the oldest first.
+    carried : list of Unreported
+        Their runs are going to report them.
+    """
+
+    taken: list[Unreported] = field(default_factory=list)
+    carried: list[Unreported] = field(default_factory=list)
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs whose files were not reported when this run looked."""
+        return [each.run_id for each in (*self.taken, *self.carried)]
+
+    def warnings(self) -> list[str]:
+        """Return what the table's entry says about them."""
+        said = [
+            f"run {each.run_id} ended before it could report its commit: its files are counted here"
+            for each in self.taken
+        ]
+        return said + [
+            f"run {each.run_id} is still running: its manifest is going to report {len(each.keys)} files of this table"
+            for each in self.carried
+        ]
+
+
+def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None, on_step: Step) -> Outstanding:
+    """Find out what the next commit of a table has to report beside its own files.
+
+    Only for the holder of the table's lease.
+    """
+    outstanding = Outstanding()
+    for each in pending_of(last):
+        register = RunRegister(store, each.run_id, each.planned_at, on_step)
+        if register.has_written(each.keys) or not _is_known(store, each):
+            continue
+        if run.sees_running(each.run_id, each.planned_at):
+            outstanding.carried.append(each)
+        elif register.take(table, each.keys, run.run_id):
+            outstanding.taken.append(each)
+        else:
+            register.publish()
+    return outstanding
+
+
+def _is_known(store: ObjectStore, unreported: Unreported) -> bool:
+    # Without its plan nobody knows what a run has reported: it is forgotten, or another one has its name now.
+    stored = store.get(plan_key(unreported.run_id))
+    return stored is not None and PlannedRun.from_json(stored.body).planned_at == unreported.planned_at
+
+
+def report_other_format(
+    store: ObjectStore,
+    spec: TableSpec,
+    run: PlannedRun,
+    *,
+    lease_seconds: float,
+    commit_seconds: Callable[[], float],
+    on_step: Step,
+) -> tuple[Commit | None, list[dict[str, Any]]]:
+    """Report what the table's other format, which it may have had before, has not reported.
+
+    Each format has a chain of its own. The run takes that chain's lease and adds a commit without files, whose record
+    reports what was not reported.
+
+    Returns
+    -------
+    last : Commit or None
+        The last commit in that format, as it was found.
+    records : list of dict
+        What this run reports of it.
+
+    Raises
+    ------
+    CommitUnfinished
+        A commit that was decided in that format has more files than there is time for.
+    """
+    (other,) = (each for each in FORMATS if each != spec.format)
+    commit = TableCommit(store, spec.name, other, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step)
+    last = commit.look()
+    if last is None:
+        return None, []
+    if last.is_of(run.run_id, run.planned_at):
+        return last, [last.record] if last.applied else []
+    if not _has_unreported(store, run, last) or isinstance(commit.acquire(lease_seconds), Refused):
+        return last, []
+    try:
+        commit.recover(commit_seconds())
+        return last, _report_only(store, run, commit, on_step)
+    finally:
+        commit.release()
+
+
+def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:
+    return not last.applied or any(
+        not run.sees_running(each.run_id, each.planned_at)
+        and not RunRegister(store, each.run_id, each.planned_at).has_written(each.keys)
+        and _is_known(store, each)
+        for each in pending_of(last)
+    )
+
+
+def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit, on_step: Step) -> list[dict[str, Any]]:
+    last = commit.state.commit
+    if last is None or commit.covered() is not None:
+        return []
+    outstanding = settle(store, run, commit.state.table, last, on_step)
+    if not outstanding.taken:
+        return []
+    records = [each.record for each in outstanding.taken]
+    record = joined_record(records[-1] | {"warnings": outstanding.warnings()}, records[:-1])
+    commit.decide(
+        last.model_copy(
+            update={
+                "run_id": run.run_id,
+                "planned_at": run.planned_at,
+                "token": commit.token,
+                "record": record,
+                "unreported": outstanding.carried,
+            }
+        )
+    )
+    return [record]

@@ -1,0 +1,228 @@
+"""The data bucket as the command uses it: small JSON documents and watermarks."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import ClientError
+
+from rds_to_s3.bucket_keys import LATEST_MANIFEST_KEY, manifest_key, plan_key, state_key
+from rds_to_s3.commit.state import TableState
+from rds_to_s3.commit.state_store import read_state
+from rds_to_s3.errors import StateMalformedError
+from rds_to_s3.plan.execution import parse_utc
+from rds_to_s3_ops.deployment.aws import aws_errors, error_code
+from rds_to_s3_ops.deployment.documents import Manifest, Plan, TableRecord
+from rds_to_s3_ops.errors import ConflictError, UnreadableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_READERS = 12
+# What the command takes for granted; the rest of a document it asks for.
+_OF_A_MANIFEST = ("run_id", "status", "started_at", "finished_at", "window_end", "totals", "tables")
+_OF_A_TABLE = ("table", "status")
+_OF_AN_ENTRY = (*_OF_A_TABLE, "files")
+
+
+@dataclass(frozen=True)
+class StoredText:
+    """An object's content with the ETag that a conditional write needs."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A table's record of one run, and when it was last written."""
+
+    record: TableRecord
+    written_at: datetime
+    etag: str
+
+
+class Bucket:
+    """The data bucket.
+
+    Parameters
+    ----------
+    s3 : S3Client
+    name : str
+    """
+
+    def __init__(self, s3: S3Client, name: str) -> None:
+        self._s3 = s3
+        self.name = name
+
+    def manifest(self, run_id: str) -> Manifest | None:
+        """Return a run's manifest; None while it is not written."""
+        return self._manifest(manifest_key(run_id))
+
+    def latest_manifest(self) -> Manifest | None:
+        """Return the newest finished run's manifest; None before the first run."""
+        return self._manifest(LATEST_MANIFEST_KEY)
+
+    def manifests(self, run_ids: Iterable[str]) -> dict[str, Manifest]:
+        """Return the manifests of those runs that have one."""
+        wanted = list(run_ids)
+        with ThreadPoolExecutor(_READERS) as readers:
+            found = zip(wanted, readers.map(self.manifest, wanted), strict=True)
+            return {run_id: manifest for run_id, manifest in found if manifest is not None}
+
+    def plan(self, run_id: str) -> Plan | None:
+        """Return a run's plan; None while it is not made."""
+        return cast("Plan | None", self._document(plan_key(run_id), "tables"))
+
+    def table_records(self, run_id: str, known: Mapping[str, StoredRecord]) -> dict[str, StoredRecord]:
+        """Return the records that a run's tables have left so far.
+
+        Parameters
+        ----------
+        run_id : str
+        known : mapping of str to StoredRecord
+            An earlier answer: what has not changed since is not read again.
+
+        Returns
+        -------
+        dict of str to StoredRecord
+            By object key.
+        """
+        prefix = f"_state/runs/{run_id}/tables/"
+        with aws_errors():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            listed = [item for page in pages for item in page.get("Contents", [])]
+        stale = [item for item in listed if item["Key"] not in known or known[item["Key"]].etag != item["ETag"]]
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = list(readers.map(lambda item: self._document(item["Key"], *_OF_A_TABLE), stale))
+        fresh = {
+            item["Key"]: StoredRecord(cast("TableRecord", data), item["LastModified"], item["ETag"])
+            for item, data in zip(stale, read, strict=True)
+            if data is not None
+        }
+        return {**known, **fresh}
+
+    def every_manifest(self) -> list[Manifest]:
+        """Return all manifests, oldest first."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            found = list(readers.map(self._manifest, (key for _, key in self._manifest_keys())))
+        return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
+
+    def newest_manifests(self) -> Iterator[Manifest]:
+        """Yield the manifests, of the run that started last first; each is read when it is asked for.
+
+        They are listed by when they were written, which for a run that was redriven says little of when it started.
+        """
+        read: list[tuple[float, int, Manifest]] = []
+        for number, (written, key) in enumerate(reversed(self._manifest_keys())):
+            # Whatever is still to be read was written, and so started, no later than this one was written.
+            while read and -read[0][0] > written.timestamp():
+                yield heapq.heappop(read)[2]
+            if (found := self._manifest(key)) is not None:
+                heapq.heappush(read, (-parse_utc(found["started_at"]).timestamp(), number, found))
+        while read:
+            yield heapq.heappop(read)[2]
+
+    def _manifest_keys(self) -> list[tuple[datetime, str]]:
+        with aws_errors():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
+            listed = [(item["LastModified"], item["Key"]) for page in pages for item in page.get("Contents", [])]
+        return [(written, key) for written, key in sorted(listed) if key.endswith("/manifest.json")]
+
+    def table_state(self, table: str, file_format: str) -> TableState:
+        """Return what is known of a table between runs; a table that was never extracted has an empty state.
+
+        Raises
+        ------
+        UnreadableError
+            A newer version wrote it, or it is damaged. A run of this version fails that table, too.
+        """
+        key = state_key(table, file_format)
+        stored = self.read(key)
+        if stored is None:
+            return TableState(table=table, format=file_format)
+        try:
+            return read_state(stored.body, f"s3://{self.name}/{key}")
+        except StateMalformedError as error:
+            raise UnreadableError(str(error)) from None
+
+    def read(self, key: str) -> StoredText | None:
+        """Return an object; None where there is none."""
+        with aws_errors():
+            try:
+                answer = self._s3.get_object(Bucket=self.name, Key=key)
+                return StoredText(answer["Body"].read(), answer["ETag"])
+            except ClientError as error:
+                if error_code(error) in {"NoSuchKey", "404"}:
+                    return None
+                raise
+
+    def replace(self, key: str, body: bytes, was: StoredText | None) -> None:
+        """Write an object only if it still is what it was.
+
+        Raises
+        ------
+        ConflictError
+            It is not: somebody wrote or deleted it meanwhile.
+        """
+        with aws_errors():
+            try:
+                if was is None:
+                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+                else:
+                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfMatch=was.etag)
+            except ClientError as error:
+                # 404: If-Match on a key that was deleted; 409: another conditional write to it is under way.
+                if error_code(error) not in {
+                    "PreconditionFailed",
+                    "412",
+                    "NoSuchKey",
+                    "404",
+                    "ConditionalRequestConflict",
+                }:
+                    raise
+                raise ConflictError(
+                    f"{key} changed meanwhile, probably by a run; nothing was written: look again and repeat"
+                ) from None
+
+    def _manifest(self, key: str) -> Manifest | None:
+        found = self._document(key, *_OF_A_MANIFEST)
+        if found is None:
+            return None
+        if found.get("version", 1) != 1:
+            raise self._unreadable(key, f"it has version {found['version']}")
+        if not isinstance(found["tables"], list) or any(_lacks(entry, _OF_AN_ENTRY) for entry in found["tables"]):
+            raise self._unreadable(key, "its tables are not what they should be")
+        return cast("Manifest", found)
+
+    def _document(self, key: str, *members: str) -> dict[str, Any] | None:
+        """Return a JSON object, None where there is none; it has at least these members."""
+        stored = self.read(key)
+        if stored is None:
+            return None
+        try:
+            found = json.loads(stored.body)
+        except ValueError:
+            raise self._unreadable(key, "it is not valid JSON") from None
+        if lacking := _lacks(found, members):
+            raise self._unreadable(key, f"it has no {lacking}")
+        return cast("dict[str, Any]", found)
+
+    def _unreadable(self, key: str, why: str) -> UnreadableError:
+        return UnreadableError(
+            f"s3://{self.name}/{key} cannot be read: {why}. It is damaged, or a newer version wrote it: "
+            "take the command from the version that is deployed"
+        )
+
+
+def _lacks(data: object, members: Iterable[str]) -> str:
+    """Return the first member that a JSON object lacks; empty where it has all of them."""
+    if not isinstance(data, dict):
+        return "members"
+    return next((repr(name) for name in members if name not in data), "")

@@ -1,0 +1,94 @@
+"""The deployed stack: where its state machine, bucket and table list are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from rds_to_s3_ops.deployment.aws import aws_errors, error_code
+from rds_to_s3_ops.errors import AwsError, NotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the stack's outputs name, and its parameters.
+
+    Attributes
+    ----------
+    name : str
+    state_machine_arn : str
+    bucket : str
+    table_list_parameter : str
+        The name of the SSM parameter that holds the table list.
+    parameters : mapping
+        What the stack was deployed with, by parameter name.
+    outputs : mapping
+        Everything it tells of itself, by output name.
+    """
+
+    name: str
+    state_machine_arn: str
+    bucket: str
+    table_list_parameter: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def execution_arn(self, run_id: str) -> str:
+        """Return the ARN of a run: a run's id is its execution's name."""
+        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{run_id}"
+
+
+def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
+    """Read the stack's outputs and parameters.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such stack where the credentials lead, or it is not one of rds-to-s3.
+    AwsError
+        AWS cannot be reached or refuses, or the stack is not fully deployed yet.
+    """
+    with aws_errors():
+        try:
+            described = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            # CloudFormation has no code of its own for a stack that is missing.
+            if error_code(error) != "ValidationError":
+                raise
+            described = []
+    if not described:
+        raise NotFoundError(
+            f"no stack {name!r} in region {cloudformation.meta.region_name}: "
+            "name it with --stack or STACK_NAME, and check AWS_PROFILE and AWS_REGION"
+        )
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described[0].get("Outputs", [])}
+    try:
+        return Stack(
+            name=name,
+            state_machine_arn=outputs["StateMachineArn"],
+            bucket=outputs["DataBucketName"],
+            table_list_parameter=outputs["TableListParameterName"],
+            parameters=_parameters(described[0]),
+            outputs=outputs,
+        )
+    except KeyError as missing:
+        status = described[0]["StackStatus"]
+        if status.endswith("_IN_PROGRESS"):
+            raise AwsError(f"stack {name!r} is {status}: wait until it is deployed") from None
+        raise NotFoundError(f"stack {name!r} ({status}) has no output {missing}: is it one of rds-to-s3?") from None
+
+
+def _parameters(described: StackTypeDef) -> dict[str, str]:
+    # A parameter of an SSM type has a name for its value, and the value beside it.
+    return {
+        parameter["ParameterKey"]: parameter.get("ResolvedValue", parameter.get("ParameterValue", ""))
+        for parameter in described.get("Parameters", [])
+        if "ParameterKey" in parameter
+    }

@@ -1,0 +1,263 @@
+"""What a run would read, found out with the run's own code and without reading a row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rds_to_s3.bucket_keys import watermark_key
+from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, WatermarkMalformedError
+from rds_to_s3.extract.scope.drift import drift_of, refused_drift
+from rds_to_s3.extract.scope.prepared_read import prepare_read
+from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.stages.deletes import require_key
+from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
+from rds_to_s3.mysql.catalogue.tables import table_names
+from rds_to_s3.mysql.select import Segment, select_page
+from rds_to_s3.mysql.server.identity import read_source
+from rds_to_s3.plan.bound import Bound
+from rds_to_s3.plan.planned_run import PlannedRun, RunInput, choose_tables
+from rds_to_s3.plan.read_bound import read_bound
+from rds_to_s3.timestamps import Watermark, format_timestamp
+from rds_to_s3_ops.deployment.database import database_name
+from rds_to_s3_ops.errors import NotFoundError, UnreadableError
+
+if TYPE_CHECKING:
+    from rds_to_s3.mysql.connection import Connection
+    from rds_to_s3.plan.table_list import TableList, TableSpec
+    from rds_to_s3_ops.deployment.bucket import Bucket
+    from rds_to_s3_ops.deployment.stack import Stack
+
+STATEMENT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the server expects of one SELECT, by its EXPLAIN.
+
+    Attributes
+    ----------
+    index : str or None
+    rows : int
+        Rows that it sends.
+    scans : bool
+        Whether it looks at every row of the table for them.
+    sorts : bool
+        Whether it sorts them, since no index has them in order.
+    """
+
+    index: str | None
+    rows: int
+    scans: bool = False
+    sorts: bool = False
+
+    @classmethod
+    def of(cls, as_read: dict[str, Any], unforced: dict[str, Any]) -> Estimate:
+        """Read what EXPLAIN says of the SELECT, and of the same without its FORCE INDEX.
+
+        MySQL does not count in an index that it is forced to take, and so expects one row of it:
+        https://dev.mysql.com/doc/refman/8.4/en/range-optimization.html#equality-range-optimization
+
+        Examples
+        --------
+        >>> as_read = {"key": "by_date", "type": "range", "rows": 1, "filtered": 100.0, "extra": None}
+        >>> Estimate.of(as_read, {"key": None, "type": "ALL", "rows": 200, "filtered": 25.0, "extra": "Using where"})
+        Estimate(index='by_date', rows=50, scans=False, sorts=False)
+        """
+        # Where no row can match, the server says nothing of rows.
+        expected = float(unforced.get("rows") or 0) * float(unforced.get("filtered") or 100.0) / 100
+        return cls(
+            index=as_read.get("key"),
+            rows=round(expected),
+            scans=as_read.get("type") in {"ALL", "index"},
+            sorts="filesort" in str(as_read.get("extra")),
+        )
+
+    @property
+    def way(self) -> str:
+        """How the rows are found, in words."""
+        if not self.scans:
+            return self.index or "no row can match"
+        return f"{self.index}, whole table" if self.index else "no index, whole table"
+
+
+@dataclass(frozen=True)
+class TablePreview:
+    """What a run would read of one table.
+
+    Attributes
+    ----------
+    after, until : str or None
+        The window as the manifest would show it.
+    estimates : list of Estimate
+        One for each SELECT: a window is read in up to two parts.
+    remembered : int
+        Row versions that the last run delivered from beyond its window's end, and that this one would leave out.
+    error : dict or None
+        Why the table would fail, as in the manifest.
+    """
+
+    table: str
+    mode: str
+    format: str
+    after: str | None = None
+    until: str | None = None
+    estimates: list[Estimate] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    remembered: int = 0
+    warnings: list[str] = field(default_factory=list)
+    error: dict[str, str] | None = None
+
+    @property
+    def rows(self) -> int | None:
+        """About how many rows would be read; None where that cannot be told."""
+        return None if self.error else sum(estimate.rows for estimate in self.estimates)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``plan --json`` prints for it."""
+        return {
+            "table": self.table,
+            "mode": self.mode,
+            "format": self.format,
+            "window": None if self.until is None else {"after": self.after, "until": self.until},
+            "estimated_rows": self.rows,
+            "reads": [
+                {"index": part.index, "rows": part.rows, "scans": part.scans, "sorts": part.sorts}
+                for part in self.estimates
+            ],
+            "columns": self.columns,
+            "remembered_rows": self.remembered,
+            "warnings": self.warnings,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class RunPreview:
+    """What a run would read, if it were started now."""
+
+    database: str
+    bound: Bound
+    tables: list[TablePreview]
+
+    @property
+    def failed(self) -> list[TablePreview]:
+        """The tables that would fail."""
+        return [table for table in self.tables if table.error]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``plan --json`` prints."""
+        return {
+            "database": self.database,
+            "until": format_timestamp(self.bound.until),
+            **self.bound.as_dict(),
+            "warnings": self.bound.warnings,
+            "tables": [table.as_json() for table in self.tables],
+        }
+
+
+def preview_run(
+    connection: Connection, bucket: Bucket, stack: Stack, listed: TableList, names: Sequence[str] | None
+) -> RunPreview:
+    """Plan a run as PlanRun would now, and ask the server what reading it would take.
+
+    Parameters
+    ----------
+    connection : Connection
+    bucket : Bucket
+        Watermarks and commits are read from it; nothing is written.
+    stack : Stack
+    listed : TableList
+    names : sequence of str, optional
+        The only tables to plan.
+
+    Raises
+    ------
+    NotFoundError
+        A name is not listed.
+    """
+    database = database_name(connection)
+    wanted = RunInput(tables=list(names) if names else None)
+    try:
+        specs, _ = choose_tables(listed, wanted, lambda: table_names(connection, database), lambda _: None)
+    except InputError as error:
+        raise NotFoundError(str(error)) from None
+    bound = read_bound(
+        connection,
+        settle_seconds=float(stack.parameters.get("SettleSeconds", 2)),
+        unobserved_settle_seconds=float(stack.parameters.get("UnobservedSettleSeconds", 900)),
+    )
+    run = PlannedRun.make("", time.time(), database, bound, tables=specs, source=read_source(connection))
+    return RunPreview(database, bound, [preview_table(connection, bucket, run, spec) for spec in specs])
+
+
+def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
+    """Tell what a run would read of one table, or why it would fail."""
+    try:
+        return _preview(connection, bucket, run, spec)
+    except RdsToS3Error as error:
+        failure = {"type": type(error).__name__, "message": str(error)}
+    except UnreadableError as error:
+        # By the name that a run's failure would have.
+        failure = {"type": StateMalformedError.__name__, "message": str(error)}
+    return TablePreview(spec.name, spec.mode, spec.format, error=failure)
+
+
+def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
+    watermark = _watermark(bucket, watermark_key(spec.name, spec.format))
+    state = bucket.table_state(spec.name, spec.format)
+    last = state.commit
+    table = open_snapshot(connection, run.database, spec.name, seconds=STATEMENT_SECONDS)
+    prepared = prepare_read(connection, table, spec, run, watermark=watermark, last=last)
+    selection, window = prepared.selection, prepared.window
+    estimates = [explain(connection, spec.name, selection, part) for part in prepared.segments]
+    drift = drift_of(table, selection, last)
+    if drift and spec.on_drift == "fail":
+        raise refused_drift(spec.name, drift)
+    warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in drift)]
+    if spec.deletes == "track":
+        require_key(table)
+        warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
+    holder = state.held_by_another("", time.time())
+    if holder is not None:
+        warnings.append(f"run {holder.run_id} is extracting this table now: a run started meanwhile would skip it")
+    if any(estimate.sorts for estimate in estimates):
+        warnings.append("no index has the rows in the order that they are read in: the server sorts them")
+    shown = window.as_dict()
+    return TablePreview(
+        table=spec.name,
+        mode=spec.mode,
+        format=spec.format,
+        after=shown["after"] if spec.mode == "incremental" else None,
+        until=shown["until"],
+        estimates=estimates,
+        columns=[column.name for column in selection.columns],
+        remembered=last.tail.count if window.uses_tail and last is not None and last.tail is not None else 0,
+        warnings=warnings,
+    )
+
+
+def explain(connection: Connection, table: str, selection: Selection, part: Segment) -> Estimate:
+    """Ask the server how it would read a part of a window."""
+    return Estimate.of(
+        _explained(connection, select_page(table, selection.select, part, position=None, rows=None)),
+        _explained(
+            connection, select_page(table, selection.select, Segment(part.condition, ()), position=None, rows=None)
+        ),
+    )
+
+
+def _explained(connection: Connection, statement: str) -> dict[str, Any]:
+    # The same table on both: MariaDB leaves `filtered` out otherwise, MySQL may be set to another format.
+    how = "EXPLAIN EXTENDED" if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL"
+    return connection.rows(f"{how} {statement}")[0]
+
+
+def _watermark(bucket: Bucket, key: str) -> Watermark | None:
+    stored = bucket.read(key)
+    try:
+        return Watermark.parse(stored.body) if stored else None
+    except ValueError as error:
+        raise WatermarkMalformedError(f"s3://{bucket.name}/{key} {error}") from None

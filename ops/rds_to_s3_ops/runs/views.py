@@ -1,0 +1,335 @@
+"""What the operator sees: pure functions from data to rich's renderables, or to plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rds_to_s3.manifest.report.figures import count, duration, size
+
+if TYPE_CHECKING:
+    from rds_to_s3.plan.table_list import TableList, TableSpec
+    from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
+    from rds_to_s3_ops.deployment.stack import Stack
+    from rds_to_s3_ops.runs.runs import Run
+
+T = TypeVar("T")
+MOST_TABLES = 40
+"""Longer lists are summarised: what failed or warns is shown, the rest is counted."""
+
+_READ = {"SUCCEEDED", "UNCHANGED"}
+_COLOURS = {
+    "waiting": "dim",
+    "running": "cyan",
+    "retrying": "yellow",
+    "succeeded": "green",
+    "unchanged": "dim",
+    "skipped": "dim",
+    "failed": "bold red",
+    "timed out": "bold red",
+    "aborted": "bold red",
+    "pending redrive": "cyan",
+}
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One run in the history: the execution, and its manifest where it has one."""
+
+    run: Run
+    manifest: Manifest | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``history --json`` prints for it."""
+        manifest = self.manifest or {}
+        totals = manifest.get("totals")
+        return {
+            "run_id": self.run.run_id,
+            "status": self.run.status,
+            "started_at": timestamp(self.run.started_at),
+            "finished_at": timestamp(self.run.stopped_at) if self.run.stopped_at else None,
+            "seconds": self.seconds,
+            "window_end": manifest.get("window_end"),
+            "tables": totals["tables"] if totals else None,
+            "failed": totals["failed"] if totals else None,
+            "rows": totals["rows"] if totals else None,
+            "bytes": totals["bytes"] if totals else None,
+            "redrives": max(self.run.redrives, manifest.get("redrives", 0)),
+        }
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or None while it runs."""
+        if self.run.stopped_at is None:
+            return None
+        return (self.run.stopped_at - self.run.started_at).total_seconds()
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as the manifest does: UTC, whole seconds.
+
+    Examples
+    --------
+    >>> timestamp(datetime(2025, 4, 2, 12, 0, tzinfo=UTC))
+    '2025-04-02T12:00:00Z'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def state_text(word: str) -> Text:
+    word = word.lower().replace("_", " ")
+    return Text(word, style=_COLOURS.get(word, ""))
+
+
+def new_grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    right, wrap = set(right), set(wrap)
+    for column in columns:
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in wrap,
+            overflow="fold" if column in wrap else "ellipsis",
+        )
+    return table
+
+
+def summarised(tables: Sequence[T], is_telling: Callable[[T], bool], *, everything: bool) -> Sequence[T]:
+    """Return the tables to list: all of them, or where they are many the first that tell something."""
+    if everything or len(tables) <= MOST_TABLES:
+        return tables
+    return [table for table in tables if is_telling(table)][:MOST_TABLES]
+
+
+def rest_view(hidden: int) -> list[RenderableType]:
+    """Say how many tables are not listed; nothing where all are."""
+    return [Text(f"and {hidden} more tables: add --all to list them", style="dim")] if hidden else []
+
+
+# --- a run that is over -------------------------------------------------------------------------------------------
+
+
+def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) -> RenderableType:
+    """Show a manifest.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    bucket : str
+    everything : bool
+        Whether to list every table and file, however many there are.
+    """
+    parts: list[RenderableType] = [_manifest_head(manifest), Text()]
+    tables = manifest.get("tables", [])
+    shown = summarised(tables, _is_telling, everything=everything)
+    if shown:
+        parts.append(_manifest_tables(shown))
+    parts += rest_view(len(tables) - len(shown))
+    for table in shown:
+        error = table.get("error")
+        if error:
+            parts += [Text(), Text.assemble((table["table"], "bold red"), f": {error['type']}\n  {error['message']}")]
+        if deleted := table.get("deleted_rows"):
+            keys = ", ".join(file["key"] for file in table["deletes"])
+            parts.append(
+                Text.assemble((table["table"], "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}")
+            )
+        parts += [Text.assemble((table["table"], "yellow"), f": {told}") for told in table.get("warnings", [])]
+    parts += [Text(told, style="yellow") for told in manifest.get("warnings", [])]
+    failure = manifest.get("error")
+    if failure:
+        parts += [Text(), Text.assemble((failure["type"], "bold red"), f": {failure['message']}")]
+    if everything and (files := _files(shown, bucket)).row_count:
+        parts += [Text(), files]
+    parts += [Text(), Text(f"s3://{bucket}/runs/{manifest['run_id']}/manifest.json", style="dim")]
+    return Group(*parts)
+
+
+def _manifest_head(manifest: Manifest) -> Text:
+    totals = manifest["totals"]
+    head = Text.assemble((manifest["run_id"], "bold"), "  ", state_text(manifest["status"]))
+    failed = f", {totals['failed']} failed" if totals["failed"] else ""
+    head.append(
+        f"\n{counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
+        f"  {counted(totals['rows'], 'row')}  {counted(totals['files'], 'file')}  {size(totals['bytes'])}"
+    )
+    if manifest["window_end"]:
+        head.append(f"\nwindow up to {short(manifest['window_end'])} on the database's clock")
+    head.append(f"\nfrom {manifest['started_at']} to {manifest['finished_at']}")
+    if manifest.get("redrives"):
+        head.append(f", redriven {manifest['redrives']}x")
+    return head
+
+
+def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
+    grid = new_grid(
+        "table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time")
+    )
+    for table in tables:
+        files = table.get("files", [])
+        window = table.get("window")
+        grid.add_row(
+            Text(table["table"]),
+            state_text(table["status"]),
+            count(table.get("rows")),
+            count(len(files)),
+            size(sum(file["bytes"] for file in files)),
+            duration(table.get("seconds")),
+            Text(short(window["after"] or "the beginning") if window and table["status"] in _READ else ""),
+        )
+    return grid
+
+
+def _is_telling(table: TableRecord) -> bool:
+    told = table.get("warnings"), table.get("rows"), table.get("deleted_rows")
+    return table["status"] == "FAILED" or any(told)
+
+
+def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
+    grid = new_grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
+    for table in tables:
+        for file in [*table.get("files", []), *table.get("quarantine", []), *table.get("deletes", [])]:
+            grid.add_row(Text(f"s3://{bucket}/{file['key']}"), count(file["rows"]), size(file["bytes"]))
+    return grid
+
+
+def outcome_view(
+    run: Run | None, manifest: Manifest | None, bucket: str, *, everything: bool = False
+) -> RenderableType:
+    """Show how a run ended, or how it stands.
+
+    Parameters
+    ----------
+    run : Run or None
+        None for one that Step Functions has forgotten; then there is a manifest.
+    manifest : Manifest or None
+        The run's; where it does not tell the run's end, it is shown below, as what was before.
+    bucket : str
+    everything : bool
+        Whether to list every table and file, however many there are.
+    """
+    shown = manifest_view(manifest, bucket, everything=everything) if manifest else Text()
+    if run is None or (manifest and run.is_told_by(manifest)):
+        return shown
+    if manifest is None:
+        return run_view(run)
+    before = Text(f"Its manifest is from before that, of {manifest['finished_at']}:", style="yellow")
+    return Group(run_view(run), Text(), before, Text(), shown)
+
+
+def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
+    """Return the same for ``--json``: the manifest where it tells the run's end, else how the run stands."""
+    if manifest and (run is None or run.is_told_by(manifest)):
+        return manifest
+    return run_json(run, manifest) if run else {}
+
+
+def run_view(run: Run) -> RenderableType:
+    """Show a run that no manifest tells of: one at work, or one that was stopped from outside."""
+    text = Text.assemble((run.run_id, "bold"), "  ", state_text(run.status), f"\nstarted {timestamp(run.started_at)}")
+    if run.stopped_at:
+        text.append(f", ended {timestamp(run.stopped_at)}")
+    if run.redrives:
+        text.append(f", redriven {run.redrives}x")
+    if run.error:
+        text.append(f"\n{run.error}", style="bold red")
+    if run.cause:
+        text.append(f"\n{run.cause}")
+    if run.is_running:
+        text.append(f"\nfollow it with: rds-to-s3 watch {run.run_id}")
+    elif run.status in {"ABORTED", "TIMED_OUT"}:
+        text.append(f"\nlet it go on where it was stopped with: rds-to-s3 redrive {run.run_id}")
+    return text
+
+
+def run_json(run: Run, manifest: Manifest | None = None) -> dict[str, Any]:
+    """Return what ``--json`` prints for a run that no manifest tells of; `manifest` is the one from before."""
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "started_at": timestamp(run.started_at),
+        "finished_at": timestamp(run.stopped_at) if run.stopped_at else None,
+        "redrives": run.redrives,
+        "error": run.error,
+        "cause": run.cause,
+        "manifest": manifest,
+    }
+
+
+def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
+    """List runs, newest first."""
+    if not entries:
+        return Text("no run yet: start one with `rds-to-s3 run`")
+    grid = new_grid(
+        "run", "status", "started (UTC)", "window up to", "tables", "failed", "rows", "bytes", "time", "redrives",
+        right=("tables", "failed", "rows", "bytes", "time", "redrives"),
+    )  # fmt: skip
+    for entry in entries:
+        told = entry.as_json()
+        grid.add_row(
+            Text(entry.run.run_id), state_text(entry.run.status), _minute(entry.run.started_at),
+            Text(short(told["window_end"] or "")),
+            count(told["tables"]), count(told["failed"]), count(told["rows"]), size(told["bytes"]),
+            duration(entry.seconds), count(told["redrives"] or None),
+        )  # fmt: skip
+    return grid
+
+
+# --- the table list -----------------------------------------------------------------------------------------------
+
+
+def table_list_view(table_list: TableList, stack: Stack, *, everything: bool = False) -> RenderableType:
+    """Show the table list with every default filled in.
+
+    Parameters
+    ----------
+    table_list : TableList
+    stack : Stack
+    everything : bool
+        Whether to list every table, however many; else those with settings of their own come first.
+    """
+    grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
+    shown = table_list.tables if everything else _with_own_settings_first(table_list.tables)
+    for spec in shown:
+        incremental = spec.mode == "incremental"
+        grid.add_row(
+            Text(spec.name),
+            spec.mode,
+            spec.format if spec.compression == "none" else f"{spec.format}, {spec.compression}",
+            Text(spec.created_column or "-" if incremental else ""),
+            Text(spec.modified_column or "-" if incremental else ""),
+            Text(", ".join(_own_settings(spec))),
+        )
+    parts: list[RenderableType] = [grid, *rest_view(len(table_list.tables) - len(shown))]
+    if table_list.exclude:
+        parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
+    parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
+    return Group(*parts)
+
+
+def _with_own_settings_first(listed: Sequence[TableSpec]) -> list[TableSpec]:
+    first = sorted(range(len(listed)), key=lambda number: not _own_settings(listed[number]))[:MOST_TABLES]
+    return [listed[number] for number in sorted(first)]
+
+
+def _own_settings(spec: TableSpec) -> list[str]:
+    return [key for key in spec.own_keys if key != "name"]
+
+
+def short(moment: str) -> str:
+    return moment.removesuffix(".000000")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

@@ -1,0 +1,51 @@
+"""Following a run: look, show, wait, until it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rds_to_s3_ops.runs.progress import History, RunProgress, measure
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.deployment.bucket import Bucket, StoredRecord
+    from rds_to_s3_ops.deployment.documents import Plan
+    from rds_to_s3_ops.runs.runs import Runs
+
+
+def follow(
+    runs: Runs, bucket: Bucket, run_id: str, *, interval: float = 0.7, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[RunProgress]:
+    """Yield how far a run is, again and again; the last one is of the run that has ended.
+
+    Parameters
+    ----------
+    runs : Runs
+    bucket : Bucket
+    run_id : str
+    interval : float
+        Seconds between two looks.
+    sleep : callable
+    """
+    history = History()
+    records: dict[str, StoredRecord] = {}
+    plan: Plan | None = None
+    while True:
+        # The run's own state first: what is read after it has ended is complete.
+        run = runs.describe(run_id)
+        history.add(runs.events(run_id, history.last_event_id))
+        plan = plan or bucket.plan(run_id)
+        if plan is not None:
+            records = bucket.table_records(run_id, records)
+        yield measure(run, plan, history, records.values(), datetime.now(UTC))
+        if not run.is_running:
+            return
+        sleep(interval)
+
+
+def wait(runs: Runs, run_id: str, *, interval: float = 2.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return when a run is over; asks for nothing but its state."""
+    while runs.describe(run_id).is_running:
+        sleep(interval)

@@ -1,0 +1,240 @@
+"""The data files in the bucket: which there are, in what order, and whether they are what the manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
+
+from rds_to_s3.bucket_keys import data_prefix, segment
+from rds_to_s3.commit.entries import FILE_KINDS
+from rds_to_s3_ops.deployment.aws import aws_errors, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from rds_to_s3_ops.deployment.documents import File, Manifest
+
+PIECE_BYTES = 1 << 20
+SIDE_KINDS = ("deletes", "quarantine")
+_GZIP = 16 + zlib.MAX_WBITS
+_QUOTE, _LINE_END = ord('"'), ord("\n")
+
+
+@dataclass
+class CsvShape:
+    """Counts a CSV file's rows piece by piece: a line end inside quotes ends none.
+
+    Attributes
+    ----------
+    lines : int
+        The header included.
+    longest : int
+        Bytes of the longest line.
+    """
+
+    lines: int = 0
+    longest: int = 0
+    _in_quotes: bool = False
+    _since_line_end: int = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes of the file."""
+        data = np.frombuffer(piece, np.uint8)
+        places = np.flatnonzero(data == _LINE_END)
+        quotes = np.flatnonzero(data == _QUOTE)
+        outside = (np.searchsorted(quotes, places) + self._in_quotes) % 2 == 0
+        ends = places[outside]
+        self.lines += len(ends)
+        self._in_quotes = bool((len(quotes) + self._in_quotes) % 2)
+        lengths = np.diff(ends, prepend=-1 - self._since_line_end)
+        self.longest = max(self.longest, int(lengths.max(initial=0)))
+        self._since_line_end = len(data) - int(ends[-1]) - 1 if len(ends) else self._since_line_end + len(data)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file ends where a line does."""
+        return not self._since_line_end and not self._in_quotes
+
+
+@dataclass
+class StoredFile:
+    """What a file in the bucket turned out to be; None where it could not be told."""
+
+    key: str
+    bytes: int = 0
+    sha256: str = ""
+    rows: int | None = None
+    longest_row: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class TableFile:
+    """A file of a table, as its key tells of it: they sort as their windows did.
+
+    Attributes
+    ----------
+    stamp : str
+        The window's end, ``YYYYMMDD_HHMMSS``. Windows that ended in the same second share it.
+    part : int
+        Among the files of its kind with that stamp, whichever window they are of.
+    """
+
+    stamp: str
+    part: int
+    key: str
+
+
+@dataclass
+class FileCheck:
+    """One file, and how it differs from the manifest."""
+
+    key: str
+    table: str
+    run_id: str
+    problems: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what ``verify --json`` prints."""
+        return {"key": self.key, "table": self.table, "run_id": self.run_id, "problems": self.problems}
+
+
+def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, File]]:
+    """Yield run, table and file for every file that the manifests name, each key once."""
+    seen = set()
+    for manifest in manifests:
+        for entry in manifest["tables"]:
+            if table in (None, entry["table"]):
+                of_kinds = (cast("list[File]", entry.get(kind) or []) for kind in FILE_KINDS)
+                for file in chain.from_iterable(of_kinds):
+                    if file["key"] not in seen:
+                        seen.add(file["key"])
+                        yield manifest["run_id"], entry["table"], file
+
+
+def check_file(s3: S3Client, bucket: str, named: tuple[str, str, File], scratch: Path) -> FileCheck:
+    """Read a file and compare it with what the manifest says of it.
+
+    Parameters
+    ----------
+    named : tuple of run id, table, File
+        As `named_files` yields it.
+    scratch : Path
+        A directory; a Parquet file is kept there while its footer is read.
+    """
+    run_id, table, file = named
+    found = fetch(s3, bucket, file["key"], scratch / "checked")
+    check = FileCheck(file["key"], table, run_id)
+    if found is None:
+        check.problems.append("is missing")
+        return check
+    if found.problem:
+        check.problems.append(found.problem)
+    for name in ("bytes", "sha256", "rows"):
+        is_now, said = getattr(found, name), file[name]
+        if is_now is not None and is_now != said:
+            check.problems.append(f"{name}: {is_now}, the manifest says {said}")
+    return check
+
+
+def fetch(s3: S3Client, bucket: str, key: str, path: Path, *, keep: bool = False) -> StoredFile | None:
+    """Read an object once: its size, hash and rows; with `keep`, or as long as it takes to count, it is at `path` too.
+
+    Returns
+    -------
+    StoredFile or None
+        None where there is no such object.
+    """
+    with aws_errors():
+        try:
+            body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        except ClientError as error:
+            if error_code(error) in {"NoSuchKey", "404"}:
+                return None
+            raise
+        found, digest, shape = StoredFile(key), hashlib.sha256(), CsvShape()
+        is_parquet = key.endswith(".parquet")
+        inflate = _inflater(key)
+        with path.open("wb") as file:
+            for piece in body.iter_chunks(PIECE_BYTES):
+                found.bytes += len(piece)
+                digest.update(piece)
+                if keep or is_parquet:
+                    file.write(piece)
+                if not is_parquet and found.problem is None:
+                    try:
+                        shape.feed(inflate(piece))
+                    except zlib.error:
+                        found.problem = "is not gzip"
+    found.sha256 = digest.hexdigest()
+    if is_parquet:
+        _look_into_parquet(found, path)
+    elif found.problem is None:
+        found.rows, found.longest_row = max(shape.lines - 1, 0), shape.longest
+        if not shape.is_whole:
+            found.problem = "does not end with a line's end"
+    if not keep:
+        path.unlink()
+    return found
+
+
+def table_files(s3: S3Client, bucket: str, table: str, kind: str) -> list[TableFile]:
+    """Return a table's files of one kind, oldest first: by window, then by part.
+
+    Parameters
+    ----------
+    kind : {"csv", "parquet", "deletes", "quarantine"}
+        A format, for the rows.
+    """
+    found = (table_file(table, kind, key) for key in keys_below(s3, bucket, data_prefix(table, kind)))
+    return sorted(file for file in found if file is not None)
+
+
+def table_file(table: str, kind: str, key: str) -> TableFile | None:
+    """Read window and part in a key; None where it is not that of such a file."""
+    word = kind if kind in SIDE_KINDS else "data"
+    start = re.escape(f"{data_prefix(table, kind)}{segment(table)}_{word}_")
+    match = re.match(rf"{start}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)
+    return TableFile(match[1], int(match[2] or 1), key) if match else None
+
+
+def keys_below(s3: S3Client, bucket: str, prefix: str) -> list[str]:
+    """Return the keys under a prefix."""
+    with aws_errors():
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+def _inflater(key: str) -> Callable[[bytes], bytes]:
+    if not key.endswith(".gz"):
+        return lambda piece: piece
+    state = zlib.decompressobj(_GZIP)
+
+    def inflate(piece: bytes) -> bytes:
+        nonlocal state
+        text = state.decompress(piece)
+        while state.eof and state.unused_data:  # several members, one after the other
+            rest, state = state.unused_data, zlib.decompressobj(_GZIP)
+            text += state.decompress(rest)
+        return text
+
+    return inflate
+
+
+def _look_into_parquet(found: StoredFile, path: Path) -> None:
+    try:
+        with pq.ParquetFile(path) as file:
+            found.rows = file.metadata.num_rows
+    except (pa.ArrowInvalid, OSError):
+        found.problem = "is not Parquet"

@@ -1,0 +1,234 @@
+"""Compares a table with the newest version of each of its rows over all its files, in bounded memory.
+
+DuckDB holds, on disk, a digest for each row version that was delivered and for each row of the table; only these, and
+the keys.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rds_to_s3.bucket_keys import watermark_key
+from rds_to_s3.extract.scope.selection import Selection, select_columns
+from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
+from rds_to_s3.mysql.select import quoted
+from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.timestamps import Watermark
+from rds_to_s3_ops.deployment.database import database_errors, database_name
+from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
+from rds_to_s3_ops.verify.comparison import WINDOW_BITS, compare
+from rds_to_s3_ops.verify.pending import pending_rows
+from rds_to_s3_ops.verify.reading.digests import Digests, Kind
+from rds_to_s3_ops.verify.reading.duckdb_reading import open_duckdb, reading_errors
+from rds_to_s3_ops.verify.reading.stored_files import TableFile, fetch, table_file, table_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from mypy_boto3_s3 import S3Client
+
+    from rds_to_s3.mysql.catalogue.schema import Table
+    from rds_to_s3.mysql.connection import Connection
+    from rds_to_s3.plan.table_list import TableSpec
+    from rds_to_s3_ops.deployment.bucket import Bucket
+
+    Connect = Callable[[], AbstractContextManager[Connection]]
+
+SAMPLES = 10
+SNAPSHOT_SECONDS = 6 * 3600.0
+KINDS = ("missing", "different", "extra", "deleted", "quarantined", "pending")
+"""What a key can be, other than equal. All but `pending`, `deleted` and `quarantined` say that something is wrong."""
+
+
+@dataclass
+class Reconciliation:
+    """What came of comparing one table.
+
+    Attributes
+    ----------
+    key : list of str
+        Columns that rows were matched by; empty where whole rows were counted.
+    source_rows, delivered_rows : int
+        Rows of the table, and different keys in its files; without a key, their rows.
+    counts : dict
+        How many of each of `KINDS`: *missing* from the files, *different* in them, *extra* since only they have it,
+        *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
+        since the next run reads it again.
+    samples : dict
+        Keys of each, as many as were asked for.
+    error : str or None
+        Why the table could not be compared; what was counted until then says nothing.
+    """
+
+    table: str
+    format: str
+    key: list[str]
+    files: int = 0
+    source_rows: int = 0
+    delivered_rows: int = 0
+    equal: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    def differs(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files were found not to hold the table."""
+        wrong = ("missing", "different") if extra_is_fine else ("missing", "different", "extra")
+        return self.error is None and any(self.counts[kind] for kind in wrong)
+
+    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
+        """Whether the files hold the table: it was compared, and does not differ."""
+        return self.error is None and not self.differs(extra_is_fine=extra_is_fine)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``verify --json`` prints."""
+        return {
+            "table": self.table, "format": self.format, "key": self.key, "files": self.files,
+            "source_rows": self.source_rows, "delivered_rows": self.delivered_rows, "equal": self.equal,
+            **self.counts, "samples": self.samples, "notes": self.notes, "error": self.error,
+        }  # fmt: skip
+
+
+class Reconciler:
+    """Compares tables of one database with the files of one bucket.
+
+    Parameters
+    ----------
+    connect : callable
+        Opens a connection for the length of a ``with`` block. None is held while files are read, which may take hours:
+        a server hangs up, and a token expires.
+    bucket : Bucket
+    s3 : S3Client
+    memory : str
+        DuckDB's bound, such as ``1GB``.
+    samples : int or None
+        How many keys of each kind the result names; None names all, however much memory they take.
+    scratch : Path, optional
+        Where there is room for the digests and one data file.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        bucket: Bucket,
+        s3: S3Client,
+        *,
+        memory: str = "1GB",
+        samples: int | None = SAMPLES,
+        scratch: Path | None = None,
+    ) -> None:
+        self._connect = connect
+        self._bucket = bucket
+        self._s3 = s3
+        self._memory = memory
+        self._samples = samples
+        self._scratch = scratch
+
+    def reconcile(self, spec: TableSpec) -> Reconciliation:
+        """Compare one table; what makes that impossible is the result's `error`.
+
+        Raises
+        ------
+        InvalidInputError
+            No table can be compared: DuckDB is not installed, or `memory` is none.
+        """
+        result = Reconciliation(spec.name, spec.format, [])
+        try:
+            with (
+                reading_errors(f"table {spec.name!r}"),
+                database_errors(),
+                tempfile.TemporaryDirectory(dir=self._scratch, prefix="rds-to-s3-verify-") as folder,
+            ):
+                self._reconcile(spec, result, Path(folder))
+        except InvalidInputError:
+            raise
+        except CommandError as error:
+            result.error = str(error)
+        return result
+
+    def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
+        # In this order: what is committed meanwhile is newer than the watermark, and so only pending.
+        watermark = self._watermark(spec)
+        last = self._bucket.table_state(spec.name, spec.format).commit
+        commit = last.model_dump() if last is not None else {}
+        files = self._files(spec, commit)
+        with self._connect() as connection:
+            table = _snapshot(connection, spec)
+        selection = select_columns(table, spec)
+        result.key, result.files = selection.key_of(table), len(files["delivered"])
+        stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
+        windows = {stamp: number for number, stamp in enumerate(stamps)}
+        with open_duckdb(folder, self._memory) as duck:
+            digests = Digests(duck, selection.output, result.key, spec.format, result.notes)
+            for kind, of_kind in files.items():
+                for file in of_kind:
+                    position = (windows[file.stamp] << WINDOW_BITS) + file.part
+                    try:
+                        self._add_file(digests, kind, position, file.key, folder / "data")
+                    except VerificationError as error:
+                        if kind == "delivered":
+                            raise
+                        result.notes.append(f"{error}: it was not considered")
+            with self._connect() as connection:
+                pending = pending_rows(connection, selection, spec, watermark, last)
+                now = _snapshot(connection, spec)
+                if (now.columns, now.key) != (table.columns, table.key):
+                    raise VerificationError(
+                        f"table {spec.name!r} was altered while its files were read: verify it again"
+                    )
+                _read_source(connection, digests, table, selection, pending)
+            compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
+
+    def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
+        found = fetch(self._s3, self._bucket.name, key, path, keep=True)
+        if found is None:
+            raise VerificationError(f"{key} was deleted while it was about to be read")
+        if found.problem:
+            raise VerificationError(f"{key} {found.problem}")
+        with reading_errors(key):
+            digests.add_file(kind, position, found, path)
+        path.unlink()
+
+    def _watermark(self, spec: TableSpec) -> Watermark | None:
+        stored = self._bucket.read(watermark_key(spec.name, spec.format))
+        try:
+            return Watermark.parse(stored.body) if stored else None
+        except ValueError as error:
+            raise VerificationError(f"{watermark_key(spec.name, spec.format)} {error}") from None
+
+    def _files(self, spec: TableSpec, commit: Mapping[str, Any]) -> dict[Kind, list[TableFile]]:
+        kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
+        if spec.mode == "incremental":
+            return {kind: table_files(self._s3, self._bucket.name, spec.name, place) for kind, place in kinds.items()}
+        # Each run of a table in full replaces what the run before it delivered.
+        named = {"delivered": "files"}
+        return {
+            kind: [
+                found
+                for file in commit.get(named.get(kind, kind), [])
+                if (found := table_file(spec.name, place, file["key"])) is not None
+            ]
+            for kind, place in kinds.items()
+        }
+
+
+def _snapshot(connection: Connection, spec: TableSpec) -> Table:
+    return open_snapshot(connection, database_name(connection), spec.name, seconds=SNAPSHOT_SECONDS)
+
+
+def _read_source(connection: Connection, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
+    columns = ", ".join(column.expression for column in selection.select)
+    sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
+    with query(connection, sql) as rows:
+        for block in rows:
+            digests.add_source(block, len(selection.select))
+    digests.flush()
+    sent = int(connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+    if sent != rows.rows_read:
+        raise VerificationError(f"the server sent {sent} rows of {table.name!r}, and {rows.rows_read} were read")

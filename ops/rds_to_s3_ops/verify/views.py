@@ -1,0 +1,69 @@
+"""What ``rds-to-s3 verify`` shows a person. Data in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rds_to_s3_ops.verify.reconciliation import KINDS, Reconciliation
+from rds_to_s3_ops.verify.unreported import described, remedy
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.verify.verification import Verification
+
+_MEANS = {
+    "missing": "in the table, in no file",
+    "different": "in the newest file otherwise than in the table",
+    "extra": "only in the files: deleted since, or never there",
+    "deleted": "deleted, as a deletes file says",
+    "quarantined": "set aside by a check, as they are in the table",
+    "pending": "stamped where the next run reads",
+}
+SHOWN = 3
+
+
+def verification_lines(result: Verification, shown: int | None = SHOWN) -> Iterator[str]:
+    """Yield the lines to print.
+
+    Parameters
+    ----------
+    shown : int or None
+        How many keys of each kind, at most; None shows all that the result has. More than a few stand on lines of
+        their own.
+    """
+    state = f"{len(result.broken)} of them not as the manifest says" if result.broken else "as the manifest says"
+    yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
+    for check in result.broken:
+        yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
+    if result.unreported:
+        yield described(result.unreported)
+        yield f"  {remedy(result.unreported)}"
+    for table in result.tables:
+        yield from _table_lines(table, fine=table.is_fine(extra_is_fine=result.extra_is_fine), shown=shown)
+    found = "something differs" if result.differs else "nothing differs"
+    if result.not_compared:
+        found = f"{found} in what was compared; not compared: {', '.join(result.not_compared)}"
+    yield found
+
+
+def _table_lines(table: Reconciliation, *, fine: bool, shown: int | None) -> Iterator[str]:
+    if table.error:
+        yield f"{table.table}: not compared: {table.error}"
+        return
+    yield (
+        f"{table.table}: {'fine' if fine else 'DIFFERS'}: {table.source_rows:,} rows in the table, "
+        f"{table.delivered_rows:,} in {table.files} files, {table.equal:,} equal"
+    )
+    for kind in KINDS:
+        if table.counts[kind]:
+            keys = [_key_text(key) for key in table.samples.get(kind, [])[:shown]]
+            in_line = f", such as {', '.join(keys)}" if 0 < len(keys) <= SHOWN else ""
+            yield f"  {table.counts[kind]:,} {kind}: {_MEANS[kind]}{in_line}"
+            if not in_line:
+                yield from (f"    {key}" for key in keys)
+    for note in table.notes:
+        yield f"  note: {note}"
+
+
+def _key_text(key: dict[str, Any]) -> str:
+    return "(" + ", ".join(f"{name}={value}" for name, value in key.items()) + ")"
