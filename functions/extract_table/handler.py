@@ -23,7 +23,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         partial(open_connection, settings),
         reconnect=partial(open_connection, settings, fresh=True),
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
-        on_step=logger.debug,
         on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),
     )
     telemetry.emit_table(event["table"], outcome)

@@ -1,4 +1,4 @@
-"""Kills the extractor at every step it names, and looks at what becomes of its table.
+"""Kills the extractor at every effect on the bucket, and looks at what becomes of its table.
 
 Each scenario prepares tables in the same situation, one for each step and way out. An invocation that nobody disturbs
 tells the steps; then one after the other is killed at one of them. Either the state machine's retry of the same run
@@ -34,8 +34,8 @@ WAYS = ("retry", "later run")
 HEAD = """# Crash matrix
 
 Written by `make crash-matrix` from what `tests/integration/test_crash_matrix.py` ran; `make test` runs half of it again
-and compares. The extractor's process was killed with SIGKILL at each step that it names, before and after each of its
-effects; where a step comes several times, at the first and at the last. Then either the state machine's retry of the
+and compares. The extractor's process was killed with SIGKILL before and after each request that changes the bucket;
+where a kind of request comes several times, at the first and at the last. Then either the state machine's retry of the
 same run followed, or none did, and a later run found the table when the lease had expired: the last two columns show
 the table's status in the manifests. After each of them every row was compared: the newest version of each key in the
 files is the table's, no version is in two files, no upload, lease, progress or digest is left over, and every visible
@@ -116,7 +116,7 @@ def uploads_lost(pipeline: Pipeline, run_id: str, table: str) -> None:
 
 SCENARIOS = (
     Scenario("window", "A window of several files, with digests and leftovers of the past", strays),
-    Scenario("hand-over", "A read that hands over to its next invocation", nothing, pages=2, since="before last part"),
+    Scenario("hand-over", "A read that hands over to its next invocation", nothing, pages=2, since="before part"),
     Scenario("recovery", "An invocation that finds a decision not carried out", decided),
     Scenario("undo", "An invocation that finds the uploads of a decision gone", uploads_lost, until="after undo"),
     Scenario(

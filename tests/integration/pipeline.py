@@ -26,6 +26,7 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 from tests.integration.conftest import Database
 from tests.support.csv_reading import read_csv
+from tests.support.effects import EffectStore, OnEffect
 
 Json = dict[str, Any]
 Extract = Callable[[str, str], str]
@@ -63,6 +64,10 @@ class Pipeline:
     def store(self) -> ObjectStore:
         return ObjectStore(self.bucket, self.s3_client)
 
+    def store_telling(self, on_effect: OnEffect) -> ObjectStore:
+        """Return a store that calls `on_effect` around each request that changes the bucket."""
+        return EffectStore(self.bucket, self.s3_client, on_effect)
+
     def connect(self, read_seconds: int) -> Connection:
         """Connect as the extractor does, over verified TLS."""
         if self.endpoint is not None:
@@ -96,12 +101,11 @@ class Pipeline:
         known = {"table_list": {"document": document}, "running": {"names": [execution["Name"], *self.running]}}
         return plan_run(execution, {**known, **state}, settings, self.store, self.connect)
 
-    def extract(self, run_id: str, table: str, on_step: Callable[[str], None] = lambda _: None) -> str:
+    def extract(self, run_id: str, table: str, on_effect: OnEffect | None = None) -> str:
         """Run one invocation of the extractor; return its status."""
+        store = self.store if on_effect is None else self.store_telling(on_effect)
         deadline = time.monotonic() + self.seconds
-        return run_extraction(
-            run_id, table, self.store, self.connect, time_left=lambda: deadline - time.monotonic(), on_step=on_step
-        ).status
+        return run_extraction(run_id, table, store, self.connect, time_left=lambda: deadline - time.monotonic()).status
 
     def iterate(self, run_id: str, table: str, extract: Extract | None = None) -> Json:
         """Do what one iteration of the Map does: call again on CONTINUE, retry what may pass, catch the rest."""

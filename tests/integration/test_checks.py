@@ -207,8 +207,8 @@ def test_checks_hold_over_every_invocation_of_a_long_read(orders: Pipeline, monk
 
     def impatient(run_id: str, table: str) -> str:
         orders.seconds = 2.5 if len(statuses) < 4 else 60.0
-        on_step = lambda name: time.sleep(0.15 if name == "after last part" and orders.seconds == 2.5 else 0)  # noqa: E731
-        statuses.append(orders.extract(run_id, table, on_step))
+        on_effect = lambda name: time.sleep(0.15 if name == "after part" and orders.seconds == 2.5 else 0)  # noqa: E731
+        statuses.append(orders.extract(run_id, table, on_effect))
         return statuses[-1]
 
     manifest = orders.run(extract=impatient)
@@ -231,11 +231,11 @@ def test_a_commit_that_dies_halfway_brings_out_the_quarantine_with_the_rest(orde
     def dying(run_id: str, table: str) -> str:
         step = next(deaths, None)
 
-        def on_step(name: str) -> None:
+        def on_effect(name: str) -> None:
             if name == step:
                 raise ConnectionError(name)
 
-        return orders.extract(run_id, table, on_step)
+        return orders.extract(run_id, table, on_effect)
 
     table = entry(orders.run(extract=dying), "orders")
     assert (table["status"], table["rows"], table["quarantined_rows"]) == ("SUCCEEDED", 3, 2)

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from local.mysql_server import MySqlServer
 from tests.integration.conftest import fresh_database
 from tests.integration.crash_matrix import DOCUMENT, HEAD, SCENARIOS, Matrix
 from tests.integration.pipeline import Pipeline
+from tests.support.effects import OF_ENDINGS, OF_KEYS, OF_REQUESTS, OF_STATE
 
 WRITE = "WRITE_CRASH_MATRIX" in os.environ
-PACKAGE = Path(__file__).parents[2] / "functions" / "rds_to_s3"
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +37,14 @@ def test_wherever_the_extractor_dies_a_retry_and_a_later_run_end_in_the_same_sta
     assert len(cases) > 4
 
 
-def test_no_step_of_the_code_is_missing_from_the_matrix(matrix: Matrix) -> None:
+def test_no_effect_of_the_extractor_is_missing_from_the_matrix(matrix: Matrix) -> None:
     if len(matrix.cases) < len(SCENARIOS):
         pytest.skip("only some scenarios were run")
-    named = set()
+    met = {re.sub(r" \d+$", "", step.partition(" ")[2]) for step in matrix.steps}
+    # A lease is given back where a table fails; unique values have a test of their own in tests/integration, and
     # tests/unit/test_run_register.py kills whoever writes the register of a run at every request.
-    for path in (path for path in PACKAGE.rglob("*.py") if path.name != "run_register.py"):
-        named |= set(re.findall(r'step\(f?"([^"]+)"', path.read_text()))
-    assert len(named) > 20
-    missing = {
-        name for name in named if not any(re.fullmatch(name.replace("{number}", r"\d+"), s) for s in matrix.steps)
-    }
-    assert not missing
+    elsewhere = {"release", "seen values", "take", "plan"}
+    assert met == {*OF_STATE, *OF_KEYS.values(), *OF_ENDINGS.values(), *OF_REQUESTS, "record"} - elsewhere
 
 
 def test_the_matrix_in_the_docs_is_what_was_run(matrix: Matrix) -> None:

@@ -145,11 +145,11 @@ def test_a_death_at_any_step_neither_loses_a_delete_nor_tells_it_twice(orders: P
     def dying(run_id: str, table: str) -> str:
         fatal = next(deaths, None)
 
-        def on_step(name: str) -> None:
+        def on_effect(name: str) -> None:
             if name == fatal:
                 raise ConnectionError(name)
 
-        return orders.extract(run_id, table, on_step)
+        return orders.extract(run_id, table, on_effect)
 
     assert deleted(orders, extract=dying) == ["3"]
     assert deleted(orders) == []
@@ -207,8 +207,8 @@ def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
             orders.database.execute("DELETE FROM orders WHERE id = 1")
             gone.append(len(statuses))
         orders.seconds = 2.5 if len(statuses) < 4 else 60.0
-        on_step = lambda name: time.sleep(0.15 if name == "after last part" and orders.seconds == 2.5 else 0)  # noqa: E731
-        statuses.append(orders.extract(run_id, table, on_step))
+        on_effect = lambda name: time.sleep(0.15 if name == "after part" and orders.seconds == 2.5 else 0)  # noqa: E731
+        statuses.append(orders.extract(run_id, table, on_effect))
         return statuses[-1]
 
     # It is in this run's rows: in its deletes, too, no order of the two would do.

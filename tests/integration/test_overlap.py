@@ -105,7 +105,7 @@ def test_of_two_executions_at_once_one_extracts_and_the_other_is_skipped_with_th
 
 FROZEN_AT = [
     "after lease",
-    "before last part",
+    "before part",
     "before decision",
     "after decision",
     "before watermark",

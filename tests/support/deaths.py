@@ -1,4 +1,4 @@
-"""Extractor processes that die, or stand still, at a step of the test's choice."""
+"""Extractor processes that die, or stand still, at an effect of the test's choice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from tests.support.effects import OnEffect
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from tests.integration.pipeline import Pipeline
-
-Step = Callable[[str], None]
 
 
 @cache
@@ -50,50 +50,50 @@ def fork(work: Callable[[], None]) -> int:
     return child
 
 
-def die_at(moment: int | str) -> Step:
-    """Return an `on_step` that kills its process, as a Lambda is killed.
+def die_at(moment: int | str) -> OnEffect:
+    """Return an `on_effect` that kills its process, as a Lambda is killed.
 
     Parameters
     ----------
     moment : int or str
-        Which step, counted from 0; or the name of one, where it comes first.
+        Which call, counted from 0; or the name of one, where it comes first.
     """
     count = -1
 
-    def on_step(step: str) -> None:
+    def on_effect(name: str) -> None:
         nonlocal count
         count += 1
-        if moment in {count, step}:
+        if moment in {count, name}:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return on_step
+    return on_effect
 
 
-def stand_still_at(name: str) -> Step:
-    """Return an `on_step` that freezes its process at the first step of that name."""
+def stand_still_at(moment: str) -> OnEffect:
+    """Return an `on_effect` that freezes its process at the first effect of that name."""
     stood = False
 
-    def on_step(step: str) -> None:
+    def on_effect(name: str) -> None:
         nonlocal stood
-        if step == name and not stood:
+        if name == moment and not stood:
             stood = True
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    return on_step
+    return on_effect
 
 
-def extract_in_child(pipeline: Pipeline, run_id: str, table: str, on_step: Step) -> int:
+def extract_in_child(pipeline: Pipeline, run_id: str, table: str, on_effect: OnEffect) -> int:
     """Run one invocation of the extractor in a process of its own; return the process's number."""
 
     def work() -> None:
-        replace(pipeline, s3_client=client).extract(run_id, table, on_step)
+        replace(pipeline, s3_client=client).extract(run_id, table, on_effect)
 
     client = unused_client(pipeline.s3_client)
     return fork(work)
 
 
 def extract_and_die(pipeline: Pipeline, run_id: str, table: str, moment: int | str) -> None:
-    """Run one invocation of the extractor, and kill it at a step."""
+    """Run one invocation of the extractor, and kill it at an effect."""
     _, status = os.waitpid(extract_in_child(pipeline, run_id, table, die_at(moment)), 0)
-    assert os.WIFSIGNALED(status), f"the extractor of {table} ended ({status}) before step {moment}"
+    assert os.WIFSIGNALED(status), f"the extractor of {table} ended ({status}) before {moment}"
     assert os.WTERMSIG(status) == signal.SIGKILL

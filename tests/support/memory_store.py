@@ -77,7 +77,7 @@ class MemoryStore(ObjectStore):
         self._started[upload_id] = _Upload(key, metadata)
         return upload_id
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray, crc32: int) -> Part:
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc32: int) -> Part:
         if upload_id not in self._started:
             raise UploadGoneError(key)
         content = bytes(body)

@@ -15,7 +15,7 @@ from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import Commit, Staged, StagedFile, Tail
 from rds_to_s3.commit.table_commit import CommitUnfinished, Refused, TableCommit
 from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
-from tests.support.memory_store import MemoryStore
+from tests.support.effects import EffectMemory
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
 MARK = "orders/csv/last_extract.txt"
@@ -29,10 +29,12 @@ class Died(BaseException):
 class Bucket:
     """A bucket, a clock, and invocations on them."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: EffectMemory = field(default_factory=EffectMemory)
     now: float = 1000.0
     die_at: str | None = None
-    steps: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store.on_effect = self._die
 
     def invocation(self, run_id: str, planned_at: float = 1.0, *, lasts: float | None = 60.0) -> TableCommit:
         """Start one; with `lasts`, let it take the lease."""
@@ -43,14 +45,12 @@ class Bucket:
             run_id=run_id,
             planned_at=planned_at,
             clock=lambda: self.now,
-            on_step=self._step,
         )
         if lasts is not None:
             assert commit.acquire(lasts) is None
         return commit
 
-    def _step(self, name: str) -> None:
-        self.steps.append(name)
+    def _die(self, name: str) -> None:
         if name == self.die_at:
             self.die_at = None
             raise Died
@@ -220,7 +220,7 @@ def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: 
     assert (bucket.visible, bucket.state["commit"]["run_id"]) == (["orders/csv/before.csv"], "before")
 
 
-class SlowToComplete(MemoryStore):
+class SlowToComplete(EffectMemory):
     """A bucket in which each completion takes a while."""
 
     def complete_upload(self, *given: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rds_to_s3.commit.staged_upload import TOKEN
@@ -30,9 +29,7 @@ class Completion:
     error: Exception | None = None
 
 
-def complete_files(
-    store: ObjectStore, commit: Commit, seconds: float, on_step: Callable[[str], None], *, resumed: bool
-) -> Completion:
+def complete_files(store: ObjectStore, commit: Commit, seconds: float, *, resumed: bool) -> Completion:
     """Complete the uploads of a commit, in any order and side by side, as far as the time reaches.
 
     Safe beside a predecessor or a successor that does the same: an upload is completed once, and what it becomes
@@ -53,11 +50,7 @@ def complete_files(
         open_uploads = {upload for folder in _folders(commit) for _, upload in store.uploads(folder)}
 
     def complete(place: int) -> bool:
-        number = place + 1
-        on_step(f"before complete {number}")
-        visible = _complete(store, files[place], open_uploads)
-        on_step(f"after complete {number}")
-        return visible
+        return _complete(store, files[place], open_uploads)
 
     progress = side_by_side(complete, numbers, until - time.monotonic(), go_on=bool)
     visible = [number for number, answer in zip(numbers, progress.answers, strict=True) if answer]

@@ -24,7 +24,6 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.side_by_side import side_by_side
 from rds_to_s3.timestamps import Watermark
 
-Step = Callable[[str], None]
 ACQUIRE_TRIES = 5
 HANDOVER_SECONDS = 300.0  # between two invocations of one table: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
@@ -55,8 +54,6 @@ class TableCommit:
         Of the run, seconds since 1970.
     clock : callable
         Seconds since 1970, by this machine.
-    on_step : callable
-        Told the name of each effect before and after it; tests kill the process there.
     side_prefixes : sequence of str
         Where the table's files stand that are not in its format's own place.
     keeps_keys, keeps_values : bool
@@ -72,7 +69,6 @@ class TableCommit:
         run_id: str,
         planned_at: float,
         clock: Callable[[], float] = time.time,
-        on_step: Step = lambda _: None,
         side_prefixes: Sequence[str] = (),
         keeps_keys: bool = True,
         keeps_values: bool = True,
@@ -80,7 +76,6 @@ class TableCommit:
         self._store = store
         self._states = StateStore(store, table, file_format)
         self._clock = clock
-        self._step = on_step
         self._prefixes = [data_prefix(table, file_format), *side_prefixes]
         self._keeps = (keeps_keys, keeps_values)
         self._watermark_key = watermark_key(table, file_format)
@@ -140,12 +135,10 @@ class TableCommit:
                     "commit": commit,
                 }
             )
-            self._step("before lease")
             try:
                 self._states.save(wanted)
             except LeaseLostError:
                 continue
-            self._step("after lease")
             return None
         return Refused("other runs kept changing this table's state")
 
@@ -172,14 +165,12 @@ class TableCommit:
         lease = self.state.lease
         if lease is None or lease.token != self.token:
             return True
-        self._step("before release")
         try:
             self._states.save(self.state.model_copy(update={"lease": None}))
         except LeaseLostError:
             return False
         except (StorageUnavailableError, StorageRefusedError):
             return True
-        self._step("after release")
         return True
 
     def save_staged(self, staged: Staged, *, lasts_seconds: float | None = None) -> None:
@@ -187,9 +178,7 @@ class TableCommit:
         lease = self.state.lease
         if lease and lasts_seconds is not None:
             lease = lease.model_copy(update={"expires_at": self._clock() + lasts_seconds})
-        self._step("before checkpoint")
         self._states.save(self.state.model_copy(update={"staged": staged.model_copy(deep=True), "lease": lease}))
-        self._step("after checkpoint")
 
     # --- recovery ---
 
@@ -220,9 +209,7 @@ class TableCommit:
         self._states.confirm()
 
         def abort(upload: tuple[str, str]) -> bool:
-            self._step("before abort stray")
             self._store.abort_upload(*upload)
-            self._step("after abort stray")
             return True
 
         # What is left for lack of time is invisible, and the next invocation's to find.
@@ -235,9 +222,7 @@ class TableCommit:
                 raise progress.error
 
     def _delete(self, key: str) -> bool:
-        self._step("before delete stray")
         self._store.delete(key)
-        self._step("after delete stray")
         return True
 
     def next_part(self, stem: str) -> int:
@@ -273,9 +258,7 @@ class TableCommit:
             The lease expired or was taken over.
         """
         self.guard()
-        self._step("before decision")
         self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
-        self._step("after decision")
 
     def apply(self, commit: Commit, *, release: bool, seconds: float = math.inf) -> Commit | None:
         """Carry a decision out: make its files visible, move the watermark. May be repeated at any point.
@@ -304,25 +287,21 @@ class TableCommit:
             self._undo(commit, until)
             return None
         is_own = commit.token == self.token
-        completion = complete_files(self._store, commit, seconds, self._step, resumed=not is_own)
+        completion = complete_files(self._store, commit, seconds, resumed=not is_own)
         if completion.lost:
             self._undo(commit, until)
             return None
         if not completion.finished:
             self._keep_unfinished(commit, completion, is_own=is_own)
-        self._step("before watermark")
         self.guard()
         edited = move_watermark(self._store, self._watermark_key, commit)
-        self._step("after watermark")
         applied = commit.model_copy(
             update={"applied": True, "previous": None, "visible": [], "record": dict(commit.record)}
         )
         if edited:
             applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
-        self._step("before applied")
         update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
         self._states.save(self.state.model_copy(update=update))
-        self._step("after applied")
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
         # each has the token of the invocation that made it, so no successor makes one of that name.
@@ -339,9 +318,7 @@ class TableCommit:
         lease = self.state.lease
         if lease and completion.error is None:
             lease = lease.model_copy(update={"expires_at": self._clock() + HANDOVER_SECONDS})
-        self._step("before checkpoint")
         self._states.save(self.state.model_copy(update={"commit": kept, "lease": lease}))
-        self._step("after checkpoint")
         if completion.error is not None:
             raise completion.error
         if stalled > MOST_STALLED:
@@ -356,7 +333,6 @@ class TableCommit:
         return set(commit.tail.keys) if commit and commit.tail else set()
 
     def _undo(self, commit: Commit, until: float) -> None:
-        self._step("before undo")
         if not commit.undone:
             # The fence: from here on no other invocation carries the decision out, and whoever comes next undoes it.
             spent = dict(self.state.spent)
@@ -369,7 +345,6 @@ class TableCommit:
             self._keep_unfinished(commit, Completion([], lost=True, finished=False), is_own=True)
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         self._states.save(self.state.model_copy(update={"commit": previous}))
-        self._step("after undo")
 
 
 def _part_of(key: str) -> int:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key, record_key
-from rds_to_s3.commit.table_commit import Step
 from rds_to_s3.errors import InputError, RdsToS3Error
 from rds_to_s3.extract.table_extraction import Outcome, TableExtraction
 from rds_to_s3.mysql.connection import Connection
@@ -25,7 +24,6 @@ def run_extraction(
     *,
     time_left: Callable[[], float],
     reconnect: Callable[[int], Connection] | None = None,
-    on_step: Step = lambda _: None,
     on_failure: Callable[[BaseException], None] = lambda _: None,
 ) -> Outcome:
     """Extract one table of a planned run, and write its record: the manifest's entry.
@@ -44,9 +42,7 @@ def run_extraction(
     extraction: TableExtraction | None = None
     try:
         plan = _plan(store, run_id)
-        extraction = TableExtraction(
-            plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect, on_step=on_step
-        )
+        extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect)
         outcome = extraction.extract()
     except BaseException as error:
         on_failure(error)
@@ -58,9 +54,7 @@ def run_extraction(
         # This run's commit is told already; another run covered the table while the answer was under way.
         return replace(outcome, status=earlier["status"], record=earlier, told_before=True)
     if outcome.status != "CONTINUE":
-        on_step("before record")
         _write_record(store, run_id, table, outcome.record)
-        on_step("after record")
     return outcome
 
 

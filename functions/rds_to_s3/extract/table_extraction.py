@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
 from rds_to_s3.commit.state import Commit, KeyRun, Position, Staged, StagedFile
-from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, Step, TableCommit
+from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, TableCommit
 from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
 from rds_to_s3.extract.checkpointed_read import Reading, StagedRead
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
@@ -79,8 +79,6 @@ class TableExtraction:
         Open a connection whose silence is bounded by the seconds; `reconnect` with credentials fetched anew.
     time_left : callable
         Seconds until the invocation is killed.
-    on_step : callable
-        See `rds_to_s3.commit.table_commit.TableCommit`.
     """
 
     def __init__(
@@ -92,29 +90,26 @@ class TableExtraction:
         *,
         time_left: Callable[[], float],
         reconnect: Callable[[int], Connection] | None = None,
-        on_step: Step = lambda _: None,
     ) -> None:
         self.run = run
         self.spec = spec
         self._store = store
         self._ways = connect, reconnect or connect
         self._time_left = time_left
-        self._step = on_step
         self.commit = TableCommit(
             store,
             spec.name,
             spec.format,
             run_id=run.run_id,
             planned_at=run.planned_at,
-            on_step=on_step,
             side_prefixes=side_prefixes(spec),
             keeps_keys=spec.deletes == "track",
             keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
         )
         self._deletes: DeleteTracking | None = None
         if spec.deletes == "track":
-            self._deletes = DeleteTracking(spec, store, self.commit.token, on_step)
-        self._tails = KeptTails(spec, store, self.commit.token, on_step)
+            self._deletes = DeleteTracking(spec, store, self.commit.token)
+        self._tails = KeptTails(spec, store, self.commit.token)
         self._checks = TableChecking(spec, store, self.commit.token)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
@@ -169,7 +164,6 @@ class TableExtraction:
             self.run,
             lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
             commit_seconds=self._reading_seconds,
-            on_step=self._step,
         )
         last = self.commit.state.commit
         if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
@@ -242,7 +236,7 @@ class TableExtraction:
         if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
             # The whole read is behind us: an invocation of its own compares the keys.
             return self._hand_back(staged, tail)
-        outstanding = settle(self._store, self.run, self.spec.name, last, self._step)
+        outstanding = settle(self._store, self.run, self.spec.name, last)
         self._find_deleted(connection, reading, staged, outstanding)
         self._checks.conclude(selection, staged, finished=True)
         self._tails.save(tail, staged)
@@ -276,7 +270,7 @@ class TableExtraction:
             )
 
     def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
-        return WindowFiles(self.spec, reading.window.stamp, uploader, self.commit.next_part, self._step)
+        return WindowFiles(self.spec, reading.window.stamp, uploader, self.commit.next_part)
 
     def _hand_back(self, staged: Staged, tail: TailFilter) -> Outcome:
         self._tails.save(tail, staged)

@@ -38,8 +38,6 @@ class RunRegister:
     run_id : str
     planned_at : float or None
         Of the run: an earlier one may have had its id, and what that one left is not considered.
-    on_step : callable
-        Called with the name of each effect before and after it.
     sleep : callable
         Waits some seconds before a write is tried again.
     """
@@ -49,13 +47,11 @@ class RunRegister:
         store: ObjectStore,
         run_id: str,
         planned_at: float | None,
-        on_step: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._planned_at = planned_at
-        self._step = on_step
         self._sleep = sleep
 
     def has_written(self, keys: Sequence[str]) -> bool:
@@ -80,10 +76,7 @@ class RunRegister:
                 document["taken"].append({"table": table, "by": by, "keys": list(keys)})
             return True
 
-        self._step("before take")
-        taken = self._change(change)
-        self._step("after take")
-        return taken
+        return self._change(change)
 
     def decide(self, build: Callable[[Sequence[Json], Json | None], Json]) -> Json:
         """Decide on the run's manifest, and return it.

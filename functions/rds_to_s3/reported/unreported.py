@@ -22,7 +22,7 @@ from typing import Any
 from rds_to_s3.bucket_keys import plan_key
 from rds_to_s3.commit.entries import Unreported, pending_of
 from rds_to_s3.commit.state import Commit
-from rds_to_s3.commit.table_commit import Refused, Step, TableCommit
+from rds_to_s3.commit.table_commit import Refused, TableCommit
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import joined_record
@@ -64,14 +64,14 @@ class Outstanding:
         ]
 
 
-def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None, on_step: Step) -> Outstanding:
+def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None) -> Outstanding:
     """Find out what the next commit of a table has to report beside its own files.
 
     Only for the holder of the table's lease.
     """
     outstanding = Outstanding()
     for each in pending_of(last):
-        register = RunRegister(store, each.run_id, each.planned_at, on_step)
+        register = RunRegister(store, each.run_id, each.planned_at)
         if register.has_written(each.keys) or not _is_known(store, each):
             continue
         if run.sees_running(each.run_id, each.planned_at):
@@ -96,7 +96,6 @@ def report_other_format(
     *,
     lease_seconds: float,
     commit_seconds: Callable[[], float],
-    on_step: Step,
 ) -> tuple[Commit | None, list[dict[str, Any]]]:
     """Report what the table's other format, which it may have had before, has not reported.
 
@@ -116,7 +115,7 @@ def report_other_format(
         A commit that was decided in that format has more files than there is time for.
     """
     (other,) = (each for each in FORMATS if each != spec.format)
-    commit = TableCommit(store, spec.name, other, run_id=run.run_id, planned_at=run.planned_at, on_step=on_step)
+    commit = TableCommit(store, spec.name, other, run_id=run.run_id, planned_at=run.planned_at)
     last = commit.look()
     if last is None:
         return None, []
@@ -126,7 +125,7 @@ def report_other_format(
         return last, []
     try:
         commit.recover(commit_seconds())
-        return last, _report_only(store, run, commit, on_step)
+        return last, _report_only(store, run, commit)
     finally:
         commit.release()
 
@@ -140,11 +139,11 @@ def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:
     )
 
 
-def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit, on_step: Step) -> list[dict[str, Any]]:
+def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> list[dict[str, Any]]:
     last = commit.state.commit
     if last is None or commit.covered() is not None:
         return []
-    outstanding = settle(store, run, commit.state.table, last, on_step)
+    outstanding = settle(store, run, commit.state.table, last)
     if not outstanding.taken:
         return []
     records = [each.record for each in outstanding.taken]

@@ -69,14 +69,12 @@ class DeleteTracking:
     store : ObjectStore
     token : str
         Of this invocation.
-    on_step : callable
     """
 
-    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, on_step: Callable[[str], None]) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._step = on_step
         self._puts = 0
         self._buffer: list[KeyValues] = []
         self._new: list[KeyRun] = []
@@ -268,9 +266,7 @@ class DeleteTracking:
         run = KeyValues.joined(parts).in_order()
         self._puts += 1
         key = key_run_key(self._spec.name, self._spec.format, self._token, self._puts)
-        self._step("before keys")
         self._store.put(key, run.pack())
-        self._step("after keys")
         first, last = int(run.keys[0, 0]), int(run.keys[-1, 0])
         self._new.append(KeyRun(key=key, rows=len(run), gone=gone, base=base, first=first, last=last))
 

@@ -45,7 +45,6 @@ class FileSeries:
     compression: str
     target_bytes: int
     next_part: int
-    on_step: Callable[[str], None]
     finished: list[StagedFile] = field(default_factory=list)
     finished_at: Position | None = None
     finished_rows: int = 0
@@ -92,9 +91,7 @@ class FileSeries:
         if self._encoder is not None and self._file is not None:
             self._encoder.close()
             self.warnings += self._encoder.warnings
-            self.on_step("before last part")
             self.finished.append(self._file.close(self._file_rows))
-            self.on_step("after last part")
         self._file = self._encoder = None
         self.finished_at, self.finished_rows = position, self.rows
 
@@ -108,9 +105,7 @@ class FileSeries:
         number = self.next_part + len(self.finished)
         is_gzipped = self.file_format == "csv" and self.compression == "gzip"
         extension = "csv.gz" if is_gzipped else self.file_format
-        self.on_step("before start upload")
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
-        self.on_step("after start upload")
         self._encoder = open_encoder(
             self.file_format, self.compression, self.columns, self._file.write, target_bytes=self.target_bytes
         )
@@ -135,15 +130,12 @@ class WindowFiles:
     uploader : Uploader
     next_part : callable
         Returns the first part number that no key has which begins with a text.
-    on_step : callable
-        Told the name of each effect before and after it.
     """
 
     spec: TableSpec
     stamp: str
     uploader: Uploader
     next_part: Callable[[str], int]
-    on_step: Callable[[str], None]
 
     def data(self, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
         """Return the files of the table's rows, `before` of which earlier invocations of the read have staged."""
@@ -157,7 +149,6 @@ class WindowFiles:
             compression=spec.compression or "none",
             target_bytes=spec.target_file_bytes,
             next_part=before + self.next_part(stem),
-            on_step=self.on_step,
         )
 
     def side(self, kind: str, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
@@ -172,7 +163,6 @@ class WindowFiles:
             compression="none",
             target_bytes=spec.target_file_bytes,
             next_part=before + self.next_part(stem),
-            on_step=self.on_step,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rds_to_s3.bucket_keys import tail_key
 from rds_to_s3.commit.state import Commit, Staged, Tail
@@ -24,14 +24,12 @@ class KeptTails:
     store : ObjectStore
     token : str
         Of this invocation.
-    on_step : callable
     """
 
-    def __init__(self, spec: TableSpec, store: ObjectStore, token: str, on_step: Callable[[str], None]) -> None:
+    def __init__(self, spec: TableSpec, store: ObjectStore, token: str) -> None:
         self._spec = spec
         self._store = store
         self._token = token
-        self._step = on_step
         self.warnings: list[str] = []
 
     def open(
@@ -69,9 +67,7 @@ class KeptTails:
         if not digests:
             return
         key = tail_key(self._spec.name, self._spec.format, self._token)
-        self._step("before tail")
         self._store.put(key, pack(digests))
-        self._step("after tail")
         if key not in staged.tail_keys:
             staged.tail_keys = [*staged.tail_keys, key]
         staged.tail_count += len(digests) - tail.saved
