@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-if TYPE_CHECKING:
-    from rds_to_s3.extract.table_extraction import (
-        Outcome,  # brings numpy and PyMySQL, which the manifest's function does without
-    )
+from rds_to_s3.extract.outcome import Outcome
 
 
 def logger(**keys: str) -> Logger:
@@ -28,7 +24,7 @@ def emit_table(table: str, outcome: Outcome) -> None:
     Metrics are written to the log in CloudWatch's embedded metric format. Those for alarms are written once more
     without the table: an alarm cannot search over dimensions.
     """
-    if outcome.told_before or outcome.status in {"CONTINUE", "SKIPPED"}:
+    if outcome.reported_before or outcome.status in {"CONTINUE", "SKIPPED"}:
         return
     record = outcome.record
     quarantined = record.get("quarantined_rows", 0)

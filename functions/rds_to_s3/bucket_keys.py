@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
+
+LATEST_MANIFEST_KEY = "runs/latest.json"
+HISTORY_KEY = "_state/history.json"
+_PART = re.compile(r"_part(\d{4,})\.")
+_ENDING = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
 
 
 def segment(name: str) -> str:
@@ -51,6 +57,22 @@ def side_key(table: str, kind: str, stamp: str, part: int) -> str:
     """
     suffix = "" if part == 1 else f"_part{part:04d}"
     return f"{side_prefix(table, kind)}{segment(table)}_{kind}_{stamp}{suffix}.csv"
+
+
+def part_of(key: str) -> int:
+    """Return the part number in a file's key.
+
+    Examples
+    --------
+    >>> part_of("orders/csv/orders_data_20250402_120000.csv")
+    1
+    """
+    return int(match[1]) if (match := _PART.search(key)) else 1
+
+
+def stem_of(key: str) -> str:
+    """Return a file's key up to its window's end, which all files of a window share."""
+    return _ENDING.sub("", key)
 
 
 def watermark_key(table: str, file_format: str) -> str:
@@ -111,9 +133,3 @@ def manifest_key(run_id: str) -> str:
 def report_key(run_id: str) -> str:
     """Return the key of a run's report."""
     return f"runs/{run_id}/report.html"
-
-
-LATEST_MANIFEST_KEY = "runs/latest.json"
-
-
-HISTORY_KEY = "_state/history.json"

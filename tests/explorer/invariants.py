@@ -13,6 +13,7 @@ from typing import Any
 
 from rds_to_s3.bucket_keys import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
 from rds_to_s3.commit.staged_upload import TOKEN
+from rds_to_s3.commit.state import Commit, Staged
 from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Violation
@@ -139,16 +140,17 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
 
 def _named(state: Json) -> Iterator[str]:
     """Yield the keys and the uploads that a state needs."""
-    staged, commit = state["staged"] or {}, state["commit"] or {}
-    for file in [*files_of(staged), *files_of(commit)]:
-        yield file["upload_id"]
-        yield file["key"]
-    yield from staged.get("tail_keys", [])
-    yield from (commit.get("tail") or {}).get("keys", [])
-    for keys in staged.get("seen", {}).values():
-        yield from keys
+    staged = Staged.model_validate(state["staged"]) if state["staged"] else None
+    commit = Commit.model_validate(state["commit"]) if state["commit"] else None
     for part in (staged, commit):
-        yield from (run["key"] for run in part.get("key_runs", []))
+        for file in part.every_file if part is not None else []:
+            yield file.upload_id
+            yield file.key
+    if staged is not None:
+        yield from staged.objects
+    if commit is not None:
+        yield from commit.tail.keys if commit.tail is not None else []
+        yield from (run.key for run in commit.key_runs)
 
 
 # --- at the end ---

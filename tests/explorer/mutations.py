@@ -12,7 +12,7 @@ from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import TableState
 from rds_to_s3.commit.state_store import StateStore
 from rds_to_s3.commit.table_commit import TableCommit
-from rds_to_s3.extract.stages.kept_tails import KeptTails
+from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead
 from rds_to_s3.s3.objects import ObjectHead
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
@@ -221,7 +221,7 @@ MUTATIONS = (
     Mutation(
         "digests",
         "Rows delivered ahead of the bound are remembered",
-        _without(KeptTails, "save"),
+        _without(DeliveredAhead, "checkpoint"),
         "twice",
         _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=ONE_FILE),
     ),

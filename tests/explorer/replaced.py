@@ -23,7 +23,7 @@ from tests.explorer.world import World
 
 _NEEDED = (
     "rds_to_s3.extract.stages.key_runs",
-    "rds_to_s3.extract.stages.admission",
+    "rds_to_s3.extract.stages.row_checks",
     "rds_to_s3.formats.parquet",
 )  # imported late
 _worlds: list[World] = []

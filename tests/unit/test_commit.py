@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from rds_to_s3.bucket_keys import key_run_key, seen_key, state_key, tail_key
+from rds_to_s3.commit.opening import CommitUnfinished, Refused
 from rds_to_s3.commit.staged_upload import TOKEN
-from rds_to_s3.commit.state import Commit, Staged, StagedFile, Tail
-from rds_to_s3.commit.table_commit import CommitUnfinished, Refused, TableCommit
+from rds_to_s3.commit.state import Commit, Staged, StagedFile, Tail, Written
+from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
 from tests.support.effects import EffectMemory
 
@@ -378,7 +379,7 @@ def test_a_write_whose_answer_got_lost_is_recognised_as_ones_own(bucket: Bucket)
 def test_progress_of_another_run_is_dropped_with_the_lease(bucket: Bucket) -> None:
     first = bucket.invocation("a")
     file = bucket.staged()
-    first.save_staged(Staged(run_id="a", watermark=None, fingerprint="f", files=[file]))
+    first.save_staged(Staged(run_id="a", watermark=None, fingerprint="f", written=Written(files=[file])))
     bucket.now += 61
     second = bucket.invocation("b", 2.0)
     second.remove_strays(None)

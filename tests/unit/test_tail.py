@@ -54,7 +54,7 @@ def test_rows_beyond_it_are_delivered_once_however_often_they_are_read() -> None
     assert kept(first, rows) == rows
     second = after(first)
     assert kept(second, rows) == [rows[2]]
-    assert second.left_out_in_all == 2
+    assert second.left_out == 2
     assert kept(after(second), rows) == [rows[2]]
 
 

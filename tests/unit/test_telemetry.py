@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import telemetry
-from rds_to_s3.extract.table_extraction import Outcome
+from rds_to_s3.extract.outcome import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -49,5 +49,5 @@ def test_an_alarm_hears_when_no_table_is_behind_any_more(capsys: pytest.CaptureF
 @pytest.mark.parametrize("status", ["CONTINUE", "SKIPPED"])
 def test_what_is_not_finished_emits_nothing(capsys: pytest.CaptureFixture[str], status: Any) -> None:
     telemetry.emit_table("orders", Outcome(status))
-    telemetry.emit_table("orders", Outcome("SUCCEEDED", {"files": []}, told_before=True))
+    telemetry.emit_table("orders", Outcome("SUCCEEDED", {"files": []}, reported_before=True))
     assert emitted(capsys) == []

@@ -105,8 +105,74 @@ class Position(_Part):
     values: list[str] | None = None
 
 
+class Written(_Part):
+    """The files of rows so far.
+
+    Attributes
+    ----------
+    position : Position
+        Where the last of them ends.
+    """
+
+    files: list[StagedFile] = Field(default_factory=list)
+    position: Position = Field(default_factory=Position)
+
+    @property
+    def rows(self) -> int:
+        """The rows in them."""
+        return sum(file.rows for file in self.files)
+
+
+class Ahead(_Part):
+    """The rows so far that lie beyond the bound.
+
+    Attributes
+    ----------
+    keys : list of str
+        Objects with their digests.
+    latest : list of str
+        The greatest value of each cursor column among them.
+    """
+
+    keys: list[str] = Field(default_factory=list)
+    latest: list[str] = Field(default_factory=list)
+    count: int = 0
+
+
+class Checked(_Part):
+    """What the checks of rows have found so far.
+
+    Attributes
+    ----------
+    violations : dict
+        By the check's label.
+    quarantine : list of StagedFile
+        Files of rows that broke a check.
+    seen : dict
+        Objects with the values of columns that have to be unique, by column.
+    """
+
+    violations: dict[str, Violation] = Field(default_factory=dict)
+    quarantine: list[StagedFile] = Field(default_factory=list)
+    seen: dict[str, list[str]] = Field(default_factory=dict)
+
+    @property
+    def seen_keys(self) -> list[str]:
+        """All objects with such values."""
+        return [key for keys in self.seen.values() for key in keys]
+
+
+class Delivered(_Part):
+    """The keys delivered so far, where deletes are tracked."""
+
+    runs: list[KeyRun] = Field(default_factory=list)
+
+
 class Staged(_Part):
     """What a run has read of a table so far, to be continued by its next invocation.
+
+    Each stage that rows pass records its progress in a part that only it writes: `written`, `ahead`, `checked` and
+    `delivered`.
 
     Attributes
     ----------
@@ -114,16 +180,6 @@ class Staged(_Part):
         Text the watermark had when the read began; edited meanwhile, the progress is void.
     fingerprint : str
         Of the columns and the segments; changed meanwhile, the progress is void.
-    tail_keys : list of str
-        Objects with the digests of the rows beyond the bound.
-    quarantine : list of StagedFile
-        Files of rows that broke a check.
-    violations : dict
-        What the checks have found, by the check's label.
-    seen : dict
-        Objects with the values of columns that have to be unique, by column.
-    key_runs : list of KeyRun
-        The keys delivered so far, where deletes are tracked.
     source, seen_until
         As in `Commit`, of what was read so far.
     """
@@ -134,22 +190,16 @@ class Staged(_Part):
     run_id: str
     watermark: str | None
     fingerprint: str
-    files: list[StagedFile] = Field(default_factory=list)
-    position: Position = Field(default_factory=Position)
-    rows: int = 0
+    written: Written = Field(default_factory=Written)
+    ahead: Ahead = Field(default_factory=Ahead)
+    checked: Checked = Field(default_factory=Checked)
+    delivered: Delivered = Field(default_factory=Delivered)
     seconds: float = 0.0
     invocations: int = 0
-    tail_keys: list[str] = Field(default_factory=list)
-    tail_latest: list[str] = Field(default_factory=list)
-    tail_count: int = 0
     stalled: int = 0
     handed_back: bool = False
     page_rows: int | None = None
     warnings: list[str] = Field(default_factory=list)
-    quarantine: list[StagedFile] = Field(default_factory=list)
-    violations: dict[str, Violation] = Field(default_factory=dict)
-    seen: dict[str, list[str]] = Field(default_factory=dict)
-    key_runs: list[KeyRun] = Field(default_factory=list)
     source: dict[str, Any] | None = None
     seen_until: float | None = None
     settled: Settled | None = None
@@ -157,7 +207,12 @@ class Staged(_Part):
     @property
     def every_file(self) -> list[StagedFile]:
         """All files, whatever they hold."""
-        return [*self.files, *self.quarantine]
+        return [*self.written.files, *self.checked.quarantine]
+
+    @property
+    def objects(self) -> list[str]:
+        """The keys of all that the stages keep beside files."""
+        return [*self.ahead.keys, *self.checked.seen_keys, *(run.key for run in self.delivered.runs)]
 
 
 class Tail(_Part):

@@ -6,40 +6,24 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from rds_to_s3.bucket_keys import data_prefix, watermark_key
+from rds_to_s3.bucket_keys import data_prefix, part_of, stem_of, watermark_key
 from rds_to_s3.commit.completion import Completion, complete_files, take_back_files
+from rds_to_s3.commit.housekeeping import find_strays
+from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.state import Commit, Lease, Staged, TableState
-from rds_to_s3.commit.state_store import StateStore
-from rds_to_s3.commit.strays import find_strays
-from rds_to_s3.commit.watermark_object import move_watermark, read_watermark
+from rds_to_s3.commit.state_store import StateStore, move_watermark, read_watermark
 from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavailableError
 from rds_to_s3.s3.objects import ObjectStore
-from rds_to_s3.s3.side_by_side import side_by_side
 from rds_to_s3.timestamps import Watermark
 
 ACQUIRE_TRIES = 5
 HANDOVER_SECONDS = 300.0  # between two invocations of one table: the state machine's own steps, and a retry's wait
 MOST_STALLED = 6
-_PART = re.compile(r"_part(\d{4,})\.")
-_STEM = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
-
-
-class CommitUnfinished(Exception):  # noqa: N818 - no error: the next invocation continues
-    """There was no time to make every file of a commit visible; the table is kept for the run's next invocation."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why this run has nothing to do with the table."""
-
-    reason: str
 
 
 class TableCommit:
@@ -96,6 +80,66 @@ class TableCommit:
     def attempts(self) -> int:
         """How often this run has tried this table, this time included."""
         return max(self.state.attempts.get(self.run_id, 0), 1)
+
+    # --- the steps of an invocation ---
+
+    def open(self, lasts_seconds: float, seconds: Callable[[], float]) -> Refused | Decided | Opened:
+        """Take the table, finish what others have decided, and say what is left to do.
+
+        Parameters
+        ----------
+        lasts_seconds : float
+            Until this invocation is certainly over.
+        seconds : callable
+            How long S3 may be worked on.
+
+        Raises
+        ------
+        CommitUnfinished
+            See `apply`.
+        """
+        refused = self.acquire(lasts_seconds)
+        if refused is not None:
+            return refused
+        self.recover(seconds())
+        last = self.state.commit
+        if last is not None and last.is_of(self.run_id, self.planned_at):
+            self.release()
+            return Decided(last.record | {"attempts": self.attempts})
+        if (newer := self.covered()) is not None:
+            # It was decided and no more; this invocation has just finished it.
+            self.release()
+            return newer
+        watermark, etag = self.read_watermark()
+        staged = self._progress(watermark)
+        self.remove_strays(staged, seconds() / 3)
+        return Opened(last, watermark, etag, staged)
+
+    def finish(self, decision: Commit, seconds: Callable[[], float]) -> Commit:
+        """Commit the table, and give it back.
+
+        Raises
+        ------
+        StorageUnavailableError
+            Its uploads are gone; nothing is visible, and the next attempt reads the window again.
+        CommitUnfinished
+            See `apply`.
+        """
+        self.decide(decision)
+        applied = self.apply(decision, release=True, seconds=seconds())
+        if applied is None:
+            raise StorageUnavailableError(
+                f"uploads of table {self.state.table!r} were aborted before they could be completed; nothing is visible"
+            )
+        return applied
+
+    def _progress(self, watermark: Watermark | None) -> Staged | None:
+        """Return this run's progress, if it still holds."""
+        staged = self.state.staged
+        text = watermark.text if watermark else None
+        if staged is None or staged.run_id != self.run_id or staged.watermark != text:
+            return None
+        return staged.model_copy(deep=True)
 
     # --- lease ---
 
@@ -207,23 +251,7 @@ class TableCommit:
             return
         self.guard()
         self._states.confirm()
-
-        def abort(upload: tuple[str, str]) -> bool:
-            self._store.abort_upload(*upload)
-            return True
-
-        # What is left for lack of time is invisible, and the next invocation's to find.
-        until = time.monotonic() + seconds
-        for progress in (
-            side_by_side(abort, strays.uploads, seconds),
-            side_by_side(self._delete, strays.keys, until - time.monotonic()),
-        ):
-            if progress.error is not None:
-                raise progress.error
-
-    def _delete(self, key: str) -> bool:
-        self._store.delete(key)
-        return True
+        strays.remove(self._store, seconds)
 
     def next_part(self, stem: str) -> int:
         """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.
@@ -234,7 +262,7 @@ class TableCommit:
         # The last commit's files count even where a reader has taken them away: a key names one window for good.
         last = self.state.commit.every_file if self.state.commit else []
         taken = {*self._store.keys(stem), *(file.key for file in last if file.key.startswith(stem))}
-        return max([self.state.spent.get(stem, 0), *map(_part_of, taken)]) + 1
+        return max([self.state.spent.get(stem, 0), *map(part_of, taken)]) + 1
 
     # --- the watermark ---
 
@@ -306,7 +334,7 @@ class TableCommit:
         # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
         # each has the token of the invocation that made it, so no successor makes one of that name.
         for key in sorted(self._tail_keys(previous) - self._tail_keys(commit)):
-            self._delete(key)
+            self._store.delete(key)
         return applied
 
     def _keep_unfinished(self, commit: Commit, completion: Completion, *, is_own: bool) -> None:
@@ -337,15 +365,11 @@ class TableCommit:
             # The fence: from here on no other invocation carries the decision out, and whoever comes next undoes it.
             spent = dict(self.state.spent)
             for file in commit.every_file:
-                stem = _STEM.sub("", file.key)
-                spent[stem] = max(spent.get(stem, 0), _part_of(file.key))
+                stem = stem_of(file.key)
+                spent[stem] = max(spent.get(stem, 0), part_of(file.key))
             commit = commit.model_copy(update={"undone": True})
             self._states.save(self.state.model_copy(update={"commit": commit, "spent": spent}))
         if not take_back_files(self._store, commit, until - time.monotonic()):
             self._keep_unfinished(commit, Completion([], lost=True, finished=False), is_own=True)
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         self._states.save(self.state.model_copy(update={"commit": previous}))
-
-
-def _part_of(key: str) -> int:
-    return int(match[1]) if (match := _PART.search(key)) else 1

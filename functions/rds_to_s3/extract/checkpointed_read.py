@@ -1,21 +1,17 @@
-"""One invocation's read of a window into staged files, and what is recorded of it for the next."""
+"""One invocation's read of a window through its stages, and what is recorded of it for the next."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from rds_to_s3.commit.state import Staged
-from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.extract.page_reader import Pace, WindowRead
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.scope.window import Window
-from rds_to_s3.extract.stages.checking import TableChecking
-from rds_to_s3.extract.stages.deletes import DeleteTracking
-from rds_to_s3.extract.stages.files import FileSeries, WindowFiles
-from rds_to_s3.extract.stages.kept_tails import KeptTails
-from rds_to_s3.extract.stages.tail import TailFilter
+from rds_to_s3.extract.stages.files import DataFiles
+from rds_to_s3.extract.stages.stage import Checkpoint, Stage
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
@@ -36,90 +32,73 @@ class Reading:
 
 
 @dataclass
-class StagedRead:
+class CheckpointedRead:
     """The read of a window, page by page, with its checkpoints.
 
     Parameters
     ----------
-    commit : TableCommit
-        Keeps the progress.
-    checks : TableChecking
-    tails : KeptTails
-    deletes : DeleteTracking, optional
+    stages : sequence of Stage
+        Those before `files`.
+    files : DataFiles
     staged : Staged
-        The progress so far; changed as the read goes on.
+        The progress so far; changed as the read continues.
+    save : callable
+        Writes the progress to the table's state.
     """
 
-    commit: TableCommit
-    checks: TableChecking
-    tails: KeptTails
-    deletes: DeleteTracking | None
     reading: Reading
-    tail: TailFilter
+    stages: Sequence[Stage]
+    files: DataFiles
     staged: Staged
+    save: Callable[[Staged], None]
     _not_before: float = 0.0
 
-    def run(self, connection: Connection, window_files: WindowFiles, seconds: float) -> bool:
+    def run(self, connection: Connection, seconds: float) -> bool:
         """Return whether the read reached the window's end within `seconds`."""
         reading, staged = self.reading, self.staged
         page_seconds = min(MOST_PAGE_SECONDS, seconds / 10)
-        files = window_files.data(reading.selection.output, before=len(staged.files))
-        quarantine = partial(window_files.side, "quarantine", before=len(staged.quarantine))
-        self.checks.open(reading.table, reading.selection, staged, quarantine)
         read = WindowRead(
             connection=connection,
             table=reading.table.name,
             columns=reading.selection.select,
             segments=reading.segments,
-            tail=self.tail,
-            files=files,
+            stages=[*self.stages, self.files],
             pace=Pace.start(reading.table.average_row_bytes, page_seconds, staged.page_rows),
-            position=staged.position,
+            position=staged.written.position,
             stop_at=time.monotonic() + seconds - page_seconds,
-            on_page=lambda: self._checkpoint(files, read),
-            admission=self.checks.admission,
-            on_rows=self.deletes.record if self.deletes is not None else None,
+            on_page=lambda: self._checkpoint(read),
         )
         try:
             finished = read.run()
         except BaseException:
             read.abort()
             raise
-        if self.checks.admission is not None and self.checks.admission.failed:
-            self.checks.conclude(reading.selection, staged, finished=finished)
-        self._take_over_finished(files)
+        if not self._failed:
+            self._record(rows=None, finished=finished)
         staged.page_rows = read.pace.rows
         return finished
 
-    def _checkpoint(self, files: FileSeries, read: WindowRead) -> None:
+    @property
+    def _failed(self) -> bool:
+        return any(stage.failed for stage in self.stages)
+
+    def _checkpoint(self, read: WindowRead) -> None:
         """After a page: make the files that it finished survive this invocation."""
-        admission = self.checks.admission
-        if len(files.finished) == files.taken_over or not read.resumable:
+        series = self.files.series
+        if len(series.finished) == series.recorded or not read.resumable or self._failed:
             return
-        if admission is not None and admission.failed:
+        if len(self.staged.written.files) > MANY_FILES and time.monotonic() < self._not_before:
             return
-        if len(self.staged.files) > MANY_FILES and time.monotonic() < self._not_before:
-            return
-        exact = admission is not None or self.deletes is not None
+        exact = any(stage.is_exact for stage in self.stages)
         if exact:
-            # What the checks have found, and the keys, belong to all rows up to here: so do the files have to.
+            # Such a stage's progress is of all rows up to here: so the files have to end here.
             read.close()
-        self._take_over_finished(files)
-        self.checks.keep_seen(self.staged)
         # A file that is still open will be read again, perhaps in another version, should this invocation end here.
-        self.tails.save(self.tail, self.staged, rows=None if exact else files.finished_rows)
+        self._record(rows=None if exact else series.finished_rows, finished=False)
         began = time.monotonic()
-        self.commit.save_staged(self.staged)
+        self.save(self.staged)
         self._not_before = time.monotonic() + SHARE * (time.monotonic() - began)
 
-    def _take_over_finished(self, files: FileSeries) -> None:
-        staged = self.staged
-        staged.files = [*staged.files, *files.finished[files.taken_over :]]
-        staged.rows = sum(file.rows for file in staged.files)
-        files.taken_over = len(files.finished)
-        if files.finished_at is not None:
-            staged.position = files.finished_at
-        self.checks.checkpoint(staged)
-        if self.deletes is not None:
-            self.deletes.checkpoint(staged)
-        staged.warnings = list(dict.fromkeys([*staged.warnings, *files.warnings]))
+    def _record(self, *, rows: int | None, finished: bool) -> None:
+        for stage in (*self.stages, self.files):
+            stage.checkpoint(Checkpoint(self.staged, rows, finished=finished))

@@ -10,7 +10,8 @@ from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key, record_key
 from rds_to_s3.errors import InputError, RdsToS3Error
-from rds_to_s3.extract.table_extraction import Outcome, TableExtraction
+from rds_to_s3.extract.outcome import Outcome
+from rds_to_s3.extract.table_extraction import TableExtraction
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
@@ -52,7 +53,7 @@ def run_extraction(
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.
-        return replace(outcome, status=earlier["status"], record=earlier, told_before=True)
+        return replace(outcome, status=earlier["status"], record=earlier, reported_before=True)
     if outcome.status != "CONTINUE":
         _write_record(store, run_id, table, outcome.record)
     return outcome

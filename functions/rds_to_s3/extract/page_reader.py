@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import CannotResumeError, RowCountError
-from rds_to_s3.extract.stages.files import FileSeries
-from rds_to_s3.extract.stages.tail import TailFilter
+from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.formats import Rows
 from rds_to_s3.mysql.connection import Connection, translated_errors
 from rds_to_s3.mysql.select import Segment, SelectColumn, select_page
@@ -44,32 +41,6 @@ class Pace:
             self.rows = min(max(int(rows / max(seconds, 0.01) * self.seconds), FEWEST_ROWS), MOST_ROWS, 16 * rows)
 
 
-class Admission(Protocol):
-    """Decides which rows the files may hold.
-
-    It is `rds_to_s3.extract.stages.admission`, which a table without checks never loads.
-    """
-
-    held_back: int
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing of this window may become visible."""
-        ...
-
-    def admit(self, rows: Rows) -> Rows:
-        """Return the rows that the files may hold."""
-        ...
-
-    def close(self) -> None:
-        """Finish what is open."""
-        ...
-
-    def abort(self) -> None:
-        """Throw away what is open."""
-        ...
-
-
 @dataclass
 class WindowRead:
     """One invocation's read of a window.
@@ -85,26 +56,22 @@ class WindowRead:
         Where to begin.
     stop_at : float
         `time.monotonic` value at which this invocation hands back.
+    stages : sequence of Stage
+        What each row passes, in this order; the last one writes the files.
     on_page : callable
         Called after each page that the server's count has confirmed.
-    admission : Admission, optional
-        The checks of rows.
-    on_rows : callable, optional
-        Told the rows that the files are about to hold.
     """
 
     connection: Connection
     table: str
     columns: Sequence[SelectColumn]
     segments: Sequence[Segment]
-    tail: TailFilter
-    files: FileSeries
+    stages: Sequence[Stage]
     pace: Pace
     position: Position
     stop_at: float
     on_page: Callable[[], None]
-    admission: Admission | None = None
-    on_rows: Callable[[Rows], None] | None = None
+    given_on: int = 0
     source_rows: int = 0
     out_of_time: bool = False
 
@@ -139,16 +106,14 @@ class WindowRead:
         return True
 
     def close(self) -> None:
-        """Finish the open files: they end where the read stands."""
-        self.files.close(self.position)
-        if self.admission is not None:
-            self.admission.close()
+        """Finish what the stages have open: it ends where the read is."""
+        for stage in self.stages:
+            stage.close(self.position)
 
     def abort(self) -> None:
-        """Throw the open files away."""
-        self.files.abort()
-        if self.admission is not None:
-            self.admission.abort()
+        """Throw what is open away."""
+        for stage in self.stages:
+            stage.abort()
 
     def _page(self, segment: Segment) -> None:
         page_rows = self.pace.rows if segment.order else None
@@ -167,11 +132,11 @@ class WindowRead:
                 f"the server sent {sent} rows of table {self.table!r}, and {read} were read; nothing became visible"
             )
         self.source_rows += read
-        held_back = self.admission.held_back if self.admission is not None else 0
-        if self.files.rows + self.tail.left_out_in_all + held_back != self.source_rows:
+        held_back = sum(stage.held_back for stage in self.stages)
+        if self.given_on + held_back != self.source_rows:
             raise RowCountError(
-                f"{self.source_rows} rows of table {self.table!r} were read, {self.files.rows} written, "
-                f"{self.tail.left_out_in_all} left out and {held_back} held back; nothing became visible"
+                f"{self.source_rows} rows of table {self.table!r} were read, {self.given_on} written and {held_back} "
+                "held back; nothing became visible"
             )
         self.pace.learn(read, time.monotonic() - began)
         if not self.out_of_time and (page_rows is None or read < page_rows):
@@ -179,15 +144,16 @@ class WindowRead:
 
     def _blocks(self, sql: str, segment: Segment) -> Iterator[int]:
         order = [self.columns.index(column) for column in segment.order]
+
+        def position_of(rows: Rows, row: int) -> Position:
+            return self._position(rows, order, row)
+
         with query(self.connection, sql) as result:
             for block in result:
-                mask = self.tail.new_rows(block)
-                kept = block if mask is None else block.keep(mask)
-                if self.admission is not None:
-                    kept = self.admission.admit(kept)
-                if self.on_rows is not None:
-                    self.on_rows(kept)
-                self.files.write(kept, partial(self._position, kept, order))
+                rows = block
+                for stage in self.stages:
+                    rows = stage.take(rows, position_of)
+                self.given_on += rows.rows
                 if order:
                     self.position = self._position(block, order, block.rows - 1)
                 if time.monotonic() >= self.stop_at + self.pace.seconds:

@@ -8,29 +8,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
+from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
-from rds_to_s3.commit.state import Commit, KeyRun, Position, Staged, StagedFile
-from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, TableCommit
-from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
-from rds_to_s3.extract.checkpointed_read import Reading, StagedRead
+from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
+from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
+from rds_to_s3.errors import CannotResumeError, DiskFullError
+from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
+from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import Change, drift_of, refused_drift
-from rds_to_s3.extract.scope.prepared_read import prepare_read
-from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
 from rds_to_s3.extract.scope.settled import SettledRows
-from rds_to_s3.extract.scope.window import Window, change_of_format
-from rds_to_s3.extract.stages.checking import TableChecking
+from rds_to_s3.extract.scope.window import change_of_format
 from rds_to_s3.extract.stages.deletes import DeleteTracking
-from rds_to_s3.extract.stages.files import WindowFiles, side_prefixes
-from rds_to_s3.extract.stages.kept_tails import KeptTails, committed_tail
-from rds_to_s3.extract.stages.tail import TailFilter
+from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, committed_tail, open_tail
+from rds_to_s3.extract.stages.files import DataFiles, WindowFiles, side_prefixes
+from rds_to_s3.extract.stages.stage import Stage
+from rds_to_s3.extract.stages.table_checks import TableChecks
 from rds_to_s3.mysql.catalogue.charsets import unsendable_text
+from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment
 from rds_to_s3.plan.execution import utc_text
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
@@ -39,32 +40,35 @@ from rds_to_s3.reported.unreported import Outstanding, report_other_format, sett
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
-Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
-STAGED_LAYOUT = 3  # of what a read keeps between its invocations; another version's progress is begun anew
+STAGED_LAYOUT = 4  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an invocation came to.
+@dataclass
+class _Work:
+    """What one invocation reads, in its snapshot, and what it has found.
 
     Attributes
     ----------
-    record : dict
-        The table's entry in the manifest; empty on ``CONTINUE``.
-    lag_seconds : float
-        How far the committed data are behind the server's clock.
-    told_before : bool
-        Whether an earlier invocation has told of this outcome: then there is nothing more to count.
+    deletes : DeleteTracking or None
+        None where deletes are not tracked.
     """
 
-    status: Status
-    record: dict[str, Any] = field(default_factory=dict)
-    rows: int = 0
-    files: int = 0
-    lag_seconds: float = 0.0
-    told_before: bool = False
+    connection: Connection
+    opened: Opened
+    table: Table
+    prepared: PreparedRead
+    staged: Staged
+    checks: TableChecks
+    deletes: DeleteTracking | None
+    warnings: list[str]
+    deleted: list[StagedFile] = field(default_factory=list)
+    key_runs: list[KeyRun] = field(default_factory=list)
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.table, self.prepared.selection, self.prepared.window, self.prepared.segments)
 
 
 class TableExtraction:
@@ -79,6 +83,11 @@ class TableExtraction:
         Open a connection whose silence is bounded by the seconds; `reconnect` with credentials fetched anew.
     time_left : callable
         Seconds until the invocation is killed.
+
+    Attributes
+    ----------
+    superseded : bool
+        Whether another invocation has taken the table over: then the record is that one's to write.
     """
 
     def __init__(
@@ -106,20 +115,12 @@ class TableExtraction:
             keeps_keys=spec.deletes == "track",
             keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
         )
-        self._deletes: DeleteTracking | None = None
-        if spec.deletes == "track":
-            self._deletes = DeleteTracking(spec, store, self.commit.token)
-        self._tails = KeptTails(spec, store, self.commit.token)
-        self._checks = TableChecking(spec, store, self.commit.token)
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
-        self._began_at = Position()
         self._drift: list[Change] = []
-        self._deleted: list[StagedFile] = []
-        self._key_runs: list[KeyRun] = []
         self._other_format: Commit | None = None
-        self._of_other_formats: list[dict[str, Any]] = []
-        self.superseded = False  # whether another invocation has taken the table over: then its word counts
+        self._of_other_format: list[dict[str, Any]] = []
+        self.superseded = False
 
     def extract(self) -> Outcome:
         """Do the work, or the part of it that fits into this invocation.
@@ -133,11 +134,21 @@ class TableExtraction:
         if (refusal := self.run.refused.get(self.spec.name)) is not None:
             self._watermark, _ = self.commit.read_watermark()
             raise refusal.as_error()
-        refused = self.commit.acquire(self._time_left() + LEASE_GRACE_SECONDS)
-        if refused:
-            return self._skipped(refused)
+        lease_seconds = self._time_left() + LEASE_GRACE_SECONDS
         try:
-            return self._extract_holding_lease()
+            opened = self.commit.open(lease_seconds, self._working_seconds)
+            if isinstance(opened, Refused):
+                return Outcome("SKIPPED", self._blank_record("SKIPPED") | {"warnings": [opened.reason]})
+            self._other_format, self._of_other_format = report_other_format(
+                self._store,
+                self.spec,
+                self.run,
+                lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
+                commit_seconds=self._working_seconds,
+            )
+            if isinstance(opened, Decided):
+                return self._done(opened.record)
+            return self._extract(opened)
         except CommitUnfinished:
             return Outcome("CONTINUE")
         except BaseException as error:
@@ -149,133 +160,106 @@ class TableExtraction:
                 ) from error
             raise
 
-    # --- steps ---
-
-    def _reading_seconds(self) -> float:
-        """Return how long the database may be read, or waited for, so that there is time left to say how it went."""
+    def _working_seconds(self) -> float:
+        """Return how long the database may be read, or S3 waited for, with time left to say how it went."""
         left = self._time_left()
         return left - min(MOST_ENDING_SECONDS, left / 5)
 
-    def _extract_holding_lease(self) -> Outcome:
-        self.commit.recover(self._reading_seconds())
-        self._other_format, self._of_other_formats = report_other_format(
-            self._store,
-            self.spec,
-            self.run,
-            lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
-            commit_seconds=self._reading_seconds,
-        )
-        last = self.commit.state.commit
-        if last is not None and last.is_of(self.run.run_id, self.run.planned_at):
-            # Decided by an earlier attempt.
-            self.commit.release()
-            return self._done(last.record | {"attempts": self.commit.attempts})
-        if (newer := self.commit.covered()) is not None:
-            # It was decided and no more; this invocation has just finished it.
-            self.commit.release()
-            return self._skipped(newer)
-        watermark, etag = self.commit.read_watermark()
-        self._watermark = watermark
-        staged = self._staged(watermark)
-        self.commit.remove_strays(staged, self._reading_seconds() / 3)
+    # --- steps ---
+
+    def _extract(self, opened: Opened) -> Outcome:
+        self._watermark = opened.watermark
         connection, self.run = connect_reached(
-            self.run, self.spec.name, [last, staged], self._ways, self._reading_seconds
+            self.run, self.spec.name, [opened.last, opened.staged], self._ways, self._working_seconds
         )
         try:
-            return self._read_and_commit(connection, watermark, etag, staged)
+            work = self._prepare(connection, opened)
+            return self._finish(work) if self._read(work) else self._hand_back(work.staged)
         finally:
             connection.close()
 
-    def _read_and_commit(
-        self,
-        connection: Connection,
-        watermark: Watermark | None,
-        etag: str | None,
-        staged: Staged | None,
-    ) -> Outcome:
-        last = self.commit.state.commit
-        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._reading_seconds())
-        prepared = prepare_read(connection, table, self.spec, self.run, watermark=watermark, last=last)
-        selection, window, segments = prepared.selection, prepared.window, prepared.segments
-        self._read_as = prepared.read_as
-        self._drift = drift_of(table, selection, last)
+    def _prepare(self, connection: Connection, opened: Opened) -> _Work:
+        """Take the snapshot, and find out what is to be read in it."""
+        last = opened.last
+        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
+        prepared = prepare_read(connection, table, self.spec, self.run, watermark=opened.watermark, last=last)
+        self._drift = drift_of(table, prepared.selection, last)
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
-        self._checks.begin(connection, table, selection, window)
-        fingerprint = self._fingerprint(selection, segments, window)
-        warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in self._drift)]
+        checks = TableChecks(self.spec, self._store, self.commit.token)
+        checks.begin(connection, table, prepared.selection, prepared.window)
+        deletes = None
+        if self.spec.deletes == "track":
+            deletes = DeleteTracking(self.spec, self._store, self.commit.token)
+            deletes.open(table, prepared.selection, last)
+        return _Work(
+            connection,
+            opened,
+            table,
+            prepared,
+            self._progress(connection, opened, table, prepared),
+            checks,
+            deletes,
+            [*prepared.warnings, *(f"drift: {change.sentence()}" for change in self._drift)],
+        )
+
+    def _progress(self, connection: Connection, opened: Opened, table: Table, prepared: PreparedRead) -> Staged:
+        """Return the progress of the read so far, or begin one."""
+        fingerprint = self._fingerprint(prepared)
+        staged = opened.staged
         if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
-            self.commit.remove_strays(None, self._reading_seconds() / 3)
+            self.commit.remove_strays(None, self._working_seconds() / 3)
             staged = None
         if staged is None:
-            staged = Staged(
-                run_id=self.run.run_id, watermark=watermark.text if watermark else None, fingerprint=fingerprint
-            )
+            text = opened.watermark.text if opened.watermark else None
+            staged = Staged(run_id=self.run.run_id, watermark=text, fingerprint=fingerprint)
             # Asked once a read, not once an invocation: each looks at the whole window.
-            rows = SettledRows(connection, table, selection, window, prepared.marks)
-            staged.settled, found = rows.look(last, comparable=prepared.comparable)
-            staged.warnings += [*found, *change_of_format(self.spec, window, last, self._other_format)]
-            staged.warnings += unsendable_text(connection, table.name, selection.columns, table.key, segments)
+            rows = SettledRows(connection, table, prepared.selection, prepared.window, prepared.marks)
+            staged.settled, found = rows.look(opened.last, comparable=prepared.comparable)
+            staged.warnings += found
+            staged.warnings += change_of_format(self.spec, prepared.window, opened.last, self._other_format)
+            staged.warnings += unsendable_text(
+                connection, table.name, prepared.selection.columns, table.key, prepared.segments
+            )
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
-        self._began_at = staged.position
-        tail = self._tails.open(
-            selection,
-            window,
-            last,
-            prepared.marks.each(selection, window.remember_from),
+        return staged
+
+    def _read(self, work: _Work) -> bool:
+        """Read on; return whether that reached the window's end, and time is left to commit."""
+        staged, prepared = work.staged, work.prepared
+        began_at = staged.written.position
+        tail, warnings = open_tail(
+            prepared.selection,
+            prepared.window,
+            work.opened.last,
+            prepared.marks.each(prepared.selection, prepared.window.remember_from),
+            self._store,
             comparable=prepared.same_cursors,
         )
-        warnings += self._tails.warnings
-        reading = Reading(table, selection, window, segments)
-        if self._deletes is not None:
-            self._deletes.open(table, selection, last)
-        fresh = staged.position.segment == len(segments)
-        if not self._read(connection, reading, tail, staged):
-            return self._hand_back(staged, tail)
-        if self._deletes is not None and not fresh and self._time_left() < self._deletes.needs_seconds(table):
-            # The whole read is behind us: an invocation of its own compares the keys.
-            return self._hand_back(staged, tail)
-        outstanding = settle(self._store, self.run, self.spec.name, last)
-        self._find_deleted(connection, reading, staged, outstanding)
-        self._checks.conclude(selection, staged, finished=True)
-        self._tails.save(tail, staged)
-        commit = self._decision(reading, staged, etag, warnings, outstanding)
-        self.commit.decide(commit)
-        applied = self.commit.apply(commit, release=True, seconds=self._reading_seconds())
-        if applied is None:
-            raise StorageUnavailableError(
-                f"uploads of table {self.spec.name!r} were aborted before they could be completed; nothing is visible"
-            )
-        self._checks.forget_seen(staged)
-        return self._done(applied.record)
-
-    def _read(self, connection: Connection, reading: Reading, tail: TailFilter, staged: Staged) -> bool:
-        """Return whether the read reached the window's end."""
-        read = StagedRead(self.commit, self._checks, self._tails, self._deletes, reading, tail, staged)
+        work.warnings += warnings
         with Uploader(self._store) as uploader:
-            return read.run(connection, self._files(reading, uploader), self._reading_seconds())
-
-    def _find_deleted(self, connection: Connection, reading: Reading, staged: Staged, outstanding: Outstanding) -> None:
-        if self._deletes is None:
-            return
-        with Uploader(self._store) as uploader:
-            self._deleted, self._key_runs = self._deletes.finish(
-                connection,
-                reading.table,
+            files = self._files(work, uploader)
+            row_checks = work.checks.of_rows(
+                work.table,
+                prepared.selection,
                 staged,
-                partial(self._files(reading, uploader).side, "deletes", before=0),
-                whole=reading.window.read_from is None,
-                unreported=outstanding.runs,
+                partial(files.side, "quarantine", before=len(staged.checked.quarantine)),
             )
+            stages: list[Stage] = [DeliveredAhead(self.spec, self._store, self.commit.token, tail)]
+            stages += [stage for stage in (row_checks, work.deletes) if stage is not None]
+            data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
+            read = CheckpointedRead(work.reading, stages, data, staged, self.commit.save_staged)
+            finished = read.run(work.connection, self._working_seconds())
+        if row_checks is not None and row_checks.failed:
+            raise work.checks.failure(row_checks.violations, finished=finished)
+        staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
+        if not finished or work.deletes is None or began_at.segment == len(prepared.segments):
+            return finished
+        # If time is short, an invocation that has nothing else to do compares the keys.
+        return self._time_left() >= work.deletes.needs_seconds(work.table)
 
-    def _files(self, reading: Reading, uploader: Uploader) -> WindowFiles:
-        return WindowFiles(self.spec, reading.window.stamp, uploader, self.commit.next_part)
-
-    def _hand_back(self, staged: Staged, tail: TailFilter) -> Outcome:
-        self._tails.save(tail, staged)
-        self._checks.keep_seen(staged)
-        staged.stalled = staged.stalled + 1 if staged.position == self._began_at else 0
+    def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
             raise CannotResumeError(
                 f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row got no further. Raise "
@@ -284,35 +268,57 @@ class TableExtraction:
         staged.seconds += time.monotonic() - self._began
         staged.handed_back = True
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
-        return Outcome("CONTINUE", rows=staged.rows, files=len(staged.files))
+        return Outcome("CONTINUE", rows=staged.written.rows, files=len(staged.written.files))
 
-    def _decision(
-        self,
-        reading: Reading,
-        staged: Staged,
-        etag: str | None,
-        warnings: list[str],
-        outstanding: Outstanding,
-    ) -> Commit:
-        window = reading.window
-        last = self.commit.state.commit
-        columns = [column.as_dict() for column in reading.selection.columns]
+    def _finish(self, work: _Work) -> Outcome:
+        outstanding = settle(self._store, self.run, self.spec.name, work.opened.last)
+        self._find_deleted(work, outstanding)
+        work.checks.conclude(work.prepared.selection, work.staged)
+        applied = self.commit.finish(self._decision(work, outstanding), self._working_seconds)
+        work.checks.forget_seen(work.staged)
+        return self._done(applied.record)
+
+    def _find_deleted(self, work: _Work, outstanding: Outstanding) -> None:
+        if work.deletes is None:
+            return
+        with Uploader(self._store) as uploader:
+            work.deleted, work.key_runs = work.deletes.finish(
+                work.connection,
+                work.table,
+                work.staged,
+                partial(self._files(work, uploader).side, "deletes", before=0),
+                whole=work.prepared.window.read_from is None,
+                unreported=outstanding.runs,
+            )
+
+    def _files(self, work: _Work, uploader: Uploader) -> WindowFiles:
+        return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part)
+
+    # --- what is committed, and what is reported ---
+
+    def _decision(self, work: _Work, outstanding: Outstanding) -> Commit:
+        staged, selection, window = work.staged, work.prepared.selection, work.prepared.window
+        last = work.opened.last
+        columns = [column.as_dict() for column in selection.columns]
         staged.seconds += time.monotonic() - self._began
-        told = [*warnings, *staged.warnings, *self._checks.warnings(staged)]
-        if self._deletes is not None:
-            told += self._deletes.warnings
         record = committed_record(
             self._blank_record("UNCHANGED"),
             self.spec,
             window.as_dict(),
             staged,
-            deleted=self._deleted if self._deletes is not None else None,
+            deleted=work.deleted if work.deletes is not None else None,
             columns=columns,
-            warnings=told,
+            warnings=[
+                *work.warnings,
+                *staged.warnings,
+                *work.checks.warnings(staged),
+                *(work.deletes.warnings if work.deletes is not None else []),
+            ],
         )
-        record["key"] = reading.selection.key_of(reading.table)
+        record["key"] = selection.key_of(work.table)
         record["warnings"] += outstanding.warnings()
         record = joined_record(record, [each.record for each in outstanding.taken])
+        bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
         return Commit(
             run_id=self.run.run_id,
             token=self.commit.token,
@@ -322,48 +328,34 @@ class TableExtraction:
             seen_until=staged.seen_until,
             clock_lead=self.run.bound.get("clock_lead"),
             watermark=window.until.text,
-            watermark_before=etag,
+            watermark_before=work.opened.etag,
             read_from=format_timestamp(window.remember_from),
-            files=staged.files,
-            quarantine=staged.quarantine,
-            deletes=self._deleted,
-            key_runs=self._key_runs,
-            key_columns=self._deletes.key_columns if self._deletes is not None else None,
+            files=staged.written.files,
+            quarantine=staged.checked.quarantine,
+            deletes=work.deleted,
+            key_runs=work.key_runs,
+            key_columns=work.deletes.key_columns if work.deletes is not None else None,
             tail=committed_tail(staged),
             columns=columns,
-            read_as=self._read_as,
+            read_as=work.prepared.read_as,
             settled=staged.settled,
-            table_columns=[column.as_dict() for column in reading.table.columns],
+            table_columns=[column.as_dict() for column in work.table.columns],
             record=record,
             unreported=outstanding.carried,
-            previous=last.model_copy(
-                update={"files": [], "quarantine": [], "deletes": [], "previous": None}
-            ).model_dump()
-            if last
-            else None,
+            previous=last.model_copy(update=bare).model_dump() if last else None,
         )
 
-    def _fingerprint(self, selection: Selection, segments: list[Segment], window: Window) -> str:
+    def _fingerprint(self, prepared: PreparedRead) -> str:
         """Stand for what the progress of a read depends on."""
         spec = self.spec
         parts = [
-            [STAGED_LAYOUT, self.run.planned_at, self._read_as.versions],
+            [STAGED_LAYOUT, self.run.planned_at, prepared.read_as.versions],
             [spec.checks, spec.on_violation, spec.deletes, spec.mode],
-            format_timestamp(window.remember_from),
-            [column.name for column in selection.columns],
-            [[part.condition, [column.name for column in part.order], part.index] for part in segments],
+            format_timestamp(prepared.window.remember_from),
+            [column.name for column in prepared.selection.columns],
+            [[part.condition, [column.name for column in part.order], part.index] for part in prepared.segments],
         ]
         return short_hash(parts)
-
-    def _staged(self, watermark: Watermark | None) -> Staged | None:
-        """Return this run's progress, if it still holds."""
-        staged = self.commit.state.staged
-        text = watermark.text if watermark else None
-        if staged is None or staged.run_id != self.run.run_id or staged.watermark != text:
-            return None
-        return staged.model_copy(deep=True)
-
-    # --- what is told ---
 
     def _blank_record(self, status: str) -> dict[str, Any]:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
@@ -391,11 +383,7 @@ class TableExtraction:
         """Return the manifest's entry for a table that failed with `error`."""
         return self._blank_record("FAILED") | {"error": {"type": type(error).__name__, "message": str(error)}}
 
-    def _skipped(self, refused: Refused) -> Outcome:
-        record = self._blank_record("SKIPPED") | {"warnings": [refused.reason]}
-        return Outcome("SKIPPED", record)
-
     def _done(self, record: dict[str, Any]) -> Outcome:
-        record = joined_record(record, self._of_other_formats)
+        record = joined_record(record, self._of_other_format)
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
         return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)

@@ -33,21 +33,21 @@ def committed_record(
     deleted : sequence of StagedFile, optional
         The files of deleted keys; None where deletes are not tracked.
     """
-    rows = sum(file.rows for file in staged.files)
-    quarantined = sum(file.rows for file in staged.quarantine)
+    rows = staged.written.rows
+    quarantined = sum(file.rows for file in staged.checked.quarantine)
     record = dict(blank) | {
         "status": "SUCCEEDED" if staged.every_file or deleted else "UNCHANGED",
         "rows": rows,
         "source_rows": rows + quarantined,
         "window": dict(window),
         "seconds": round(staged.seconds, 3),
-        "files": [file.as_manifest() for file in staged.files],
+        "files": [file.as_manifest() for file in staged.written.files],
         "columns": columns,
         "warnings": list(dict.fromkeys(warnings)),
     }
     if spec.on_violation == "quarantine" and spec.checks:
         record["quarantined_rows"] = quarantined
-        record["quarantine"] = [file.as_manifest() for file in staged.quarantine]
+        record["quarantine"] = [file.as_manifest() for file in staged.checked.quarantine]
     if deleted is not None:
         record["deleted_rows"] = sum(file.rows for file in deleted)
         record["deletes"] = [file.as_manifest() for file in deleted]

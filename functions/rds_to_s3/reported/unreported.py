@@ -21,8 +21,9 @@ from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key
 from rds_to_s3.commit.entries import Unreported, pending_of
+from rds_to_s3.commit.opening import Refused
 from rds_to_s3.commit.state import Commit
-from rds_to_s3.commit.table_commit import Refused, TableCommit
+from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import joined_record

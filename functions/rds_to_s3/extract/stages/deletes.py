@@ -27,6 +27,7 @@ from rds_to_s3.bucket_keys import key_run_key, key_runs_prefix
 from rds_to_s3.commit.state import Commit, KeyRun, Position, Staged, StagedFile
 from rds_to_s3.errors import NoKeyError, RowCountError
 from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection, translated_errors
@@ -60,8 +61,8 @@ def require_key(table: Table) -> None:
         )
 
 
-class DeleteTracking:
-    """One table's deletes in one invocation.
+class DeleteTracking(Stage):
+    """One table's deletes in one invocation: the stage that notes delivered keys, and the comparison after the read.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ class DeleteTracking:
     token : str
         Of this invocation.
     """
+
+    is_exact = True
 
     def __init__(self, spec: TableSpec, store: ObjectStore, token: str) -> None:
         self._spec = spec
@@ -101,19 +104,21 @@ class DeleteTracking:
         """What the keys consist of: names and types; changed, the keys that are kept mean nothing any more."""
         return self._types
 
-    def record(self, rows: Rows) -> None:
-        """Take note of rows that go into the files."""
+    def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
+        """Note the keys of rows that go into the files."""
         from rds_to_s3.extract.stages.key_runs import RUN_ROWS  # noqa: PLC0415 - brings Arrow
 
         if rows.rows:
             self._buffer.append(_values_of(rows, self._positions))
             if sum(map(len, self._buffer)) >= RUN_ROWS:
                 self._flush()
+        return rows
 
-    def checkpoint(self, staged: Staged) -> None:
-        """Record the keys delivered up to a position that the read may be taken up again at."""
+    def checkpoint(self, at: Checkpoint, /) -> None:
+        """Put the keys delivered so far."""
         self._flush()
-        staged.key_runs = [*staged.key_runs, *self._new]
+        delivered = at.staged.delivered
+        delivered.runs = [*delivered.runs, *self._new]
         self._new = []
 
     def needs_seconds(self, table: Table) -> float:
@@ -151,7 +156,7 @@ class DeleteTracking:
             self.warnings.append("deletes are tracked from this run on: rows deleted before it are not told of")
         if self._before is None and not whole:
             return [], self._baseline(connection, table)
-        runs = [*(self._before or []), *staged.key_runs]
+        runs = [*(self._before or []), *staged.delivered.runs]
         if not runs:
             return [], []
         if missing := self._missing(runs):
@@ -163,7 +168,7 @@ class DeleteTracking:
             self.warnings.append(f"rows deleted since run {unreported[0]} are reported by the next run")
             return [], runs
         # Of one snapshot, rows and keys cannot disagree.
-        read_before = staged.key_runs if staged.invocations > 1 else []
+        read_before = staged.delivered.runs if staged.invocations > 1 else []
         return self._compare(connection, table, runs, read_before, series)
 
     # --- the two sets ---

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rds_to_s3.bucket_keys import data_key, data_prefix, segment, side_key, side_prefix
 from rds_to_s3.commit.staged_upload import OpenFile, Uploader
 from rds_to_s3.commit.state import Position, StagedFile
+from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
 from rds_to_s3.plan.table_list import TableSpec
 
@@ -34,8 +35,8 @@ class FileSeries:
         Where the last of them ends.
     finished_rows : int
         How many rows stand up to there.
-    taken_over : int
-        How many of them the caller has recorded.
+    recorded : int
+        How many of the finished files are in a checkpoint.
     """
 
     uploader: Uploader
@@ -50,7 +51,7 @@ class FileSeries:
     finished_rows: int = 0
     rows: int = 0
     warnings: list[str] = field(default_factory=list)
-    taken_over: int = 0
+    recorded: int = 0
     _file: OpenFile | None = None
     _encoder: RowEncoder | None = None
     _file_rows: int = 0
@@ -101,6 +102,12 @@ class FileSeries:
             self._file.abort()
         self._file = self._encoder = None
 
+    def take_finished(self) -> list[StagedFile]:
+        """Return the files that no checkpoint has yet."""
+        new = self.finished[self.recorded :]
+        self.recorded = len(self.finished)
+        return new
+
     def _open(self) -> None:
         number = self.next_part + len(self.finished)
         is_gzipped = self.file_format == "csv" and self.compression == "gzip"
@@ -116,6 +123,39 @@ class FileSeries:
         if self._file is None:
             return 0
         return max(self._file.bytes, self._payload) if self.compression == "none" else self._file.bytes
+
+
+class DataFiles(Stage):
+    """The last stage: the files that readers get.
+
+    Parameters
+    ----------
+    series : FileSeries
+    """
+
+    def __init__(self, series: FileSeries) -> None:
+        self.series = series
+
+    def take(self, rows: Rows, position_of: PositionOf, /) -> Rows:
+        """Write rows."""
+        self.series.write(rows, lambda row: position_of(rows, row))
+        return rows
+
+    def close(self, position: Position, /) -> None:
+        """Finish the open file."""
+        self.series.close(position)
+
+    def checkpoint(self, at: Checkpoint, /) -> None:
+        """Record the finished files, and where the last of them ends."""
+        staged = at.staged
+        staged.written.files = [*staged.written.files, *self.series.take_finished()]
+        if self.series.finished_at is not None:
+            staged.written.position = self.series.finished_at
+        staged.warnings = list(dict.fromkeys([*staged.warnings, *self.series.warnings]))
+
+    def abort(self) -> None:
+        """Throw away the open file."""
+        self.series.abort()
 
 
 @dataclass(frozen=True)

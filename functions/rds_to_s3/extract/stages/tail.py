@@ -55,8 +55,7 @@ class TailFilter:
         self._ordinals: list[int] = []  # of the first row written with or after each digest's, from 1
         self._written = 0
         self.latest = [b""] * len(self._cursor)
-        self.left_out_in_all = 0
-        self.saved = 0
+        self.left_out = 0
 
     def new_rows(self, block: Block | SpooledRow) -> npt.NDArray[np.bool_] | None:
         """Return the mask of the rows to deliver, None for all of them."""
@@ -81,13 +80,13 @@ class TailFilter:
         if not suspects.size:
             return None
         keep = np.ones(block.rows, dtype=np.bool_)
-        first, left_out = self._written + 1, self.left_out_in_all
+        first, left_out_before = self._written + 1, self.left_out
         for row in suspects.tolist():
             digest = block.digest(row)
-            ordinal = first + row - (self.left_out_in_all - left_out)
+            ordinal = first + row - (self.left_out - left_out_before)
             if known[row] and self._delivered.get(digest, 0):
                 self._delivered[digest] -= 1
-                self.left_out_in_all += 1
+                self.left_out += 1
                 keep[row] = False
             if beyond[row]:
                 self.digests.append(digest)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rds_to_s3.bucket_keys import key_runs_prefix, seen_prefix, tail_key
 from rds_to_s3.commit.state import Staged, TableState
 from rds_to_s3.s3.objects import ObjectStore
+from rds_to_s3.s3.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,25 @@ class Strays:
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self.uploads or self.keys)
+
+    def remove(self, store: ObjectStore, seconds: float) -> None:
+        """Remove them, as far as the time reaches: what is left is invisible, and the next invocation's to find."""
+        until = time.monotonic() + seconds
+
+        def abort(upload: tuple[str, str]) -> bool:
+            store.abort_upload(*upload)
+            return True
+
+        def delete(key: str) -> bool:
+            store.delete(key)
+            return True
+
+        for progress in (
+            side_by_side(abort, self.uploads, seconds),
+            side_by_side(delete, self.keys, until - time.monotonic()),
+        ):
+            if progress.error is not None:
+                raise progress.error
 
 
 def find_strays(
@@ -49,13 +70,13 @@ def find_strays(
     commit = state.commit
     named: set[str] = set()
     if staged is not None:
-        named |= {*staged.tail_keys, *(run.key for run in staged.key_runs)}
-        named |= {key for keys in staged.seen.values() for key in keys}
+        named |= {*staged.objects}
     if commit is not None:
         named |= {*(commit.tail.keys if commit.tail else []), *(run.key for run in commit.key_runs)}
     table, file_format = state.table, state.format
-    had_keys = any(part is not None and part.key_runs for part in (commit, state.staged, staged))
-    had_values = any(part is not None and part.seen for part in (state.staged, staged))
+    progress = [each for each in (state.staged, staged) if each is not None]
+    had_keys = bool(commit and commit.key_runs) or any(each.delivered.runs for each in progress)
+    had_values = any(each.checked.seen for each in progress)
     places = [tail_key(table, file_format, "").removesuffix(".bin")]
     places += [key_runs_prefix(table, file_format)] * (keeps[0] or had_keys)
     places += [seen_prefix(table, file_format)] * (keeps[1] or had_values)

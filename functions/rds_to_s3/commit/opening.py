@@ -1,0 +1,45 @@
+"""What an invocation finds when it opens a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rds_to_s3.commit.state import Commit, Staged
+from rds_to_s3.timestamps import Watermark
+
+
+class CommitUnfinished(Exception):  # noqa: N818 - no error: the next invocation continues
+    """There was no time to make every file of a commit visible; the table is kept for the run's next invocation."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why this run has nothing to do with the table."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decided:
+    """An earlier attempt of this run has committed the table: its entry for the manifest."""
+
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table that this invocation holds, and has to read.
+
+    Attributes
+    ----------
+    etag : str or None
+        Of the watermark's object.
+    staged : Staged or None
+        The run's progress, where that still holds.
+    """
+
+    last: Commit | None
+    watermark: Watermark | None
+    etag: str | None
+    staged: Staged | None
