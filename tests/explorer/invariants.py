@@ -17,6 +17,7 @@ from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Violation
 from tests.explorer.source import TABLE, rows_after
+from tests.explorer.worker import Request
 from tests.explorer.world import World
 
 Json = dict[str, Any]
@@ -55,13 +56,14 @@ def maker_of(token: str) -> str:
     return token.rpartition(".")[0]
 
 
-def watch(world: World, actor: Actor, operation: str, arguments: Json, before: Bucket) -> None:
+def watch(world: World, actor: Actor, request: Request, before: Bucket) -> None:
     """Look at the bucket after a request that changed it.
 
     Raises
     ------
     Violation
     """
+    operation, arguments = request
     key = arguments["key"]
     bucket = world.bucket
     if operation == "put" and key == REGISTER:
@@ -77,16 +79,16 @@ def watch(world: World, actor: Actor, operation: str, arguments: Json, before: B
 def _register(actor: Actor, world: World, old: Json, new: Json) -> None:
     lease, taken = old["lease"], new["lease"]
     if lease and taken and lease["run_id"] != taken["run_id"] and lease["expires_at"] > world.clock():
-        raise Violation("one holder", f"{actor.invocation} took a lease that run {lease['run_id']} still holds")
+        raise Violation("one holder", f"{actor.invoked} took a lease that run {lease['run_id']} still holds")
     commit = new["commit"]
     decided = commit is not None and not commit["applied"] and commit["token"] != (old["commit"] or {}).get("token")
-    if not decided or maker_of(commit["token"]) != actor.invocation:
+    if not decided or maker_of(commit["token"]) != actor.invoked:
         return  # nothing was decided; or a decision was undone
-    if lease is None or maker_of(lease["token"]) != actor.invocation:
-        raise Violation("one holder", f"{actor.invocation} decided without the lease")
+    if lease is None or maker_of(lease["token"]) != actor.invoked:
+        raise Violation("one holder", f"{actor.invoked} decided without the lease")
     if lease["expires_at"] <= actor.answered_at:
         raise Violation(
-            "lease expires", f"{actor.invocation} decided although its lease had expired, and it could have known"
+            "lease expires", f"{actor.invoked} decided although its lease had expired, and it could have known"
         )
 
 
@@ -126,15 +128,15 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
         return  # it was gone already
     state = register_of(before)
     holder = maker_of(state["lease"]["token"]) if state["lease"] else None
-    if holder == actor.invocation:
+    if holder == actor.invoked:
         return
     thing = f"{key} ({operation})"
     if maker == holder:
         raise Violation(
-            "living successor", f"{actor.invocation} removed {thing}, which is of {holder}, whose the table is"
+            "living successor", f"{actor.invoked} removed {thing}, which is of {holder}, whose the table is"
         )
     if arguments.get("upload_id", key) in set(_named(state)):
-        raise Violation("living successor", f"{actor.invocation} removed {thing}, which the table's state names")
+        raise Violation("living successor", f"{actor.invoked} removed {thing}, which the table's state names")
 
 
 def _named(state: Json) -> Iterator[str]:
@@ -180,7 +182,7 @@ def violations_at_the_end(world: World, status: str, *, twice: bool) -> Iterator
         for note, count in Counter(row["note"] for row in delivered).items():
             if count > 1:
                 yield Violation("twice", f"row {note!r} was delivered {count} times")
-    if world.notes["spec"].deletes == "track":
+    if world.rules.spec.deletes == "track":
         yield from _deletes(bucket, set(newest), set(wanted))
     yield from _manifests(bucket)
     yield from _leftovers(bucket)

@@ -16,26 +16,25 @@ from rds_to_s3 import extraction_run, reached, reporting
 from rds_to_s3.mysql import result_set, snapshot
 from rds_to_s3.report import render_report
 from tests.explorer.source import SourceConnection, describe_table
-from tests.explorer.world import World
+from tests.explorer.worker import Worker
 
 _NEEDED = ("rds_to_s3.key_runs", "rds_to_s3.checks.admission", "rds_to_s3.formats.parquet")  # imported late
-_worlds: list[World] = []
 
 
-def enter(world: World) -> None:
-    """Make `world` the one whose clock and chance the product sees."""
-    _worlds[:] = [world]
+def _running() -> Worker:
+    worker = Worker.running
+    assert worker is not None
+    return worker
 
 
 class _Time:
     """The module `time`."""
 
     def time(self) -> float:
-        return _worlds[0].clock()
+        return _running().clock
 
     def monotonic(self) -> float:
-        actor = _worlds[0].current
-        return actor.elapsed if actor is not None else 0.0
+        return _running().elapsed
 
     perf_counter = monotonic
 
@@ -46,7 +45,7 @@ class _Time:
 class _Datetime(real_datetime.datetime):
     @classmethod
     def now(cls, tz: real_datetime.tzinfo | None = None) -> Self:
-        return cls.fromtimestamp(_worlds[0].clock(), tz)
+        return cls.fromtimestamp(_running().clock, tz)
 
 
 class _Uuid:
@@ -58,9 +57,7 @@ class _Uuid:
 
 
 def _uuid4() -> _Uuid:
-    actor = _worlds[0].current
-    assert actor is not None
-    return _Uuid(actor.unique())
+    return _Uuid(_running().unique())
 
 
 class _Executor:
@@ -91,9 +88,8 @@ class _Executor:
 
 
 def _query(connection: SourceConnection, sql: str, **_: object) -> Any:
-    actor = _worlds[0].current
-    if actor is not None and " LIMIT " in sql:
-        actor.elapsed += actor.page_seconds
+    if " LIMIT " in sql:
+        _running().elapsed += _running().page_seconds
     return connection.query(sql)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from rds_to_s3.table_state import plan_key
+from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import register_of
 from tests.explorer.programs import lifecycle, one_invocation, rewind, run
-from tests.explorer.search import Player, Scenario
+from tests.explorer.search import Scenario
 
 
 def is_planned(bucket: Bucket) -> bool:
