@@ -7,6 +7,7 @@ import datetime as real_datetime
 import importlib
 import sys
 import time as real_time
+import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -102,6 +103,25 @@ def _connect_reached(run: Any, _table: str, _reads: object, ways: Any, _seconds:
     return ways[0](1), run
 
 
+def _replace_defaults(method: Any, clock: _Time) -> Callable[[], None]:
+    """Replace what a method takes for the clock unless it is given one; return what undoes that."""
+    if not isinstance(method, types.FunctionType):
+        return lambda: None
+    before = method.__defaults__, method.__kwdefaults__
+    stand_ins: dict[object, Any] = {real_time.time: clock.time, real_time.sleep: clock.sleep}
+
+    def replaced(value: Any) -> Any:
+        return stand_ins[value] if isinstance(value, types.BuiltinFunctionType) and value in stand_ins else value
+
+    method.__defaults__ = tuple(map(replaced, before[0])) if before[0] else before[0]
+    method.__kwdefaults__ = {key: replaced(value) for key, value in (before[1] or {}).items()}
+
+    def put_back() -> None:
+        method.__defaults__, method.__kwdefaults__ = before
+
+    return put_back
+
+
 @contextlib.contextmanager
 def playing() -> Iterator[None]:
     """Replace, and put back."""
@@ -127,10 +147,7 @@ def playing() -> Iterator[None]:
                 setattr(module, name, stand_ins[id(value)])
                 undo.append(lambda module=module, name=name, value=value: setattr(module, name, value))  # type: ignore[misc]
             elif isinstance(value, type) and value.__module__ == module.__name__:
-                given = getattr(vars(value).get("__init__"), "__kwdefaults__", None) or {}
-                for key in [key for key, default in given.items() if default is real_time.time]:
-                    given[key] = clock.time
-                    undo.append(lambda given=given, key=key: given.update({key: real_time.time}))  # type: ignore[misc]
+                undo.append(_replace_defaults(vars(value).get("__init__"), clock))
     assert {extraction_run, reporting} <= set(modules)
     try:
         yield

@@ -68,9 +68,9 @@ class Answer(NamedTuple):
     clock: float
 
     def said(self) -> object:
-        """Return what stands for the value."""
+        """Return what stands for the value: as much of it as the code can make a difference of."""
         if isinstance(self.value, Exception):
-            return type(self.value).__name__
+            return type(self.value).__name__, self.value.args
         return self.value.etag if isinstance(self.value, StoredObject) else self.value
 
 

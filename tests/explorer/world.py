@@ -287,13 +287,11 @@ class World:
     def _answer(self, actor: Actor, request: Request, fault: str) -> Any:
         if fault == "conflict":
             raise ConditionFailedError(request.place)
-        if fault == "down":
-            raise StorageUnavailableError("S3 is down")
         if fault in {"lost", "again"}:
             with contextlib.suppress(ConditionFailedError, UploadGoneError):
                 self._effect(actor, request)
-            if fault == "lost":
-                raise StorageUnavailableError("the answer got lost")
+        if fault in {"lost", "down"}:
+            raise StorageUnavailableError("S3 cannot be reached")
         return self._effect(actor, request)
 
     def _effect(self, actor: Actor, request: Request) -> Any:
