@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from rds_to_s3.run_register import keys_named, taken_keys
 from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.table_state import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
 from tests.explorer.actor import Actor
@@ -68,8 +69,10 @@ def watch(world: World, actor: Actor, request: Request, before: Bucket) -> None:
     bucket = world.bucket
     if operation == "put" and key == REGISTER:
         _register(actor, world, register_of(before), register_of(bucket))
-    elif operation == "put" and key == WATERMARK and actor.name != "person":
+    elif operation == "put" and key == WATERMARK and actor.name != "operator":
         _watermark(bucket, before, register_of(bucket)["commit"])
+    elif operation == "put" and key.endswith("/reported.json"):
+        _reported(_parsed(bucket.objects[key].body), register_of(bucket)["commit"])
     elif operation == "complete_upload":
         _visible(bucket, before, key, arguments["upload_id"])
     elif operation in {"delete", "abort_upload"} and actor.name != "lifecycle":
@@ -105,7 +108,7 @@ def _watermark(bucket: Bucket, before: Bucket, commit: Json | None) -> None:
         )
     missing = [file["key"] for file in files_of(commit) if not is_visible(bucket, file)]
     if missing:
-        raise Violation("watermark ahead", f"the watermark is ahead of what is visible: {missing[0]} is not there")
+        raise Violation("watermark ahead", f"the watermark is ahead of what is visible: {missing[0]} is missing")
 
 
 def _visible(bucket: Bucket, before: Bucket, key: str, upload_id: str) -> None:
@@ -114,6 +117,18 @@ def _visible(bucket: Bucket, before: Bucket, key: str, upload_id: str) -> None:
         raise Violation("named", f"{key} became visible, and no commit names it")
     if key in before.objects:
         raise Violation("overwritten", f"{key} was visible, and has been overwritten")
+
+
+def _reported(document: Json, commit: Json | None) -> None:
+    manifest = document["manifest"]
+    if manifest is None or manifest["tables"][0]["status"] not in {"SUCCEEDED", "UNCHANGED"}:
+        return
+    chain = [*commit["unreported"], *([commit] if commit["applied"] else [])] if commit is not None else []
+    own = [each["record"] for each in chain if each["run_id"] == manifest["run_id"]]
+    named = {*keys_named(manifest), *taken_keys(document)}
+    for file in [file for record in own for file in files_of(record)]:
+        if file["key"] not in named:
+            raise Violation("own files", f"run {manifest['run_id']} does not report its own {file['key']}")
 
 
 def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> None:
@@ -133,7 +148,7 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
     thing = f"{key} ({operation})"
     if maker == holder:
         raise Violation(
-            "living successor", f"{actor.invoked} removed {thing}, which is of {holder}, whose the table is"
+            "living successor", f"{actor.invoked} removed {thing}, which {holder} made, the holder of the table"
         )
     if arguments.get("upload_id", key) in set(_named(state)):
         raise Violation("living successor", f"{actor.invoked} removed {thing}, which the table's state names")
@@ -191,20 +206,20 @@ def violations_at_the_end(world: World, status: str, *, twice: bool) -> Iterator
 def _deletes(bucket: Bucket, delivered: set[int], there: set[int]) -> Iterator[Violation]:
     gone = Counter(int(row["id"]) for key in _keys(bucket, DELETES) for row in _rows(bucket.objects[key].body))
     for key in sorted(delivered - there - set(gone)):
-        yield Violation("delete lost", f"row {key} was deleted, and no file tells it")
+        yield Violation("delete lost", f"row {key} was deleted, and no file reports it")
     for key, count in gone.items():
         if count > 1:
-            yield Violation("delete twice", f"the delete of row {key} is told {count} times")
+            yield Violation("delete twice", f"the delete of row {key} is reported {count} times")
         if key in there:
-            yield Violation("delete wrong", f"row {key} is told as deleted, and is there")
+            yield Violation("delete wrong", f"row {key} is reported as deleted, and is in the table")
 
 
 def _manifests(bucket: Bucket) -> Iterator[Violation]:
-    told: list[Json] = []
+    named: list[Json] = []
     for key, item in bucket.objects.items():
         if key.startswith("runs/") and key.endswith("/manifest.json"):
-            told += [file for entry in json.loads(item.body)["tables"] for file in files_of(entry)]
-    counts = Counter(file["key"] for file in told)
+            named += [file for entry in json.loads(item.body)["tables"] for file in files_of(entry)]
+    counts = Counter(file["key"] for file in named)
     visible = {*_keys(bucket, DATA), *_keys(bucket, DELETES)}
     for key, count in counts.items():
         if count > 1:
@@ -213,7 +228,7 @@ def _manifests(bucket: Bucket) -> Iterator[Violation]:
             yield Violation("not there", f"{key} is in a manifest, and not in the bucket")
     for key in sorted(visible - set(counts)):
         yield Violation("in no manifest", f"{key} is visible, and in no manifest")
-    for file in told:
+    for file in named:
         stored = bucket.objects.get(file["key"])
         if stored is not None and hashlib.sha256(stored.body).hexdigest() != file["sha256"]:
             yield Violation("other bytes", f"{file['key']} has other bytes than its manifest says")

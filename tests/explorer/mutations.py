@@ -13,7 +13,7 @@ from rds_to_s3.kept_tails import KeptTails
 from rds_to_s3.s3.objects import ObjectHead
 from rds_to_s3.s3.staged_upload import TOKEN
 from rds_to_s3.s3.state_store import StateStore
-from rds_to_s3.table_state import TableState
+from rds_to_s3.table_state import Commit, TableState
 from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
@@ -231,6 +231,13 @@ MUTATIONS = (
         _without(TableState, "covered_by_newer"),
         "twice",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "own commit",
+        "A retry finds what its run has committed, and reads no second window",
+        _without(Commit, "is_of", False),
+        "own files",
+        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
 )
 

@@ -28,7 +28,7 @@ FROZEN = Player("a0", one_invocation("a", planned=True))
 RETRY = Player("a", run("a", planned=False), is_planned, execution="a")
 LATE_RETRY = Player("a", run("a", planned=False), is_decided, execution="a")
 STOPPED = Player("a", run("a", tries=1, reports=False), execution="a")
-PERSON = Player("person", rewind("2020-01-01 00:00:00"))
+OPERATOR = Player("operator", rewind("2020-01-01 00:00:00"))
 RULE = Player("lifecycle", lifecycle)
 LATE_RULE = Player("lifecycle", lifecycle, is_decided)
 ONE_FILE = {"target_file_bytes": 100_000}
@@ -69,7 +69,9 @@ SCENARIOS = (
         Bounds(2, 0, 0, 2),
         quiet=True,
     ),
-    Scenario("rewound", "A person who rewinds the watermark", (A, PERSON, B), Bounds(2, 0, 1, 2), ONE_FILE, twice=True),
+    Scenario(
+        "rewound", "An operator who rewinds the watermark", (A, OPERATOR, B), Bounds(2, 0, 1, 2), ONE_FILE, twice=True
+    ),
     Scenario(
         "everything",
         "Deletes and unique values: a read of several invocations, one of them frozen",

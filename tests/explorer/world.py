@@ -250,8 +250,8 @@ class World:
         worker = self._workers.pop(actor.number, None)
         if worker is not None:
             worker.stop()
-        if self.trace is not None:
-            self.trace.append(f"{actor.invoked} ends: {result}")
+        if self.trace is not None and isinstance(result, dict):
+            self.trace.append(f"{actor.invoked} ends: {result['status']} {result.get('message', '')}".rstrip())
         actor.end(result)
 
     def _leave(self, actor: Actor) -> None:
