@@ -38,7 +38,7 @@ FULL = Bounds(switches=2, faults=1, expiries=1, together=2)
 
 SCENARIOS = (
     Scenario("alone", "One run, two faults", (A,), Bounds(0, 2, 1, 2)),
-    Scenario("two runs", "Two runs", (A, B), FULL, ONE_FILE),
+    Scenario("two runs", "Two runs", (A, B), Bounds(2, 1, 1, 3), ONE_FILE),
     Scenario("retried", "A frozen invocation and its retry", (FROZEN, RETRY), FULL),
     Scenario(
         "stale clock",
@@ -50,7 +50,7 @@ SCENARIOS = (
     Scenario(
         "three", "A frozen invocation, its retry and another run", (FROZEN, RETRY, B), Bounds(2, 0, 1, 2), ONE_FILE
     ),
-    Scenario("stopped", "A run that is stopped, and another", (STOPPED, B), Bounds(1, 1, 1, 2)),
+    Scenario("stopped", "A run that is stopped, and another", (STOPPED, B), FULL),
     Scenario("hand-over", "A read of several invocations, and another run", (A, B), Bounds(1, 1, 1, 1), in_pages=True),
     Scenario(
         "hand-over retried",
@@ -76,7 +76,7 @@ SCENARIOS = (
         "everything",
         "Deletes and unique values: a read of several invocations, one of them frozen",
         (FROZEN, RETRY),
-        Bounds(1, 1, 0, 1),
+        Bounds(2, 1, 0, 2),
         EVERYTHING | ONE_FILE,
         quiet_runs=2,
         in_pages=True,
