@@ -16,14 +16,6 @@ FAULTS = {
 }
 
 
-class DiedError(BaseException):
-    """The process of the invocation is gone."""
-
-
-class StoppedError(BaseException):
-    """The schedule is over."""
-
-
 class Violation(Exception):  # noqa: N818 - what the explorer looks for, not a failure of it
     """An invariant does not hold.
 

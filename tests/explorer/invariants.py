@@ -14,10 +14,12 @@ from typing import Any
 from rds_to_s3.bucket_keys import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
 from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import Commit, Staged
+from rds_to_s3.reported.register import keys_named, taken_keys
 from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Violation
 from tests.explorer.source import TABLE, rows_after
+from tests.explorer.worker import Request
 from tests.explorer.world import World
 
 Json = dict[str, Any]
@@ -56,19 +58,22 @@ def maker_of(token: str) -> str:
     return token.rpartition(".")[0]
 
 
-def watch(world: World, actor: Actor, operation: str, arguments: Json, before: Bucket) -> None:
+def watch(world: World, actor: Actor, request: Request, before: Bucket) -> None:
     """Look at the bucket after a request that changed it.
 
     Raises
     ------
     Violation
     """
+    operation, arguments = request
     key = arguments["key"]
     bucket = world.bucket
     if operation == "put" and key == REGISTER:
         _register(actor, world, register_of(before), register_of(bucket))
-    elif operation == "put" and key == WATERMARK and actor.name != "person":
+    elif operation == "put" and key == WATERMARK and actor.name != "operator":
         _watermark(bucket, before, register_of(bucket)["commit"])
+    elif operation == "put" and key.endswith("/reported.json"):
+        _reported(_parsed(bucket.objects[key].body), register_of(bucket)["commit"])
     elif operation == "complete_upload":
         _visible(bucket, before, key, arguments["upload_id"])
     elif operation in {"delete", "abort_upload"} and actor.name != "lifecycle":
@@ -78,16 +83,16 @@ def watch(world: World, actor: Actor, operation: str, arguments: Json, before: B
 def _register(actor: Actor, world: World, old: Json, new: Json) -> None:
     lease, taken = old["lease"], new["lease"]
     if lease and taken and lease["run_id"] != taken["run_id"] and lease["expires_at"] > world.clock():
-        raise Violation("one holder", f"{actor.invocation} took a lease that run {lease['run_id']} still holds")
+        raise Violation("one holder", f"{actor.invoked} took a lease that run {lease['run_id']} still holds")
     commit = new["commit"]
     decided = commit is not None and not commit["applied"] and commit["token"] != (old["commit"] or {}).get("token")
-    if not decided or maker_of(commit["token"]) != actor.invocation:
+    if not decided or maker_of(commit["token"]) != actor.invoked:
         return  # nothing was decided; or a decision was undone
-    if lease is None or maker_of(lease["token"]) != actor.invocation:
-        raise Violation("one holder", f"{actor.invocation} decided without the lease")
+    if lease is None or maker_of(lease["token"]) != actor.invoked:
+        raise Violation("one holder", f"{actor.invoked} decided without the lease")
     if lease["expires_at"] <= actor.answered_at:
         raise Violation(
-            "lease expires", f"{actor.invocation} decided although its lease had expired, and it could have known"
+            "lease expires", f"{actor.invoked} decided although its lease had expired, and it could have known"
         )
 
 
@@ -104,7 +109,7 @@ def _watermark(bucket: Bucket, before: Bucket, commit: Json | None) -> None:
         )
     missing = [file["key"] for file in files_of(commit) if not is_visible(bucket, file)]
     if missing:
-        raise Violation("watermark ahead", f"the watermark is ahead of what is visible: {missing[0]} is not there")
+        raise Violation("watermark ahead", f"the watermark is ahead of what is visible: {missing[0]} is missing")
 
 
 def _visible(bucket: Bucket, before: Bucket, key: str, upload_id: str) -> None:
@@ -113,6 +118,18 @@ def _visible(bucket: Bucket, before: Bucket, key: str, upload_id: str) -> None:
         raise Violation("named", f"{key} became visible, and no commit names it")
     if key in before.objects:
         raise Violation("overwritten", f"{key} was visible, and has been overwritten")
+
+
+def _reported(document: Json, commit: Json | None) -> None:
+    manifest = document["manifest"]
+    if manifest is None or manifest["tables"][0]["status"] not in {"SUCCEEDED", "UNCHANGED"}:
+        return
+    chain = [*commit["unreported"], *([commit] if commit["applied"] else [])] if commit is not None else []
+    own = [each["record"] for each in chain if each["run_id"] == manifest["run_id"]]
+    named = {*keys_named(manifest), *taken_keys(document)}
+    for file in [file for record in own for file in files_of(record)]:
+        if file["key"] not in named:
+            raise Violation("own files", f"run {manifest['run_id']} does not report its own {file['key']}")
 
 
 def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> None:
@@ -127,15 +144,15 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
         return  # it was gone already
     state = register_of(before)
     holder = maker_of(state["lease"]["token"]) if state["lease"] else None
-    if holder == actor.invocation:
+    if holder == actor.invoked:
         return
     thing = f"{key} ({operation})"
     if maker == holder:
         raise Violation(
-            "living successor", f"{actor.invocation} removed {thing}, which is of {holder}, whose the table is"
+            "living successor", f"{actor.invoked} removed {thing}, which {holder} made, the holder of the table"
         )
     if arguments.get("upload_id", key) in set(_named(state)):
-        raise Violation("living successor", f"{actor.invocation} removed {thing}, which the table's state names")
+        raise Violation("living successor", f"{actor.invoked} removed {thing}, which the table's state names")
 
 
 def _named(state: Json) -> Iterator[str]:
@@ -182,7 +199,7 @@ def violations_at_the_end(world: World, status: str, *, twice: bool) -> Iterator
         for note, count in Counter(row["note"] for row in delivered).items():
             if count > 1:
                 yield Violation("twice", f"row {note!r} was delivered {count} times")
-    if world.notes["spec"].deletes == "track":
+    if world.rules.spec.deletes == "track":
         yield from _deletes(bucket, set(newest), set(wanted))
     yield from _manifests(bucket)
     yield from _leftovers(bucket)
@@ -191,20 +208,20 @@ def violations_at_the_end(world: World, status: str, *, twice: bool) -> Iterator
 def _deletes(bucket: Bucket, delivered: set[int], there: set[int]) -> Iterator[Violation]:
     gone = Counter(int(row["id"]) for key in _keys(bucket, DELETES) for row in _rows(bucket.objects[key].body))
     for key in sorted(delivered - there - set(gone)):
-        yield Violation("delete lost", f"row {key} was deleted, and no file tells it")
+        yield Violation("delete lost", f"row {key} was deleted, and no file reports it")
     for key, count in gone.items():
         if count > 1:
-            yield Violation("delete twice", f"the delete of row {key} is told {count} times")
+            yield Violation("delete twice", f"the delete of row {key} is reported {count} times")
         if key in there:
-            yield Violation("delete wrong", f"row {key} is told as deleted, and is there")
+            yield Violation("delete wrong", f"row {key} is reported as deleted, and is in the table")
 
 
 def _manifests(bucket: Bucket) -> Iterator[Violation]:
-    told: list[Json] = []
+    named: list[Json] = []
     for key, item in bucket.objects.items():
         if key.startswith("runs/") and key.endswith("/manifest.json"):
-            told += [file for entry in json.loads(item.body)["tables"] for file in files_of(entry)]
-    counts = Counter(file["key"] for file in told)
+            named += [file for entry in json.loads(item.body)["tables"] for file in files_of(entry)]
+    counts = Counter(file["key"] for file in named)
     visible = {*_keys(bucket, DATA), *_keys(bucket, DELETES)}
     for key, count in counts.items():
         if count > 1:
@@ -213,7 +230,7 @@ def _manifests(bucket: Bucket) -> Iterator[Violation]:
             yield Violation("not there", f"{key} is in a manifest, and not in the bucket")
     for key in sorted(visible - set(counts)):
         yield Violation("in no manifest", f"{key} is visible, and in no manifest")
-    for file in told:
+    for file in named:
         stored = bucket.objects.get(file["key"])
         if stored is not None and hashlib.sha256(stored.body).hexdigest() != file["sha256"]:
             yield Violation("other bytes", f"{file['key']} has other bytes than its manifest says")

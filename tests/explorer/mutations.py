@@ -9,17 +9,18 @@ from typing import Any
 from unittest import mock
 
 from rds_to_s3.commit.staged_upload import TOKEN
-from rds_to_s3.commit.state import TableState
+from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3.commit.state_store import StateStore
 from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead
 from rds_to_s3.s3.objects import ObjectHead
+from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import REGISTER, WATERMARK, _parsed
 from tests.explorer.programs import run
 from tests.explorer.scenarios import FROZEN, LATE_RETRY, LATE_RULE, ONE_FILE, RETRY, A, B
-from tests.explorer.search import Broken, Player, Scenario, Search
+from tests.explorer.search import Broken, Scenario, Search
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,7 @@ class _AnyToken(str):
     __hash__ = str.__hash__
 
 
-_put, _head, _save, _undo, _next_part = (
-    Bucket._put,
-    Bucket._head,
-    StateStore.save,
-    TableCommit._undo,
-    TableCommit.next_part,
-)
+_put, _head, _undo, _next_part = Bucket._put, Bucket._head, TableCommit._undo, TableCommit.next_part
 
 
 def _unconditional(matters: Callable[[str, bytes], bool]) -> Callable[[], AbstractContextManager[Any]]:
@@ -108,15 +103,13 @@ def _any_token() -> AbstractContextManager[Any]:
 
 def _no_fence() -> AbstractContextManager[Any]:
     def undo(self: TableCommit, *arguments: Any) -> None:
-        saves = 0
+        states, saves = self._states, iter([False])
 
-        def save(store: StateStore, state: TableState) -> None:
-            nonlocal saves
-            saves += 1
-            if saves > 1:
-                _save(store, state)
+        def save(state: TableState) -> None:
+            if next(saves, True):
+                StateStore.save(states, state)
 
-        with mock.patch.object(StateStore, "save", save):
+        with mock.patch.object(states, "save", save):
             _undo(self, *arguments)
 
     return mock.patch.object(TableCommit, "_undo", undo)
@@ -238,6 +231,13 @@ MUTATIONS = (
         _without(TableState, "covered_by_newer"),
         "twice",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "own commit",
+        "A retry finds what its run has committed, and reads no second window",
+        _without(Commit, "is_of", False),
+        "own files",
+        _scenario(A, bounds=ONE_FAULT, settings=ONE_FILE),
     ),
 )
 

@@ -1,11 +1,11 @@
-"""What actors do: the state machine's part around the real functions, a person, a lifecycle rule."""
+"""What actors do: the state machine's part around the real functions, an operator, a lifecycle rule."""
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from rds_to_s3.bucket_keys import data_prefix, plan_key, watermark_key
@@ -16,84 +16,97 @@ from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.execution import utc_text
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from tests.explorer.actor import Actor
-from tests.explorer.choices import DiedError, Violation
+from tests.explorer.actor import Actor, Effect, Program
+from tests.explorer.choices import Violation
 from tests.explorer.source import TABLE, moment
-from tests.explorer.world import ActorStore, World
+from tests.explorer.worker import Invocation, Worker
+from tests.explorer.world import DIED, World
 
-Program = Callable[[World, Actor], None]
 LAMBDA_SECONDS = 900.0
 PAGE_SECONDS = 75.0
 SHORT_LAMBDA_SECONDS = 100.0  # of a first invocation that reads only one page
 MOST_INVOCATIONS = 6
+Steps = Generator[Invocation | Effect, Any, None]
 
 
-def execution(world: World, run_id: str) -> dict[str, Any]:
-    """Return what Step Functions says of a run."""
-    started = world.notes[f"start of {run_id}"]
-    return {"Name": run_id, "Id": f"arn:{run_id}", "StartTime": started, "RedriveCount": 0, "Input": {}}
+def plan(run_id: str) -> Effect:
+    """Return the planning of a run."""
+
+    def do(world: World, actor: Actor) -> None:
+        world.starts[run_id] = utc_text(datetime.fromtimestamp(world.now + 0.5, UTC))
+        number = world.plan()
+        others = {each.player.execution for each in world.actors if each.player.execution and not each.done}
+        body = _plan(
+            run_id,
+            world.now,
+            number,
+            world.bound(number),
+            world.rules.spec.model_dump_json(),
+            world.starts[run_id],
+            tuple(sorted(others - {run_id})),
+        )
+        world.put(actor, plan_key(run_id), body)
+
+    return Effect(f"{run_id}.plan", do)
 
 
-def _running(world: World, run_id: str) -> dict[str, Any]:
-    """Return what the plan says of other runs that are going on, in a release whose plans say it."""
-    others = {actor.execution for actor in world.actors if actor.execution and not actor.done} - {run_id}
-    return {"running": sorted(others)} if "running" in inspect.signature(PlannedRun.make).parameters else {}
-
-
-def plan(world: World, actor: Actor, run_id: str) -> None:
-    """Plan a run."""
-    world.notes[f"start of {run_id}"] = utc_text(datetime.fromtimestamp(world.now + 0.5, UTC))
-    number = world.plan()
+@lru_cache(maxsize=4096)
+def _plan(
+    run_id: str,
+    planned_at: float,
+    number: int,
+    until: datetime,
+    table: str,
+    started_at: str,
+    running: tuple[str, ...],
+) -> bytes:
     bound = Bound(
-        until=world.bound(number),
+        until=until,
         server_now=moment(number),
         server_utc=(moment(number) - datetime(1970, 1, 1)) / timedelta(seconds=1),
-        until_utc=(world.bound(number) - datetime(1970, 1, 1)) / timedelta(seconds=1),
+        until_utc=(until - datetime(1970, 1, 1)) / timedelta(seconds=1),
         clock_lead=None,
         decided_by="clock",
         settle_seconds=60.0,
         zone="+00:00",
         warnings=[],
     )
-    planned = PlannedRun.make(
-        run_id,
-        world.now,
-        "shop",
-        bound,
-        tables=[world.notes["spec"]],
-        started_at=world.notes[f"start of {run_id}"],
-        **_running(world, run_id),
-    )
-    ActorStore(world, actor).put(plan_key(run_id), planned.to_json())
+    tables = [TableSpec.model_validate_json(table)]
+    return PlannedRun.make(
+        run_id, planned_at, "shop", bound, tables=tables, started_at=started_at, running=running
+    ).to_json()
 
 
-def invoke(world: World, actor: Actor, run_id: str, *, first: bool) -> dict[str, Any]:
-    """Run the extractor once, and return what the state machine learns."""
-    actor.page_seconds = world.page_seconds if first else 0.0
-    seconds = SHORT_LAMBDA_SECONDS if actor.page_seconds else LAMBDA_SECONDS
-    try:
-        outcome = run_extraction(
-            run_id,
-            TABLE,
-            ActorStore(world, actor),
-            lambda _: world.connect(),  # type: ignore[arg-type,return-value]
-            time_left=lambda: seconds - actor.elapsed,
-        )
-    except RdsToS3Error as error:
-        result = {"table": TABLE, "status": "FAILED", "error": type(error).__name__, "message": str(error)}
-    except DiedError:
-        result = {"table": TABLE, "status": "FAILED", "error": "Sandbox.Timedout", "message": "killed"}
-    else:
-        result = {"table": TABLE, "status": outcome.status}
-    if world.trace is not None:
-        said = result.get("message", "")
-        world.trace.append(f"{actor.invocation} ends: {result['status']} {said}".rstrip())
-    return result
+def extract(name: str, run_id: str, failed: int, page_seconds: float) -> Invocation:
+    """Return one invocation of the extractor; it comes to what the state machine learns.
+
+    Parameters
+    ----------
+    failed : int
+        How many have failed before.
+    page_seconds : float
+        How long the database takes for a page, if the invocation has only time for one.
+    """
+
+    def work(worker: Worker) -> dict[str, Any]:
+        worker.page_seconds = page_seconds
+        seconds = SHORT_LAMBDA_SECONDS if page_seconds else LAMBDA_SECONDS
+        try:
+            outcome = run_extraction(
+                run_id,
+                TABLE,
+                worker.store,
+                lambda _: worker.connect(),  # type: ignore[arg-type,return-value]
+                time_left=lambda: seconds - worker.elapsed,
+            )
+        except RdsToS3Error as error:
+            return {"table": TABLE, "status": "FAILED", "error": type(error).__name__, "message": str(error)}
+        return {"table": TABLE, "status": outcome.status}
+
+    return Invocation(name, work, (failed, page_seconds))
 
 
-def run(
-    run_id: str, *, tries: int = 2, planned: bool = True, reports: bool = True, said: list[str] | None = None
-) -> Program:
+def run(run_id: str, *, tries: int = 2, planned: bool = True, reports: bool = True) -> Program:
     """Return a run: plan, one invocation after the other, manifest.
 
     Parameters
@@ -104,29 +117,25 @@ def run(
         Whether it begins with the plan; if not, an earlier actor has made it.
     reports : bool
         Whether a manifest follows; if not, the execution is stopped.
-    said : list of str, optional
-        Is given how the table ended.
     """
 
-    def program(world: World, actor: Actor) -> None:
+    def program(world: World, name: str) -> Steps:
         if planned:
-            actor.begin(f"{run_id}.plan", faulty=False)
-            plan(world, actor, run_id)
-        result: dict[str, Any] = {}
+            yield plan(run_id)
         failed = 0
         for number in range(1, MOST_INVOCATIONS + 1):
-            actor.begin(f"{actor.name}.{number}", failed)
-            result = invoke(world, actor, run_id, first=number == 1)
+            page_seconds = world.page_seconds if number == 1 else 0.0
+            result = yield extract(f"{name}.{number}", run_id, failed, page_seconds)
+            if result == DIED:
+                result = {"table": TABLE, "status": "FAILED", "error": "Sandbox.Timedout", "message": "killed"}
             if result["status"] != "CONTINUE":
                 failed += result["status"] == "FAILED"
                 if result["status"] != "FAILED" or failed >= tries:
                     break
         else:
-            world.fail(Violation("ends", f"run {run_id} does not end"))
-        if said is not None:
-            said.append(str(result["status"]))
+            raise Violation("ends", f"run {run_id} does not end")
         if reports:
-            report(world, actor, run_id, result)
+            yield from report(world, name, run_id, result)
 
     return program
 
@@ -136,37 +145,44 @@ def one_invocation(run_id: str, *, planned: bool) -> Program:
     return run(run_id, tries=1, planned=planned, reports=False)
 
 
-def report(world: World, actor: Actor, run_id: str, result: dict[str, Any]) -> None:
+def report(world: World, name: str, run_id: str, result: dict[str, Any]) -> Steps:
     """Write a run's manifest, again if that fails."""
-    for number in range(1, 4):
-        actor.begin(f"{actor.name}.manifest.{number}", json.dumps(result, sort_keys=True))
-        problems: list[BaseException] = []
+    started = world.starts[run_id]
+
+    def work(worker: Worker) -> bool:
+        execution = {"Name": run_id, "Id": f"arn:{run_id}", "StartTime": started, "RedriveCount": 0, "Input": {}}
         try:
-            write_manifest(
-                execution(world, run_id), {"results": [result]}, ActorStore(world, actor), on_problem=problems.append
-            )
-        except (RdsToS3Error, DiedError):
-            continue
-        return
-    world.fail(Violation("ends", f"run {run_id} has no manifest"))
+            write_manifest(execution, {"results": [dict(result)]}, worker.store)
+        except RdsToS3Error:
+            return False
+        return True
+
+    for number in range(1, 4):
+        known = (json.dumps(result, sort_keys=True), started)
+        if (yield Invocation(f"{name}.manifest.{number}", work, known)) is True:
+            return
+    raise Violation("ends", f"run {run_id} has no manifest")
 
 
 def rewind(text: str) -> Program:
-    """Return a person who edits the watermark."""
+    """Return an operator who edits the watermark."""
 
-    def program(world: World, actor: Actor) -> None:
-        actor.begin("person", faulty=False)
-        ActorStore(world, actor).put(watermark_key(TABLE, world.notes["spec"].format), text.encode())
+    def program(world: World, name: str) -> Steps:
+        key = watermark_key(TABLE, world.rules.spec.format)
+        yield Invocation(name, lambda worker: worker.store.put(key, text.encode()), faulty=False)
 
     return program
 
 
-def lifecycle(world: World, actor: Actor) -> None:
+def lifecycle(world: World, name: str) -> Steps:
     """Abort the table's uploads, as a lifecycle rule does with abandoned ones."""
-    actor.begin("lifecycle rule", faulty=False)
-    store = ActorStore(world, actor)
-    for key, upload_id in store.uploads(data_prefix(TABLE, world.notes["spec"].format)):
-        store.abort_upload(key, upload_id)
+    prefix = data_prefix(TABLE, world.rules.spec.format)
+
+    def work(worker: Worker) -> None:
+        for key, upload_id in worker.store.uploads(prefix):
+            worker.store.abort_upload(key, upload_id)
+
+    yield Invocation(name, work, faulty=False)
 
 
 def spec(**settings: Any) -> TableSpec:

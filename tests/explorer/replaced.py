@@ -7,6 +7,7 @@ import datetime as real_datetime
 import importlib
 import sys
 import time as real_time
+import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,30 +20,29 @@ from rds_to_s3.manifest.report import render_report
 from rds_to_s3.mysql.catalogue import snapshot
 from rds_to_s3.mysql.wire import result_set
 from tests.explorer.source import SourceConnection, describe_table
-from tests.explorer.world import World
+from tests.explorer.worker import Worker
 
 _NEEDED = (
     "rds_to_s3.extract.stages.key_runs",
     "rds_to_s3.extract.stages.row_checks",
     "rds_to_s3.formats.parquet",
 )  # imported late
-_worlds: list[World] = []
 
 
-def enter(world: World) -> None:
-    """Make `world` the one whose clock and chance the product sees."""
-    _worlds[:] = [world]
+def _running() -> Worker:
+    worker = Worker.running
+    assert worker is not None
+    return worker
 
 
 class _Time:
     """The module `time`."""
 
     def time(self) -> float:
-        return _worlds[0].clock()
+        return _running().clock
 
     def monotonic(self) -> float:
-        actor = _worlds[0].current
-        return actor.elapsed if actor is not None else 0.0
+        return _running().elapsed
 
     perf_counter = monotonic
 
@@ -53,7 +53,7 @@ class _Time:
 class _Datetime(real_datetime.datetime):
     @classmethod
     def now(cls, tz: real_datetime.tzinfo | None = None) -> Self:
-        return cls.fromtimestamp(_worlds[0].clock(), tz)
+        return cls.fromtimestamp(_running().clock, tz)
 
 
 class _Uuid:
@@ -65,9 +65,7 @@ class _Uuid:
 
 
 def _uuid4() -> _Uuid:
-    actor = _worlds[0].current
-    assert actor is not None
-    return _Uuid(actor.unique())
+    return _Uuid(_running().unique())
 
 
 class _Executor:
@@ -98,9 +96,8 @@ class _Executor:
 
 
 def _query(connection: SourceConnection, sql: str, **_: object) -> Any:
-    actor = _worlds[0].current
-    if actor is not None and " LIMIT " in sql:
-        actor.elapsed += actor.page_seconds
+    if " LIMIT " in sql:
+        _running().elapsed += _running().page_seconds
     return connection.query(sql)
 
 
@@ -111,6 +108,25 @@ def _open_snapshot(connection: SourceConnection, *_: object, **__: object) -> An
 def _connect_reached(run: Any, _table: str, _reads: object, ways: Any, _seconds: object) -> Any:
     """There is one server, and it has everything."""
     return ways[0](1), run
+
+
+def _replace_defaults(method: Any, clock: _Time) -> Callable[[], None]:
+    """Replace what a method takes for the clock unless it is given one; return what undoes that."""
+    if not isinstance(method, types.FunctionType):
+        return lambda: None
+    before = method.__defaults__, method.__kwdefaults__
+    stand_ins: dict[object, Any] = {real_time.time: clock.time, real_time.sleep: clock.sleep}
+
+    def replaced(value: Any) -> Any:
+        return stand_ins[value] if isinstance(value, types.BuiltinFunctionType) and value in stand_ins else value
+
+    method.__defaults__ = tuple(map(replaced, before[0])) if before[0] else before[0]
+    method.__kwdefaults__ = {key: replaced(value) for key, value in (before[1] or {}).items()}
+
+    def put_back() -> None:
+        method.__defaults__, method.__kwdefaults__ = before
+
+    return put_back
 
 
 @contextlib.contextmanager
@@ -138,10 +154,7 @@ def playing() -> Iterator[None]:
                 setattr(module, name, stand_ins[id(value)])
                 undo.append(lambda module=module, name=name, value=value: setattr(module, name, value))  # type: ignore[misc]
             elif isinstance(value, type) and value.__module__ == module.__name__:
-                given = getattr(vars(value).get("__init__"), "__kwdefaults__", None) or {}
-                for key in [key for key, default in given.items() if default is real_time.time]:
-                    given[key] = clock.time
-                    undo.append(lambda given=given, key=key: given.update({key: real_time.time}))  # type: ignore[misc]
+                undo.append(_replace_defaults(vars(value).get("__init__"), clock))
     assert {extraction_run, reporting} <= set(modules)
     try:
         yield

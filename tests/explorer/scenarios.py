@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from rds_to_s3.bucket_keys import plan_key
+from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import register_of
 from tests.explorer.programs import lifecycle, one_invocation, rewind, run
-from tests.explorer.search import Player, Scenario
+from tests.explorer.search import Scenario
 
 
 def is_planned(bucket: Bucket) -> bool:
@@ -27,7 +28,7 @@ FROZEN = Player("a0", one_invocation("a", planned=True))
 RETRY = Player("a", run("a", planned=False), is_planned, execution="a")
 LATE_RETRY = Player("a", run("a", planned=False), is_decided, execution="a")
 STOPPED = Player("a", run("a", tries=1, reports=False), execution="a")
-PERSON = Player("person", rewind("2020-01-01 00:00:00"))
+OPERATOR = Player("operator", rewind("2020-01-01 00:00:00"))
 RULE = Player("lifecycle", lifecycle)
 LATE_RULE = Player("lifecycle", lifecycle, is_decided)
 ONE_FILE = {"target_file_bytes": 100_000}
@@ -37,7 +38,7 @@ FULL = Bounds(switches=2, faults=1, expiries=1, together=2)
 
 SCENARIOS = (
     Scenario("alone", "One run, two faults", (A,), Bounds(0, 2, 1, 2)),
-    Scenario("two runs", "Two runs", (A, B), FULL, ONE_FILE),
+    Scenario("two runs", "Two runs", (A, B), Bounds(2, 1, 1, 3), ONE_FILE),
     Scenario("retried", "A frozen invocation and its retry", (FROZEN, RETRY), FULL),
     Scenario(
         "stale clock",
@@ -49,7 +50,7 @@ SCENARIOS = (
     Scenario(
         "three", "A frozen invocation, its retry and another run", (FROZEN, RETRY, B), Bounds(2, 0, 1, 2), ONE_FILE
     ),
-    Scenario("stopped", "A run that is stopped, and another", (STOPPED, B), Bounds(1, 1, 1, 2)),
+    Scenario("stopped", "A run that is stopped, and another", (STOPPED, B), FULL),
     Scenario("hand-over", "A read of several invocations, and another run", (A, B), Bounds(1, 1, 1, 1), in_pages=True),
     Scenario(
         "hand-over retried",
@@ -68,12 +69,14 @@ SCENARIOS = (
         Bounds(2, 0, 0, 2),
         quiet=True,
     ),
-    Scenario("rewound", "A person who rewinds the watermark", (A, PERSON, B), Bounds(2, 0, 1, 2), ONE_FILE, twice=True),
+    Scenario(
+        "rewound", "An operator who rewinds the watermark", (A, OPERATOR, B), Bounds(2, 0, 1, 2), ONE_FILE, twice=True
+    ),
     Scenario(
         "everything",
         "Deletes and unique values: a read of several invocations, one of them frozen",
         (FROZEN, RETRY),
-        Bounds(1, 1, 0, 1),
+        Bounds(2, 1, 0, 2),
         EVERYTHING | ONE_FILE,
         quiet_runs=2,
         in_pages=True,

@@ -8,37 +8,25 @@ state, one having used no more of the bounds than the other, go on alike: only t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.explorer import invariants
-from tests.explorer.actor import Actor
+from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
-from tests.explorer.choices import GO, Bounds, Choice, StoppedError, Used, Violation
-from tests.explorer.programs import PAGE_SECONDS, Program, run, spec
-from tests.explorer.replaced import enter
-from tests.explorer.world import EXPIRY_SECONDS, Decide, World
+from tests.explorer.choices import GO, Bounds, Choice, Used, Violation
+from tests.explorer.programs import PAGE_SECONDS, run, spec
+from tests.explorer.world import EXPIRY_SECONDS, Rules, World
 
 Deviations = tuple[tuple[int, Choice], ...]
 
 
-@dataclass(frozen=True)
-class Player:
-    """An actor of a scenario.
+class Waiting(NamedTuple):
+    """A schedule that is still to be played: how far another one has come, and the choice that it made otherwise."""
 
-    Attributes
-    ----------
-    may_begin : callable
-        Whether it may, with such a bucket.
-    execution : str, optional
-        The run whose state machine it is.
-    """
-
-    name: str
-    program: Program
-    may_begin: Callable[[Bucket], bool] = lambda _: True
-    execution: str | None = None
+    begun: World
+    choice: Choice | None
+    deviations: Deviations
 
 
 @dataclass(frozen=True)
@@ -106,19 +94,30 @@ class Search:
 
     def __init__(self, scenario: Scenario, tolerated: frozenset[str] = frozenset()) -> None:
         self._scenario = scenario
-        self._tolerated = tolerated
-        self._spec = spec(**scenario.settings)
+        self._rules = Rules(
+            spec=spec(**scenario.settings),
+            bounds=scenario.bounds,
+            watch=invariants.watch,
+            held_until=0 if scenario.bound_held else None,
+            quiet=scenario.quiet,
+            tolerated=tolerated,
+        )
         self._visited: dict[int, list[Used]] = {}
         self._ends: dict[tuple[int, str, float], list[Violation]] = {}
-        self._bucket, self._script, self._now = self._first_run()
+        self._loaded = World(self._rules, Bucket(), "", 1_750_000_000.0)
+        if problems := self._quiet(self._loaded, "first"):
+            raise AssertionError(problems)
 
     def run(self, *, most: int | None = None, until: str | None = None) -> Found:
         """Play them all, or at most so many, or until one breaks a certain rule."""
         found = Found()
-        waiting: deque[Deviations] = deque([()])
+        waiting: deque[Waiting] = deque([Waiting(self._begin(), None, ())])
         while waiting and (most is None or found.schedules < most) and until not in found.broken:
-            deviations = waiting.popleft()
-            violations, met = self._play(deviations, waiting)
+            begun, choice, deviations = waiting.popleft()
+            world = begun.copy()
+            if choice is not None:
+                world.take(choice)
+            violations, met = self._play(world, deviations, waiting)
             found.schedules += 1
             found.merged += met
             for violation in violations:
@@ -129,107 +128,68 @@ class Search:
 
     def replay(self, deviations: Deviations) -> list[str]:
         """Return the requests of a schedule, one a line."""
-        world = self._world(_following(deviations))
-        world.trace = []
-        world.play()
-        trace = world.trace
+        trace: list[str] = []
+        chosen = dict(deviations)
+        world = self._begin(trace)
+        while not world.over:
+            world.take(chosen.get(world.decisions) or world.options()[0])
+        world.close()
         if world.violation is None:
             trace.append("-- all leases expire; a last run, undisturbed:")
             self._finish(world)
         return trace
 
-    def _play(self, deviations: Deviations, waiting: deque[Deviations]) -> tuple[list[Violation], bool]:
-        following = dict(deviations)
-        last = deviations[-1][0] if deviations else 0
-        met = False
+    def _begin(self, trace: list[str] | None = None) -> World:
+        world = World(
+            self._rules,
+            self._loaded.bucket.copy(),
+            self._loaded.script,
+            self._loaded.now,
+            PAGE_SECONDS if self._scenario.in_pages else 0.0,
+        )
+        world.trace = trace
+        world.begin(self._scenario.players)
+        world.close()
+        return world
 
-        def decide(world: World, phase: str, options: Callable[[], list[Choice]]) -> Choice:
-            nonlocal met
-            number = world.decisions
-            if number <= last:
-                return _follow(following, number, phase, options)
-            state = hash((world.state(), len(phase)))
-            used = self._visited.setdefault(state, [])
-            if any(other.covers(world.used) for other in used):
-                met = True
-                raise StoppedError
-            used.append(world.used)
-            allowed = world.allowed(options())
-            waiting.extend((*deviations, (number, choice)) for choice in allowed[1:])
-            return allowed[0]
-
-        world = self._world(decide)
-        world.play()
+    def _play(self, world: World, deviations: Deviations, waiting: deque[Waiting]) -> tuple[list[Violation], bool]:
+        """Play a schedule to its end, or until it meets another; note where others deviate from it."""
+        try:
+            while not world.over:
+                used = self._visited.setdefault(world.state(), [])
+                if any(other.covers(world.used) for other in used):
+                    return [], True
+                used.append(world.used)
+                plain, *others = world.allowed()
+                if others:
+                    here = world.copy()
+                    waiting.extend(Waiting(here, each, (*deviations, (world.decisions, each))) for each in others)
+                world.take(plain)
+        finally:
+            world.close()
         if world.violation is not None:
             return [world.violation], False
-        if met:
-            return [], True
         end = (world.bucket.digest, world.script, world.now)
         if end not in self._ends:
             self._ends[end] = self._finish(world)
         return self._ends[end], False
 
-    def _world(self, decide: Decide) -> World:
-        scenario = self._scenario
-        world = World(
-            bucket=self._bucket.copy(),
-            script=self._script,
-            now=self._now,
-            decide=decide,
-            watch=invariants.watch,
-            bounds=scenario.bounds,
-            held_until=0 if scenario.bound_held else None,
-            page_seconds=PAGE_SECONDS if scenario.in_pages else 0.0,
-            quiet=scenario.quiet,
-            tolerated=self._tolerated,
-        )
-        world.notes = {"spec": self._spec}
-        for number, player in enumerate(scenario.players):
-            world.actors.append(Actor(number, player.name, player.program, player.may_begin, player.execution))
-        enter(world)
-        return world
-
-    def _first_run(self) -> tuple[Bucket, str, float]:
-        """Let a first run load the table."""
-        self._bucket, self._script, self._now = Bucket(), "", 1_750_000_000.0
-        world = self._world(_following(()))
-        problems = self._quiet(world, "first")
-        if problems:
-            raise AssertionError(problems)
-        return world.bucket, world.script, world.now
-
     def _finish(self, world: World) -> list[Violation]:
         """Let time pass and a last run end; return what is wrong then."""
-        for actor in world.actors:
-            actor.done = True  # also who never had an occasion to begin
         for number in range(1, self._scenario.quiet_runs + 1):
             world.now += EXPIRY_SECONDS
             problems = self._quiet(world, f"last{number}")
         return problems
 
     def _quiet(self, world: World, run_id: str) -> list[Violation]:
-        world.decide = _following(())
+        """Let one more run do its work undisturbed."""
         world.page_seconds = 0.0
-        world.requests = 0
-        statuses: list[str] = []
-        actor = Actor(-1, run_id, run(run_id, tries=1, said=statuses))
-        try:
-            world.play_alone(actor)
-        except StoppedError:
-            assert world.violation is not None
+        world.begin((Player(run_id, run(run_id, tries=1)),))
+        while not world.over:
+            world.take(GO)
+        world.close()
+        if world.violation is not None:
             return [world.violation]
-        found = invariants.violations_at_the_end(world, statuses[0], twice=self._scenario.twice)
-        return [violation for violation in found if violation.rule not in world.tolerated]
-
-
-def _follow(deviations: dict[int, Choice], number: int, phase: str, options: Callable[[], list[Choice]]) -> Choice:
-    """Choose as a schedule says, and the first option where it says nothing."""
-    choice = deviations.get(number)
-    if choice is None:
-        return options()[0] if phase == "ended" else GO
-    return choice
-
-
-def _following(deviations: Deviations) -> Decide:
-    chosen = dict(deviations)
-    return lambda world, phase, options: _follow(chosen, world.decisions, phase, options)
+        status = next(each["status"] for each in reversed(world.actors[0].results) if isinstance(each, dict))
+        found = invariants.violations_at_the_end(world, status, twice=self._scenario.twice)
+        return [violation for violation in found if violation.rule not in self._rules.tolerated]

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any, Self
 
 import numpy as np
-
 from rds_to_s3.mysql.catalogue.schema import Index, Table, TableColumn
+
 from rds_to_s3.rows import Block
 from rds_to_s3.rows.block import HEADER
 
@@ -162,5 +162,5 @@ class SourceRows:
 
 
 def describe_table(*, average_row_bytes: int) -> Table:
-    """Stand in for `rds_to_s3.mysql.catalogue.snapshot.open_snapshot`."""
+    """Stand in for `rds_to_s3.mysql.catalogue.tables.snapshot.open_snapshot`."""
     return Table(TABLE, False, COLUMNS, INDEXES, estimated_rows=10, average_row_bytes=average_row_bytes)
