@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any, Self
 
 import numpy as np
-from rds_to_s3.mysql.catalogue.schema import Index, Table, TableColumn
 
+from rds_to_s3.mysql.catalogue.schema import Index, Table, TableColumn
 from rds_to_s3.rows import Block
 from rds_to_s3.rows.block import HEADER
 
