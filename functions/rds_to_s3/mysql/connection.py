@@ -104,6 +104,8 @@ class Connection(pymysql.connections.Connection):
             if _answer(error).number not in _NO_PLUGIN:
                 raise
             raise _unsupported(self) from None
+        except OSError:
+            raise  # a certificate's error is a ValueError, too
         except _UNEXPECTED:
             raise _unsupported(self) from None
 
@@ -289,7 +291,7 @@ def database_error(
         at = replace(at, database=_text(connection.db or ""))
         if refusal is not None and ("{account}" in refusal.remedy or "{grant}" in refusal.remedy):
             user = _first(connection, "SELECT CURRENT_USER()")
-            at = replace(at, account=account(str(user[0][0]))) if user else at
+            at = replace(at, account=account(user[0][0] if user else f"{_text(connection.user)}@%"))
         if refusal is not None and refusal.is_computed and table:
             at = replace(at, virtual_columns=_first(connection, _VIRTUAL_COLUMNS, (table,)))
     return statement_error(answer, at)

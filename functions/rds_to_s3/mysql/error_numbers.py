@@ -56,6 +56,11 @@ class Refusal:
 
 _SET_PASSWORD = "ALTER USER {account} IDENTIFIED BY 'NEW PASSWORD'"  # noqa: S105 - a placeholder
 _INTO_CREDENTIALS = "Then put that password into the credentials."
+# Without a plugin's name MySQL keeps the one that the account has.
+_BY_PASSWORD = (
+    "On MySQL ALTER USER {account} IDENTIFIED WITH caching_sha2_password BY 'NEW PASSWORD'; on MariaDB ALTER USER "
+    "{account} IDENTIFIED VIA mysql_native_password USING PASSWORD('NEW PASSWORD'); " + _INTO_CREDENTIALS
+)
 _BROKE = "If this stays: does the server restart, or does something in between cut connections?"
 _KILLED = "If this stays: who kills connections or statements there?"
 
@@ -114,7 +119,7 @@ LOGIN: tuple[Refusal, ...] = (
     Refusal(
         DatabaseLoginError,
         "the account does not log in by password",
-        f"{_SET_PASSWORD}; {_INTO_CREDENTIALS}",
+        _BY_PASSWORD,
         {1698: "ER_ACCESS_DENIED_NO_PASSWORD_ERROR"},
     ),
     Refusal(
@@ -163,8 +168,7 @@ LOGIN: tuple[Refusal, ...] = (
     Refusal(
         DatabaseRefusedError,
         "the server does not have the account's authentication plugin, or the function does not",
-        "On MySQL ALTER USER {account} IDENTIFIED WITH caching_sha2_password BY 'NEW PASSWORD'; on MariaDB ALTER USER "
-        "{account} IDENTIFIED VIA mysql_native_password USING PASSWORD('NEW PASSWORD'); " + _INTO_CREDENTIALS,
+        _BY_PASSWORD,
         {
             1251: "ER_NOT_SUPPORTED_AUTH_MODE",
             1275: "ER_SERVER_IS_IN_SECURE_AUTH_MODE",
@@ -305,10 +309,11 @@ INTERRUPTED: tuple[Refusal, ...] = (
     ),
     Refusal(
         DatabaseBusyError,
-        "the server has no memory or no thread left",
+        "the server has no memory, file or thread left",
         "If this stays, take a larger instance, or lower MaxConcurrency.",
         {
             5: "EE_OUTOFMEMORY",
+            23: "EE_OUT_OF_FILERESOURCES",
             1037: "ER_OUTOFMEMORY",
             1041: "ER_OUT_OF_RESOURCES",
             1135: "ER_CANT_CREATE_THREAD",

@@ -119,6 +119,8 @@ ROWS: tuple[Refusal, ...] = (
         "CHECK TABLE {table}; says what is damaged. REPAIR TABLE {table}; repairs MyISAM and Aria. Restore an InnoDB "
         "table from a backup, or read from a replica.",
         {
+            2: "EE_READ",
+            9: "EE_EOFERR",
             126: "HA_ERR_CRASHED",
             127: "HA_ERR_WRONG_IN_RECORD",
             134: "HA_ERR_RECORD_DELETED",
@@ -149,6 +151,8 @@ ROWS: tuple[Refusal, ...] = (
         "ALTER TABLE {table} IMPORT TABLESPACE; takes a file that was copied back. Or restore the table from a backup, "
         "or take it off the list.",
         {
+            13: "EE_STAT",
+            29: "EE_FILENOTFOUND",
             1016: "ER_CANT_OPEN_FILE",
             1017: "ER_FILE_NOT_FOUND",
             1812: "ER_TABLESPACE_MISSING",
