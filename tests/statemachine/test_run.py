@@ -137,9 +137,7 @@ def test_a_database_that_stays_down_fails_its_table_in_the_end(machine: Machine,
 
 
 def test_a_failover_of_the_database_fails_no_plan(machine: Machine, functions: Functions) -> None:
-    functions.plan = [DatabaseBusyError("Server shutdown in progress")] * 3 + [
-        DatabaseUnreachableError("no answer")
-    ] * 4
+    functions.plan = [*[DatabaseBusyError("it shuts down")] * 3, *[DatabaseUnreachableError("no answer")] * 4]
     assert machine.run().status == "SUCCEEDED"
 
 
