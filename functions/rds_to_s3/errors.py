@@ -80,6 +80,10 @@ class DatabaseAccessError(PermanentError):
     """The user lacks a privilege on the table; the message has the GRANT that is missing."""
 
 
+class DatabaseRefusedError(PermanentError):
+    """The server answers and refuses the connection, whatever the password: the message says what to change there."""
+
+
 class DatabaseTlsError(PermanentError):
     """The server's certificate could not be verified, or it offers no TLS."""
 
@@ -90,6 +94,10 @@ class SessionVariableError(PermanentError):
 
 class DatabaseUnreachableError(TransientError):
     """No connection within the bounded wait: network, security group, or a server that is down."""
+
+
+class DatabaseBusyError(TransientError):
+    """The server answers and refuses for now: no connection, memory or disk left, or it starts or shuts down."""
 
 
 class ReplicaProgressError(PermanentError):
@@ -110,6 +118,10 @@ class SourceChangedError(PermanentError):
 
 class ReadInterruptedError(TransientError):
     """The read ended before its result set did: killed, timed out, connection lost, or the table was altered."""
+
+
+class RowsUnreadableError(PermanentError):
+    """The server cannot read the table's rows, or cannot compute a virtual column of one; the message has a remedy."""
 
 
 class RowCountError(TransientError):

@@ -36,7 +36,7 @@ COLUMN_TYPES = {
 }
 
 
-def read(connection: Any, sql: str, **limits: int) -> list[tuple[bytes | None, ...]]:
+def read(connection: Any, sql: str, **limits: Any) -> list[tuple[bytes | None, ...]]:
     with query(connection, sql, **limits) as result:
         return [
             tuple(part.value(row, column) for column in range(len(result.columns)))

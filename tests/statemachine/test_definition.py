@@ -24,6 +24,10 @@ LAMBDAS_OWN = {
 }
 
 
+def test_what_a_database_needs_time_for_is_transient() -> None:
+    assert all(issubclass(getattr(errors, name), errors.TransientError) for name in OF_THE_DATABASE)
+
+
 def permanent_names(base: type[errors.PermanentError] = errors.PermanentError) -> Iterator[str]:
     for subclass in base.__subclasses__():
         yield subclass.__name__
@@ -43,9 +47,22 @@ def test_every_substitution_is_known_and_used() -> None:
     assert set(re.findall(r"\$\{(\w+)\}", definitions.PATH.read_text())) == set(definitions.SUBSTITUTIONS)
 
 
+TASKS_WITH_A_DATABASE = ["PlanRun", "ExtractTable"]
+OF_THE_DATABASE = {
+    "DatabaseUnreachableError",
+    "DatabaseBusyError",
+    "ReadInterruptedError",
+    "ReplicaStoppedError",
+    "ReplicaBehindError",
+}
+
+
 @pytest.mark.parametrize("task", LAMBDA_TASKS)
 def test_a_task_retries_permanent_errors_never_lambdas_patiently_and_all_others(task: str) -> None:
-    never, service, others = retriers(task)
+    never, service, *database, others = retriers(task)
+    assert [set(retrier["ErrorEquals"]) for retrier in database] == (
+        [OF_THE_DATABASE] if task in TASKS_WITH_A_DATABASE else []
+    )
     assert set(never["ErrorEquals"]) == set(permanent_names())
     assert never["MaxAttempts"] == 0
     assert set(service["ErrorEquals"]) == LAMBDAS_OWN
@@ -65,9 +82,20 @@ def waits(retrier: dict[str, Any]) -> list[float]:
 @pytest.mark.parametrize("task", LAMBDA_TASKS)
 def test_retries_wait_longer_each_time_and_not_all_at_once(task: str) -> None:
     waiting = [retrier for retrier in retriers(task) if retrier["MaxAttempts"]]
-    assert all(retrier["JitterStrategy"] == "FULL" for retrier in waiting)
-    assert waits(waiting[0]) == [2, 4, 8, 16, 32, 60]
-    assert [waits(retrier) for retrier in waiting[1:]] == [[5, 10, 20]]
+    service, others = waiting[0], waiting[-1]
+    assert service["JitterStrategy"] == others["JitterStrategy"] == "FULL"
+    assert waits(service) == [2, 4, 8, 16, 32, 60]
+    assert waits(others) == [5, 10, 20]
+
+
+@pytest.mark.parametrize("task", TASKS_WITH_A_DATABASE)
+def test_a_failover_of_five_minutes_is_outlasted_with_certainty(task: str) -> None:
+    retrier = retriers(task)[2]
+    assert retrier["JitterStrategy"] == "NONE"  # full jitter may make every wait nothing
+    assert waits(retrier) == sorted(waits(retrier))
+    assert 6 * 60 <= sum(waits(retrier)) <= 10 * 60
+    # What is tried at the failover's end must find the server soon: no pause is longer than this.
+    assert max(waits(retrier)) <= 90
 
 
 def successors(state: dict[str, Any]) -> Iterator[str]:

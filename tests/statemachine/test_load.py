@@ -39,7 +39,7 @@ def test_so_do_five_hundred_tables_that_all_fail_after_every_retry(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     functions = Functions(TABLES)
-    functions.tables = {name: [DatabaseUnreachableError("x" * 2_000)] * 4 for name in TABLES}
+    functions.tables = {name: [DatabaseUnreachableError("x" * 2_000)] * 8 for name in TABLES}
     execution = run(engine, functions, caplog)
     assert execution.error == "TablesFailed"
     assert all(name in execution.cause for name in TABLES[:400])

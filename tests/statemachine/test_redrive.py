@@ -116,7 +116,7 @@ def test_a_redrive_after_a_newer_scheduled_run_still_asks_for_its_own_tables(
 
 
 def test_a_run_that_could_not_be_planned_is_planned_anew(machine: Machine, functions: Functions) -> None:
-    functions.plan = [DatabaseUnreachableError("no answer")] * 4
+    functions.plan = [DatabaseUnreachableError("no answer")] * 8
     run = machine.run({"tables": ["menu", "orders"]})
     assert run.error == "PlanFailed"
     again, tables = extracted_by(functions, run)
@@ -127,7 +127,7 @@ def test_a_run_that_could_not_be_planned_is_planned_anew(machine: Machine, funct
 def test_a_plan_that_fails_in_a_redrive_forgets_no_failed_table(machine: Machine, functions: Functions) -> None:
     functions.tables["menu"] = [GONE]
     run = machine.run()
-    functions.plan = [DatabaseUnreachableError("no answer")] * 4
+    functions.plan = [DatabaseUnreachableError("no answer")] * 8
     first = run.redrive()
     assert first.error == "PlanFailed"
     assert "menu" in first.cause

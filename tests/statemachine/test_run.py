@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import (
+    DatabaseBusyError,
     DatabaseUnreachableError,
     LeaseLostError,
     PermanentError,
     ReadInterruptedError,
+    ReplicaBehindError,
+    ReplicaStoppedError,
     StorageUnavailableError,
     TableNotFoundError,
 )
@@ -111,6 +114,33 @@ def test_retries_come_to_an_end(machine: Machine, functions: Functions) -> None:
     assert "orders: StorageUnavailableError: S3 does not answer" in run.cause
 
 
+@pytest.mark.parametrize(
+    "error",
+    [DatabaseUnreachableError, DatabaseBusyError, ReadInterruptedError, ReplicaBehindError, ReplicaStoppedError],
+)
+def test_a_failover_of_the_database_fails_no_table(
+    machine: Machine, functions: Functions, error: type[Exception]
+) -> None:
+    functions.tables["orders"] = [error("the server restarts")] * 7
+    run = machine.run({"tables": ["orders", "menu"]})
+    assert run.status == "SUCCEEDED"
+    assert functions.attempts() == {"orders": 8, "menu": 1}
+    if "ItemProcessor" in machine.definition["States"]["ExtractTables"]:  # the translation knows no longest delay
+        assert machine.slept == [10, 20, 40, 80, 90, 90, 90]
+
+
+def test_a_database_that_stays_down_fails_its_table_in_the_end(machine: Machine, functions: Functions) -> None:
+    functions.tables["orders"] = [DatabaseUnreachableError("no answer")] * 8
+    run = machine.run({"tables": ["orders", "menu"]})
+    assert run.error == "TablesFailed"
+    assert functions.attempts() == {"orders": 8, "menu": 1}
+
+
+def test_a_failover_of_the_database_fails_no_plan(machine: Machine, functions: Functions) -> None:
+    functions.plan = [*[DatabaseBusyError("it shuts down")] * 3, *[DatabaseUnreachableError("no answer")] * 4]
+    assert machine.run().status == "SUCCEEDED"
+
+
 def test_lambdas_own_faults_are_retried_more_patiently(machine: Machine, functions: Functions) -> None:
     functions.tables["orders"] = [LambdaFaultError("Lambda.TooManyRequestsException")] * 6
     assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
@@ -126,7 +156,7 @@ def test_a_table_that_says_continue_is_called_again_until_it_is_done(machine: Ma
 
 def test_each_continuation_has_its_own_retries(machine: Machine, functions: Functions) -> None:
     lost = ReadInterruptedError("connection lost")
-    functions.tables["orders"] = [lost, lost, lost, CONTINUE, lost, lost, lost, CONTINUE]
+    functions.tables["orders"] = [*[lost] * 7, CONTINUE, *[lost] * 7, CONTINUE]
     assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
 
 
@@ -219,7 +249,7 @@ def test_a_database_that_is_down_for_a_moment_does_not_fail_the_plan(machine: Ma
 
 
 def test_a_plan_that_keeps_failing_reaches_the_manifest_and_the_gate(machine: Machine, functions: Functions) -> None:
-    functions.plan = [DatabaseUnreachableError("no answer from db:3306 within 10 s")] * 4
+    functions.plan = [DatabaseUnreachableError("no answer from db:3306 within 10 s")] * 8
     run = machine.run()
     assert (run.status, run.error) == ("FAILED", "PlanFailed")
     assert "no answer from db:3306 within 10 s" in run.cause

@@ -37,7 +37,7 @@ def bound(columns: Sequence[TableColumn], checks: dict[str, Any]) -> BoundChecks
 
 
 def broken(
-    columns: Sequence[TableColumn], rows: Sequence[Sequence[Value]], checks: dict[str, Any], **limits: int
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[Value]], checks: dict[str, Any], **limits: Any
 ) -> dict[str, list[int]]:
     """Return the numbers of the rows that break each check, by its label."""
     engine = RowChecks(bound(columns, checks), {column.name: place for place, column in enumerate(columns)})

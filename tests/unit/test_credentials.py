@@ -126,7 +126,13 @@ def test_a_store_that_cannot_be_reached_is_worth_another_try() -> None:
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("ThrottlingException", StorageUnavailableError), ("ParameterNotFound", CredentialsNotFoundError)],
+    [
+        ("ThrottlingException", StorageUnavailableError),
+        ("ExpiredTokenException", StorageUnavailableError),
+        ("ParameterNotFound", CredentialsNotFoundError),
+        ("ParameterVersionNotFound", CredentialsNotFoundError),
+        ("InvalidParameterException", CredentialsNotFoundError),
+    ],
 )
 def test_a_busy_parameter_store_is_worth_another_try_and_a_missing_authority_is_not(
     monkeypatch: pytest.MonkeyPatch, code: str, expected: type[Exception]

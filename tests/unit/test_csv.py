@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ def columns(kinds: Sequence[Kind]) -> list[OutputColumn]:
 
 
 def encode(
-    rows: Sequence[wire.Row], kinds: Sequence[Kind], *, hidden: int = 0, compression: str = "none", **limits: int
+    rows: Sequence[wire.Row], kinds: Sequence[Kind], *, hidden: int = 0, compression: str = "none", **limits: Any
 ) -> bytes:
     """Return the file that holds `rows`, the last `hidden` of their columns left out."""
     names = [f"c{index}" for index in range(len(kinds) + hidden)]

@@ -18,6 +18,10 @@ def columns(text: str) -> list[dict[str, Any]]:
     return made
 
 
+RENAMED = (
+    "column note is gone, and column remark of the same type is in its place: it was renamed, or dropped and "
+    "another one added"
+)
 BASE = "id int; note varchar(20) NULL; total decimal(10,2)"
 
 
@@ -27,18 +31,18 @@ BASE = "id int; note varchar(20) NULL; total decimal(10,2)"
         (BASE, []),
         (BASE + "; more text NULL", ["column more text was added"]),
         ("id int; total decimal(10,2)", ["column note varchar(20) was dropped"]),
-        ("id int; remark varchar(20) NULL; total decimal(10,2)", ["column note was renamed to remark"]),
+        ("id int; remark varchar(20) NULL; total decimal(10,2)", [RENAMED]),
         (
             "id int; remark text NULL; total decimal(10,2)",
             ["column note varchar(20) was dropped", "column remark text was added"],
         ),
         (
             "id int; remark varchar(20) NULL; extra int; total decimal(10,2)",
-            ["column note was renamed to remark", "column extra int was added"],
+            [RENAMED, "column extra int was added"],
         ),
         (
             "first int; id int; remark varchar(20) NULL; total decimal(10,2)",
-            ["column note was renamed to remark", "column first int was added"],
+            [RENAMED, "column first int was added"],
         ),
         ("id bigint; note varchar(20) NULL; total decimal(10,2)", ["column id was widened from int to bigint"]),
         (
@@ -48,7 +52,7 @@ BASE = "id int; note varchar(20) NULL; total decimal(10,2)"
         ("id int; note varchar(20); total decimal(10,2)", ["column note was NULL and is NOT NULL"]),
         (
             "id int; remark varchar(20); total decimal(10,2)",
-            ["column note was renamed to remark", "column remark was NULL and is NOT NULL"],
+            [RENAMED, "column remark was NULL and is NOT NULL"],
         ),
         (
             "note varchar(20) NULL; id int; total decimal(10,2)",

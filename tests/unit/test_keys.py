@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ values = st.one_of(st.none(), st.binary(max_size=3), st.binary(min_size=13, max_
 columns = st.lists(st.tuples(values, values), min_size=1, max_size=40)
 
 
-def run_of(rows: Sequence[Sequence[bytes | None]], **limits: int) -> KeyValues:
+def run_of(rows: Sequence[Sequence[bytes | None]], **limits: Any) -> KeyValues:
     """Turn rows into keys the way a read does."""
     names = [f"c{number}" for number in range(len(rows[0]))]
     parts = []

@@ -28,7 +28,7 @@ def column(name: str, column_type: str) -> OutputColumn:
 
 
 def encode(
-    rows: Sequence[wire.Row], types: Sequence[str], *, compression: str = "snappy", hidden: int = 0, **limits: int
+    rows: Sequence[wire.Row], types: Sequence[str], *, compression: str = "snappy", hidden: int = 0, **limits: Any
 ) -> tuple[pa.Table, list[str]]:
     """Write `rows` to a file; return what is read back from it, and the encoder's warnings."""
     columns = [column(f"c{index}", column_type) for index, column_type in enumerate(types)]

@@ -16,6 +16,8 @@ _FINAL = {
     "AccessDenied",
     "DecryptionFailure",
     "InvalidRequestException",
+    "InvalidParameterException",
+    "ParameterVersionNotFound",
     "ValidationException",
     "InvalidKeyId",
 }

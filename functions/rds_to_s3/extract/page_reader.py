@@ -10,7 +10,7 @@ from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import CannotResumeError, RowCountError
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.formats import Rows
-from rds_to_s3.mysql.connection import Connection, translated_errors
+from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, SelectColumn, select_page
 from rds_to_s3.mysql.wire.result_set import query
 
@@ -122,11 +122,10 @@ class WindowRead:
         sql = select_page(self.table, self.columns, segment, position=position, rows=page_rows)
         began = time.monotonic()
         read = 0
-        with translated_errors(self.table):
-            for block in self._blocks(sql, segment):
-                read += block
-            # The server has no count of a page that was broken off; its packets' sequence numbers vouch for that one.
-            sent = read if self.out_of_time else int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+        for block in self._blocks(sql, segment):
+            read += block
+        # The server has no count of a page that was broken off; its packets' sequence numbers vouch for that one.
+        sent = read if self.out_of_time else int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != read:
             raise RowCountError(
                 f"the server sent {sent} rows of table {self.table!r}, and {read} were read; nothing became visible"
@@ -148,7 +147,7 @@ class WindowRead:
         def position_of(rows: Rows, row: int) -> Position:
             return self._position(rows, order, row)
 
-        with query(self.connection, sql) as result:
+        with query(self.connection, sql, table=self.table) as result:
             for block in result:
                 rows = block
                 for stage in self.stages:

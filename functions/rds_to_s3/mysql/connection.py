@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import ssl
+import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pymysql
-from pymysql.constants import CLIENT, ER
+from pymysql.constants import CLIENT, CR
 
 from rds_to_s3.errors import (
-    DatabaseAccessError,
     DatabaseLoginError,
+    DatabaseRefusedError,
     DatabaseTlsError,
     DatabaseUnreachableError,
     RdsToS3Error,
     ReadInterruptedError,
     RowCountError,
+    RowsUnreadableError,
     SettingsError,
-    TableNotFoundError,
 )
 from rds_to_s3.mysql.credentials import Credentials
+from rds_to_s3.mysql.refusals import Answer, Circumstances, known, login_error, statement_error
+from rds_to_s3.mysql.row_error_numbers import BY_NUMBER
+from rds_to_s3.mysql.select import account
 from rds_to_s3.mysql.session import prepare_session
 
 CONNECT_SECONDS = 10
@@ -34,14 +39,15 @@ TlsMode = Literal["verify", "unverified", "off"]
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 _RDS_HOST = re.compile(r"\.rds\.amazonaws\.com(\.cn)?\.?$", re.IGNORECASE)
 
-_LOGIN = {ER.ACCESS_DENIED_ERROR, 1698, 1862, 3118, 4151}  # refused, no password, expired, account locked (2x)
-_GRANTS = {
-    ER.DBACCESS_DENIED_ERROR,
-    ER.TABLEACCESS_DENIED_ERROR,
-    ER.COLUMNACCESS_DENIED_ERROR,
-    ER.SPECIFIC_ACCESS_DENIED_ERROR,
+# Errors of PyMySQL's that are none of its own classes: what a login needs is not there, or not what it expects.
+_UNEXPECTED = (RuntimeError, AttributeError, TypeError, ValueError, LookupError, AssertionError, struct.error)
+_PACKAGES = {
+    "caching_sha2_password": "cryptography",
+    "sha256_password": "cryptography",
+    "client_ed25519": "PyNaCl",
 }
-_GONE = {ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR, 1109}
+_NO_PLUGIN = {0, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, CR.CR_AUTH_PLUGIN_ERR}
+_IN_PLAIN_TEXT = {"mysql_clear_password", "dialog"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,27 @@ class Connection(pymysql.connections.Connection):
             raise DatabaseTlsError(
                 "the server offers no TLS: turn it on there, or set the stack parameter DatabaseTls to off"
             )
-        super()._request_authentication()  # type: ignore[misc]
+        try:
+            super()._request_authentication()  # type: ignore[misc]
+        except pymysql.err.OperationalError as error:
+            # Without a number, or with one of the client's: PyMySQL does not know the plugin.
+            if _answer(error).number not in _NO_PLUGIN:
+                raise
+            raise _unsupported(self) from None
+        except OSError:
+            raise  # a certificate's error is a ValueError, too
+        except _UNEXPECTED:
+            raise _unsupported(self) from None
+
+    def _process_auth(self, plugin_name: bytes, *rest: Any) -> Any:
+        inside: Any = self
+        inside._auth_plugin_name = plugin = plugin_name.decode("ascii", "replace")
+        if plugin in _IN_PLAIN_TEXT and not inside._secure:
+            raise DatabaseTlsError(
+                f"the server asks for the password in plain text (plugin {plugin}), and DatabaseTls is off: "
+                "deploy with DatabaseTls=verify"
+            )
+        return super()._process_auth(plugin_name, *rest)  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the connection; once is enough, and twice no error."""
@@ -111,7 +137,7 @@ class Connection(pymysql.connections.Connection):
         RdsToS3Error
             Ours, by what went wrong.
         """
-        with translated_errors(), self.cursor(pymysql.cursors.DictCursor) as cursor:
+        with translated_errors(connection=self, sql=sql), self.cursor(pymysql.cursors.DictCursor) as cursor:
             cursor.execute(sql, arguments or None)
             return [{str(key).lower(): value for key, value in row.items()} for row in cursor.fetchall()]
 
@@ -130,7 +156,7 @@ class Connection(pymysql.connections.Connection):
 
     def run(self, sql: str, *, table: str | None = None) -> None:
         """Run a statement whose rows nobody wants; `table` is named should it fail."""
-        with translated_errors(table), self.cursor() as cursor:
+        with translated_errors(table, connection=self, sql=sql), self.cursor() as cursor:
             cursor.execute(sql)
 
 
@@ -182,7 +208,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
             host=credentials.host,
             port=credentials.port,
             user=credentials.username,
-            password=credentials.password,
+            password=credentials.password.encode(),  # PyMySQL takes Latin-1 alone; a client's session is UTF-8
             database=credentials.database,
             charset="utf8mb4",
             ssl=tls.context(credentials.host),
@@ -196,58 +222,114 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
         )
     except ssl.SSLError as error:
         raise DatabaseTlsError(_tls_message(where, error)) from error
-    except pymysql.err.OperationalError as error:
+    except pymysql.err.MySQLError as error:
         cause = error.__context__
         if isinstance(cause, ssl.SSLError) or "SSL" in type(cause).__name__:
             raise DatabaseTlsError(_tls_message(where, cause)) from error
-        code = error.args[0] if error.args else 0
-        if code in _LOGIN or code == ER.HANDSHAKE_ERROR:
-            raise DatabaseLoginError(
-                f"the server at {where} refused user {credentials.username!r} (error {code}): "
-                "check the user name and password in the credentials' store, and that the user may log in from here"
-            ) from None
-        if code in _GRANTS | _GONE:
-            raise DatabaseAccessError(
-                f"user {credentials.username!r} may not use database {credentials.database!r}, or it does not exist "
-                f"(error {code}): check the name, or GRANT SELECT ON `{credentials.database}`.* to the user"
-            ) from None
+        answer = _answer(error)
+        if answer.number in {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}:
+            raise DatabaseUnreachableError(_unreachable(where, cause or error)) from error
+        raise login_error(answer, credentials, tls=tls.mode) from error
+    except OSError as error:
+        raise DatabaseUnreachableError(_unreachable(where, error)) from error
+    except _UNEXPECTED as error:
         raise DatabaseUnreachableError(
-            f"no connection to {where} within {CONNECT_SECONDS} s (error {code}: {_plain(cause or error)}). Check the "
-            "host and port, the subnets' routes, and that the security group of the database lets the function in."
-        ) from error
-    except (pymysql.err.MySQLError, OSError) as error:
-        raise DatabaseUnreachableError(f"no connection to {where}: {_plain(error)}") from error
+            f"what answers at {where} does not speak MySQL's protocol ({type(error).__name__}). Check host and port in "
+            "the credentials."
+        ) from None
+
+
+def _unsupported(connection: Any) -> DatabaseRefusedError:
+    plugin = str(connection._auth_plugin_name)
+    user = _text(connection.user)
+    login = f"the account of user {user!r} logs in by the plugin {plugin!r}"
+    package = _PACKAGES.get(plugin)
+    if package == "cryptography":
+        return DatabaseRefusedError(
+            f"{login}, which without TLS needs the Python package {package}: deploy with DatabaseTls=verify, or "
+            f"install {package} where the command runs. The functions do not have it."
+        )
+    remedy = BY_NUMBER[CR.CR_AUTH_PLUGIN_CANNOT_LOAD].remedy.format(account=account(f"{user}@%"))
+    missing = f"needs the Python package {package}" if package else "PyMySQL does not have"
+    return DatabaseRefusedError(f"{login}, which {missing}. {remedy}")
 
 
 @contextlib.contextmanager
-def translated_errors(table: str | None = None) -> Iterator[None]:
+def translated_errors(table: str | None = None, *, connection: Any = None, sql: str = "") -> Iterator[None]:
     """Turn what PyMySQL raises inside the block into ours.
 
     Parameters
     ----------
     table : str, optional
         Named in the message.
+    connection : pymysql.connections.Connection, optional
+        Asked for names that the message needs: the account, the table's virtual columns.
+    sql : str
+        The statement that runs.
     """
     try:
         yield
     except pymysql.err.MySQLError as error:
-        raise database_error(error, table) from error
+        translated = database_error(error, table, connection=connection, sql=sql)
+        # A traceback shows what an error comes from, and the server's text holds values of rows.
+        holds_values = isinstance(translated, RowsUnreadableError) or known(_answer(error)) is None
+        raise translated from (None if holds_values else error)
     except (OSError, EOFError) as error:
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+            raise  # no socket's, but that of a file that rows are kept in
         raise ReadInterruptedError(f"the connection to the database broke: {_plain(error)}") from error
 
 
-def database_error(error: BaseException, table: str | None = None) -> RdsToS3Error:
+def database_error(
+    error: BaseException, table: str | None = None, *, connection: Any = None, sql: str = ""
+) -> RdsToS3Error:
     """Return the error of ours that says what a PyMySQL error means."""
+    answer = _answer(error)
+    refusal = known(answer)
+    at = Circumstances(table=table, sql=sql)
+    if connection is not None:
+        at = replace(at, database=_text(connection.db or ""))
+        if refusal is not None and ("{account}" in refusal.remedy or "{grant}" in refusal.remedy):
+            user = _first(connection, "SELECT CURRENT_USER()")
+            at = replace(at, account=account(user[0][0] if user else f"{_text(connection.user)}@%"))
+        if refusal is not None and refusal.is_computed and table:
+            at = replace(at, virtual_columns=_first(connection, _VIRTUAL_COLUMNS, (table,)))
+    return statement_error(answer, at)
+
+
+_VIRTUAL_COLUMNS = (
+    "SELECT column_name, generation_expression FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND table_name = %s AND extra LIKE '%%VIRTUAL%%' ORDER BY ordinal_position"
+)
+
+
+def _first(connection: Any, sql: str, arguments: tuple[object, ...] = ()) -> list[tuple[str, str]] | None:
+    """Return a query's rows; None where the connection is gone or has no answer."""
+    if not connection.open:
+        return None
+    with contextlib.suppress(pymysql.err.MySQLError, OSError, EOFError), pymysql.cursors.Cursor(connection) as cursor:
+        cursor.execute(sql, arguments or None)
+        return [tuple(map(_text, row)) for row in cursor.fetchall()]  # type: ignore[misc]
+    return None
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _answer(error: BaseException) -> Answer:
     arguments = error.args
-    code = arguments[0] if arguments and isinstance(arguments[0], int) else 0
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else 0
     text = str(arguments[1]) if len(arguments) > 1 else _plain(error)
-    of = f" of table {table!r}" if table else ""
-    if code in _GRANTS:
-        grant = f"GRANT SELECT ON `{table}`" if table else "GRANT it"
-        return DatabaseAccessError(f"the database user lacks a privilege: {text}. {grant} to the user.")
-    if code in _GONE:
-        return TableNotFoundError(f"the read{of} failed: {text}. Check the name, or remove it from the table list.")
-    return ReadInterruptedError(f"the read{of} ended early (error {code}): {text}")
+    return Answer(number, text, getattr(error, "sqlstate", None))
+
+
+def _unreachable(where: str, cause: BaseException) -> str:
+    why = getattr(cause, "strerror", None) or _plain(cause)
+    return (
+        f"no connection to {where} within {CONNECT_SECONDS} s: {why}. Check the host and port, the subnets' routes, "
+        "and that the security group of the database lets the function in."
+    )
 
 
 def _tls_message(where: str, error: BaseException | None) -> str:

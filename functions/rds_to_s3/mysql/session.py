@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rds_to_s3.errors import RdsToS3Error, SessionVariableError
+from rds_to_s3.errors import DatabaseBusyError, DatabaseLoginError, RdsToS3Error, SessionVariableError
 from rds_to_s3.mysql.select import quoted
 
 if TYPE_CHECKING:
@@ -123,12 +123,16 @@ def _set(connection: Connection, assignments: Mapping[str, tuple[str, str]]) -> 
     """Run the assignments as one statement; where it fails, find the one to blame."""
     try:
         connection.run(f"SET SESSION {', '.join(assignment for assignment, _ in assignments.values())}")
+    except (DatabaseLoginError, DatabaseBusyError):
+        raise  # no variable's fault: MariaDB lets an expired password in, and refuses what follows
     except RdsToS3Error:
         if not connection.open:
             raise
         for name, (assignment, value) in assignments.items():
             try:
                 connection.run(f"SET SESSION {assignment}")
+            except (DatabaseLoginError, DatabaseBusyError):
+                raise
             except RdsToS3Error as error:
                 if not connection.open:
                     raise

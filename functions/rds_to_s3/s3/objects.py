@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
-from rds_to_s3.errors import StorageRefusedError, StorageUnavailableError, StoredBytesError
+from rds_to_s3.errors import StorageRefusedError, StorageUnavailableError
+from rds_to_s3.s3.error_codes import EXPIRED, meaning
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-_REFUSED = {"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "InvalidBucketName", "AccountProblem", "403"}
-_REFUSED |= {"KMS.DisabledException", "KMS.NotFoundException", "KMS.AccessDeniedException", "PermanentRedirect"}
-_DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "InvalidPart", "InvalidPartOrder"}
+_ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket"}
 
 
 class ConditionFailedError(Exception):
@@ -76,7 +82,7 @@ class ObjectStore:
 
     def get(self, key: str) -> StoredObject | None:
         """Return an object, None where there is none."""
-        with _translated("read", key):
+        with self._translated("read", key):
             try:
                 response = self._client.get_object(Bucket=self.bucket, Key=key)
                 return StoredObject(response["Body"].read(), response["ETag"])
@@ -113,7 +119,7 @@ class ObjectStore:
             condition["IfMatch"] = if_match
         elif if_absent:
             condition["IfNoneMatch"] = "*"
-        with _translated("write", key):
+        with self._translated("write", key):
             response = self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition
             )
@@ -134,18 +140,18 @@ class ObjectStore:
     def delete(self, key: str, *, if_match: str | None = None) -> None:
         """Delete an object, with `if_match` only if it still has this ETag; one that is not there is fine."""
         condition: dict[str, Any] = {"IfMatch": if_match} if if_match else {}
-        with contextlib.suppress(ConditionFailedError), _translated("delete", key):
+        with contextlib.suppress(ConditionFailedError), self._translated("delete", key):
             self._client.delete_object(Bucket=self.bucket, Key=key, **condition)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that start with `prefix`, in order."""
-        with _translated("list", prefix):
+        with self._translated("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def head(self, key: str) -> ObjectHead | None:
         """Return an object's ETag and user metadata, None where there is no object."""
-        with _translated("read", key):
+        with self._translated("read", key):
             try:
                 response = self._client.head_object(Bucket=self.bucket, Key=key)
                 return ObjectHead(response["ETag"], dict(response["Metadata"]))
@@ -156,7 +162,7 @@ class ObjectStore:
 
     def start_upload(self, key: str, *, content_type: str, metadata: dict[str, str]) -> str:
         """Start a multipart upload, whose parts nobody sees until it is completed; return its id."""
-        with _translated("write", key):
+        with self._translated("write", key):
             response = self._client.create_multipart_upload(
                 Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata, ChecksumAlgorithm="CRC32"
             )
@@ -171,7 +177,7 @@ class ObjectStore:
             Somebody aborted the upload: the table was taken over.
         """
         checksum = base64.b64encode(crc32.to_bytes(4, "big")).decode("ascii")
-        with _translated("write", key):
+        with self._translated("write", key):
             response = self._client.upload_part(
                 Bucket=self.bucket,
                 Key=key,
@@ -194,7 +200,7 @@ class ObjectStore:
         ------
         UploadGoneError
         """
-        with _translated("write", key):
+        with self._translated("write", key):
             self._client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
@@ -209,12 +215,12 @@ class ObjectStore:
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Throw an upload's parts away; one that is gone is fine."""
-        with contextlib.suppress(UploadGoneError), _translated("delete", key):
+        with contextlib.suppress(UploadGoneError), self._translated("delete", key):
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
     def uploads(self, prefix: str) -> list[tuple[str, str]]:
         """Return (key, upload id) of the uploads under `prefix` that are neither completed nor aborted."""
-        with _translated("list", prefix):
+        with self._translated("list", prefix):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
             return [
                 (upload["Key"], upload["UploadId"])
@@ -224,6 +230,41 @@ class ObjectStore:
                 if upload["Key"].startswith(prefix)
             ]
 
+    @contextlib.contextmanager
+    def _translated(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise self._error(verb, key, error) from error
+        except ParamValidationError as error:
+            raise StorageRefusedError(
+                f"S3 cannot {verb} {key} in bucket {self.bucket}: no bucket, or no object, can have this name"
+            ) from error
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+            raise StorageUnavailableError(
+                f"S3 cannot {verb} {key} without credentials ({type(error).__name__}). {EXPIRED.remedy}"
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise StorageUnavailableError(
+                f"S3 could not be reached to {verb} {key}: {type(error).__name__}. If this stays, look at the network: "
+                "in a VPC, at the gateway endpoint."
+            ) from error
+
+    def _error(self, verb: str, key: str, error: ClientError) -> Exception:
+        code = _code(error)
+        if code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
+            return ConditionFailedError(key)
+        if code == "NoSuchUpload":
+            return UploadGoneError(key)
+        if code == "NoSuchKey" and verb == "write":
+            # If-Match on an object that was deleted meanwhile.
+            return ConditionFailedError(key)
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        refusal = meaning(code, status)
+        words = refusal.in_words(bucket=self.bucket, key=key, action=_ACTIONS[verb])
+        did = "refused to" if refusal.error is StorageRefusedError else "did not"
+        return refusal.error(f"S3 {did} {verb} {key} in bucket {self.bucket} ({code}): {words}")
+
 
 def s3_client() -> S3Client:
     """Make a client that tries patiently and gives up in time."""
@@ -231,32 +272,6 @@ def s3_client() -> S3Client:
         retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=16
     )
     return boto3.client("s3", config=config)
-
-
-@contextlib.contextmanager
-def _translated(verb: str, key: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = _code(error)
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
-            raise ConditionFailedError(key) from error
-        if code == "NoSuchUpload":
-            raise UploadGoneError(key) from error
-        if code == "NoSuchKey" and verb == "write":
-            # If-Match on an object that was deleted meanwhile.
-            raise ConditionFailedError(key) from error
-        if code in _DAMAGED:
-            raise StoredBytesError(f"S3 refused {key}: what arrived is not what was sent ({code})") from error
-        if code in _REFUSED or status == 403:
-            raise StorageRefusedError(
-                f"S3 refused to {verb} {key}: {code}. Check the bucket's name and policy, its KMS key, and the "
-                "function's role."
-            ) from error
-        raise StorageUnavailableError(f"S3 could not {verb} {key}: {code}") from error
-    except (BotoCoreError, OSError) as error:
-        raise StorageUnavailableError(f"S3 could not be reached to {verb} {key}: {type(error).__name__}") from error
 
 
 def _code(error: ClientError) -> str:

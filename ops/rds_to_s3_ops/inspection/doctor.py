@@ -172,7 +172,7 @@ def _no_connection(error: RdsToS3Error, credentials: Credentials, settings: Data
     elif isinstance(error, DatabaseLoginError):
         if settings.database_tls == "verify":
             yield passed("TLS", "the server's certificate and name are verified")
-        yield failed("login", str(error), f"correct the user or the password in {settings.database_credentials}")
+        yield failed("login", str(error), f"do what it says; user and password are in {settings.database_credentials}")
     elif isinstance(error, DatabaseAccessError):
         name = credentials.database.replace("`", "``")
         yield failed("login", str(error), f"GRANT SELECT ON `{name}`.* TO {account(credentials.username + '@%')}")

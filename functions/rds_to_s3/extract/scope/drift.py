@@ -56,7 +56,11 @@ class Change:
             case "dropped":
                 return f"column {self.column} {self.before} was dropped"
             case "renamed":
-                return f"column {self.before} was renamed to {self.after}"
+                # The catalogue does not tell a rename from a DROP and an ADD of the same type in the same place.
+                return (
+                    f"column {self.before} is gone, and column {self.after} of the same type is in its place: it was "
+                    "renamed, or dropped and another one added"
+                )
             case "nullability":
                 return f"column {self.column} was {self.before} and is {self.after}"
             case "reordered":
@@ -67,8 +71,8 @@ class Change:
 def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
     """Compare a table's columns with what they were.
 
-    A column that is gone and a new one of the same type in its place are a renamed column. The width that an integer
-    is displayed with is no difference, as long as it is not filled up with zeros.
+    A column that is gone and a new one of the same type in its place count as a renamed column. The width that an
+    integer is displayed with is no difference, as long as it is not filled up with zeros.
 
     Parameters
     ----------
@@ -186,7 +190,7 @@ def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
 
 
 def _renamed(before: Sequence[Column], after: Sequence[Column]) -> dict[str, str]:
-    """Return the new name of each column that was only renamed: same place between its neighbours, same type."""
+    """Return the new name of each column that may be only renamed: same place between its neighbours, same type."""
     names_before, names_after = {c["name"] for c in before}, {c["name"] for c in after}
     gone, new = _places(before, names_after), _places(after, names_before)
     return {

@@ -98,7 +98,7 @@ class SettledRows:
             rows=MOST_EDGE_ROWS + 1,
         )
         digests: list[str] = []
-        with query(self.connection, sql) as blocks:
+        with query(self.connection, sql, table=self.table.name) as blocks:
             for block in blocks:
                 digests += [block.digest(row).hex() for row in range(block.rows)]
         return settled.model_copy(update={"edge": digests if len(digests) <= MOST_EDGE_ROWS else None})

@@ -30,7 +30,7 @@ from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.catalogue.schema import Table
-from rds_to_s3.mysql.connection import Connection, translated_errors
+from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.plan.table_list import TableSpec
@@ -243,13 +243,13 @@ class DeleteTracking(Stage):
     def _scan(self, connection: Connection, table: Table) -> Iterator[Rows]:
         """Yield the keys of all rows, read from whichever index the server finds the smallest."""
         columns = ", ".join(column.expression for column in self._columns)
+        sql = f"SELECT {columns} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers
         read = 0
-        with translated_errors(table.name):
-            with query(connection, f"SELECT {columns} FROM {quoted(table.name)}") as result:  # noqa: S608
-                for block in result:
-                    read += block.rows
-                    yield block
-            sent = int(connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+        with query(connection, sql, table=table.name) as result:
+            for block in result:
+                read += block.rows
+                yield block
+        sent = int(connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != read:
             raise RowCountError(f"the server sent {sent} keys of table {table.name!r}, and {read} were read")
 

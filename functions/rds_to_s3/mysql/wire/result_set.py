@@ -85,8 +85,11 @@ class ResultSet:
         The server's count of warnings, known at the end.
     """
 
-    def __init__(self, connection: Any, columns: Sequence[ResultColumn], packets: PacketReader) -> None:
+    def __init__(
+        self, connection: Any, columns: Sequence[ResultColumn], packets: PacketReader, table: str | None = None
+    ) -> None:
         self.columns = columns
+        self._table = table
         self.rows_read = 0
         self.warnings = 0
         self._connection = connection
@@ -102,7 +105,7 @@ class ResultSet:
             The server sent an error, was lost, or sent what the protocol does not allow.
         """
         try:
-            with translated_errors():
+            with translated_errors(self._table, connection=self._connection):
                 for part in self._packets:
                     if isinstance(part, LastPacket):
                         self._finish(part)
@@ -178,6 +181,7 @@ def query(
     connection: pymysql.connections.Connection[Any],
     sql: str,
     *,
+    table: str | None = None,
     block_bytes: int = BLOCK_BYTES,
     spool_bytes: int = SPOOL_BYTES,
 ) -> ResultSet:
@@ -188,6 +192,8 @@ def query(
     connection : pymysql.connections.Connection
         Not used for anything else until the result set is read.
     sql : str
+    table : str, optional
+        The table that it reads, for the message of an error.
     block_bytes : int
         Rows are handed out about this many bytes at a time.
     spool_bytes : int
@@ -211,7 +217,7 @@ def query(
     if inside.client_flag & (_CLIENT_COMPRESS | _CLIENT_DEPRECATE_EOF):
         raise ValueError("the connection compresses, or ends result sets in OK packets: this reader knows neither")
     keep_freed_memory()
-    with translated_errors():
+    with translated_errors(table, connection=connection, sql=sql):
         _send(inside, sql)
     result = inside._result
     if not result.unbuffered_active:
@@ -226,7 +232,7 @@ def query(
     packets = PacketReader(
         _Stream(inside._rfile), inside._next_seq_id, block_bytes=block_bytes, spool_bytes=spool_bytes
     )
-    return ResultSet(connection, columns, packets)
+    return ResultSet(connection, columns, packets, table)
 
 
 def _send(connection: Any, sql: str) -> None:
