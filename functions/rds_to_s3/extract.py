@@ -6,17 +6,17 @@ import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
+from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit import HANDOVER_SECONDS, MOST_STALLED, CommitUnfinished, Refused, Step, TableCommit
 from rds_to_s3.deletes import DeleteTracking
 from rds_to_s3.drift import Change, drift_of, refused_drift
-from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError
-from rds_to_s3.execution import utc_text
+from rds_to_s3.errors import CannotResumeError, DiskFullError, StorageUnavailableError, TableNotFoundError
 from rds_to_s3.file_series import WindowFiles, side_prefixes
 from rds_to_s3.kept_tails import KeptTails, committed_tail
+from rds_to_s3.left_out import gone_since_the_plan
 from rds_to_s3.mysql.charsets import unsendable_text
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
@@ -32,14 +32,8 @@ from rds_to_s3.settled import SettledRows
 from rds_to_s3.staged_read import Reading, StagedRead
 from rds_to_s3.table_checks import TableChecking
 from rds_to_s3.table_list import TableSpec
-from rds_to_s3.table_record import committed_record, joined_record
-from rds_to_s3.table_state import (
-    Commit,
-    KeyRun,
-    Position,
-    Staged,
-    StagedFile,
-)
+from rds_to_s3.table_record import blank_record, committed_record, joined_record
+from rds_to_s3.table_state import Commit, KeyRun, Position, Staged, StagedFile
 from rds_to_s3.table_window import Window, change_of_format
 from rds_to_s3.tail import TailFilter
 from rds_to_s3.unreported import Outstanding, report_other_format, settle
@@ -153,7 +147,7 @@ class TableExtraction:
         except CommitUnfinished:
             return Outcome("CONTINUE")
         except BaseException as error:
-            self.superseded = not self.commit.release()
+            clean_up_after(error, self._release)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise DiskFullError(
                     f"the function's /tmp is full: table {self.spec.name!r} needs more room for very long rows, or for "
@@ -162,6 +156,9 @@ class TableExtraction:
             raise
 
     # --- steps ---
+
+    def _release(self) -> None:
+        self.superseded = not self.commit.release()
 
     def _reading_seconds(self) -> float:
         """Return how long the database may be read, or waited for, so that there is time left to say how it went."""
@@ -187,6 +184,8 @@ class TableExtraction:
             # It was decided and no more; this invocation has just finished it.
             self.commit.release()
             return self._skipped(newer)
+        if (reason := self.run.unlisted.get(self.spec.name)) is not None:
+            return self._left_out(reason)
         watermark, etag = self.commit.read_watermark()
         self._watermark = watermark
         staged = self._staged(watermark)
@@ -196,6 +195,10 @@ class TableExtraction:
         )
         try:
             return self._read_and_commit(connection, watermark, etag, staged)
+        except TableNotFoundError as error:
+            if self.spec.pattern is None:
+                raise
+            return self._left_out(gone_since_the_plan(self.spec, error))
         finally:
             connection.close()
 
@@ -380,29 +383,25 @@ class TableExtraction:
 
     def _blank_record(self, status: str) -> dict[str, Any]:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
-        return drift | {
-            "table": self.spec.name,
-            "mode": self.spec.mode,
-            "status": status,
-            "rows": 0,
-            "source_rows": 0,
-            "window": {
-                "after": format_timestamp(self._watermark.moment) if self._watermark else None,
-                "until": format_timestamp(self.run.until),
-            },
-            "format": self.spec.format,
-            "attempts": self.commit.attempts,
-            "seconds": round(time.monotonic() - self._began, 3),
-            "files": [],
-            "columns": [],
-            "warnings": [],
-            "error": None,
-            "finished_at": utc_text(datetime.now(UTC)),
-        }
+        return drift | blank_record(
+            self.spec,
+            status,
+            after=format_timestamp(self._watermark.moment) if self._watermark else None,
+            until=format_timestamp(self.run.until),
+            attempts=self.commit.attempts,
+            seconds=time.monotonic() - self._began,
+        )
 
     def failed_record(self, error: BaseException) -> dict[str, Any]:
         """Return the manifest's entry for a table that failed with `error`."""
         return self._blank_record("FAILED") | {"error": {"type": type(error).__name__, "message": str(error)}}
+
+    def _left_out(self, reason: str) -> Outcome:
+        """Skip a table that this run reads no more: what was staged for it is not needed."""
+        self.commit.remove_strays(None, self._reading_seconds() / 3)
+        self.commit.release()
+        record = joined_record(self._skipped(Refused(reason)).record, self._of_other_formats)
+        return Outcome(record["status"], record, record["rows"], len(record["files"]))
 
     def _skipped(self, refused: Refused) -> Outcome:
         record = self._blank_record("SKIPPED") | {"warnings": [refused.reason]}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from rds_to_s3.commit import Step
-from rds_to_s3.errors import InputError, RdsToS3Error
+from rds_to_s3.errors import InputError
 from rds_to_s3.extract import Outcome, TableExtraction
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan import PlannedRun
-from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.table_state import plan_key, record_key
 
 
@@ -51,8 +50,10 @@ def run_extraction(
     except BaseException as error:
         on_failure(error)
         if extraction is not None and not extraction.superseded:
-            with contextlib.suppress(RdsToS3Error, ConditionFailedError):
+            try:
                 _write_record(store, run_id, table, extraction.failed_record(error))
+            except Exception as failure:  # the table failed for another reason, which is the one to raise
+                on_failure(failure)
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -127,16 +127,17 @@ def _running_warnings(state: Mapping[str, Any]) -> list[str]:
 
 
 def _with_fresh_settings(
-    plan: PlannedRun, listed: TableList, names: Iterable[str], connect: Callable[[int], Connection]
+    plan: PlannedRun, listed: TableList, names: Collection[str], connect: Callable[[int], Connection]
 ) -> PlannedRun:
-    """Take over the list as it is now, for tables whose settings were mended before the redrive."""
+    """Take over the list as it is now, for tables whose settings were corrected before the redrive."""
     if not listed.needs_catalogue() and not any(spec.checks for spec in listed.tables):
-        return plan.with_settings(listed.resolve([]))
+        return plan.with_settings(listed.resolve([]), names)
     connection = connect(CONNECT_READ_SECONDS)
     try:
         fresh = listed.resolve(table_names(connection, plan.database) if listed.needs_catalogue() else [])
-        again = plan.with_settings(fresh)
-        return replace(again, refused=_refused(connection, plan.database, map(again.table, names)))
+        again = plan.with_settings(fresh, names)
+        listed_still = (again.table(name) for name in names if name not in again.unlisted)
+        return replace(again, refused=_refused(connection, plan.database, listed_still))
     finally:
         connection.close()
 

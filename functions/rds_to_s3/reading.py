@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.errors import CannotResumeError, RowCountError
 from rds_to_s3.file_series import FileSeries
 from rds_to_s3.formats import Rows
@@ -141,11 +142,9 @@ class WindowRead:
         if self.admission is not None:
             self.admission.close()
 
-    def abort(self) -> None:
-        """Throw the open files away."""
-        self.files.abort()
-        if self.admission is not None:
-            self.admission.abort()
+    def abort_after(self, error: BaseException) -> None:
+        """Throw the open files away. What fails then is a note of `error`, which ended the read."""
+        clean_up_after(error, self.files.abort, *([self.admission.abort] if self.admission is not None else []))
 
     def _page(self, segment: Segment) -> None:
         page_rows = self.pace.rows if segment.order else None

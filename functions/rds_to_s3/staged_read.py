@@ -82,8 +82,8 @@ class StagedRead:
         )
         try:
             finished = read.run()
-        except BaseException:
-            read.abort()
+        except BaseException as error:
+            read.abort_after(error)
             raise
         if self.checks.admission is not None and self.checks.admission.failed:
             self.checks.conclude(reading.selection, staged, finished=finished)

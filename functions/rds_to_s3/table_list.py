@@ -92,9 +92,8 @@ class TableSpec(_Settings):
             ("checks", list(self.checks)),
         ):
             _refuse_repeats(key, names or [])
-        if self.columns is not None:
-            if not self.columns:
-                raise ValueError('"columns" is empty: leave it out to extract every column')
+        if self.columns is not None and not self.columns:
+            raise ValueError('"columns" is empty: leave it out to extract every column')
         if self.mode == "incremental" and self.created_column is None and self.modified_column is None:
             raise ValueError(
                 "created_column and modified_column are both null: name one of them, or set "

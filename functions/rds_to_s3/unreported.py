@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rds_to_s3.clean_up import cleaned_up
 from rds_to_s3.commit import Refused, Step, TableCommit
 from rds_to_s3.entries import Unreported, pending_of
 from rds_to_s3.plan import PlannedRun
@@ -123,11 +124,9 @@ def report_other_format(
         return last, [last.record] if last.applied else []
     if not _has_unreported(store, run, last) or isinstance(commit.acquire(lease_seconds), Refused):
         return last, []
-    try:
+    with cleaned_up(commit.release):
         commit.recover(commit_seconds())
         return last, _report_only(store, run, commit, on_step)
-    finally:
-        commit.release()
 
 
 def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:

@@ -131,7 +131,12 @@ def test_names_beyond_the_limit_are_counted() -> None:
 def test_a_long_message_is_shortened_by_one_pass_over_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
     whole_length = gate_module._length
-    monkeypatch.setattr(gate_module, "_length", lambda text: measured.append(len(text)) or whole_length(text))
+
+    def length(text: str) -> int:
+        measured.append(len(text))
+        return whole_length(text)
+
+    monkeypatch.setattr(gate_module, "_length", length)
     with pytest.raises(PlanFailed) as error:
         gate({}, plan_error='"ß' * 500_000)
     assert len(cause(error)) <= 30_002
