@@ -28,9 +28,10 @@ from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.connection import Connection, translated_errors
 from rds_to_s3.mysql.result_set import query
 from rds_to_s3.mysql.select import quoted
+from rds_to_s3.remedies import key_grant
 from rds_to_s3.rows.keys import contained, keys_of
 from rds_to_s3.s3.objects import ObjectStore
-from rds_to_s3.schema import Table
+from rds_to_s3.schema import DeniedColumns, Table
 from rds_to_s3.selection import Selection
 from rds_to_s3.table_list import TableSpec
 from rds_to_s3.table_state import Commit, KeyRun, Position, Staged, StagedFile, key_run_key, key_runs_prefix
@@ -45,14 +46,23 @@ MOST_LATER_RUNS = 8
 KEYS_PER_SECOND = 300_000.0
 
 
-def require_key(table: Table) -> None:
+def require_key(table: Table, denied: DeniedColumns) -> None:
     """Refuse a table whose rows nothing tells apart.
+
+    Parameters
+    ----------
+    denied : DeniedColumns
+        Columns that the table has and the user may not read.
 
     Raises
     ------
     NoKeyError
     """
     if not table.key:
+        if (grant := key_grant(table, denied)) is not None:
+            raise NoKeyError(
+                f'table {table.name!r} says "deletes": "track", and the database user may not read its key: {grant}'
+            )
         raise NoKeyError(
             f'table {table.name!r} says "deletes": "track", and has neither a primary key nor a unique key without '
             'NULLs to tell its rows apart by: add one, or set "deletes": "ignore"'
@@ -90,7 +100,7 @@ class DeleteTracking:
         NoKeyError
             The table has nothing to tell its rows apart by.
         """
-        require_key(table)
+        require_key(table, selection.denied)
         self._columns = selection.key_columns(table)
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]

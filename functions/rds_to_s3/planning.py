@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rds_to_s3.checks.binding import bind_checks
+from rds_to_s3.checks.binding import bind_checks, checked_names
 from rds_to_s3.errors import PermanentError
 from rds_to_s3.execution import redrives_of, started_at
+from rds_to_s3.mysql.access import denied_columns
 from rds_to_s3.mysql.catalogue import read_table, table_names
 from rds_to_s3.mysql.clock import read_bound
 from rds_to_s3.mysql.connection import Connection
@@ -151,7 +152,8 @@ def _refused(connection: Connection, database: str, tables: Iterable[TableSpec])
         try:
             table = read_table(connection, database, spec.name)
             if table is not None:
-                bind_checks(table, *spec.parsed_checks)
+                denied = denied_columns(connection, table, checked_names(*spec.parsed_checks))
+                bind_checks(table, *spec.parsed_checks, denied=denied)
         except PermanentError as error:
             refused[spec.name] = Refusal.of(error)
     return refused

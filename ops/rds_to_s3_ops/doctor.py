@@ -232,10 +232,11 @@ def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findin
     for spec in specs:
         try:
             table = open_snapshot(connection, source.database, spec.name, seconds=STATEMENT_SECONDS)
-            if spec.deletes == "track":
-                require_key(table)
             last = _last_commit(bucket, spec)
-            sound.append((table, select_readable(connection, table, spec, last), spec))
+            selection = select_readable(connection, table, spec, last)
+            if spec.deletes == "track":
+                require_key(table, selection.denied)
+            sound.append((table, selection, spec))
             if (former := moved_from(last, source)) is not None:
                 moved.append((spec.name, former))
         except RdsToS3Error as error:

@@ -301,8 +301,8 @@ def test_a_small_window_of_a_large_table_touches_about_its_rows_and_without_inde
     table = entry(large.run(), "large")
     assert rows_touched(database) - before > 131_072
     assert [re.findall("CREATE INDEX .*", warning)[0] for warning in table["warnings"]] == [
-        "CREATE INDEX `large_modifiedDate` ON `large` (`modifiedDate`)",
-        "CREATE INDEX `large_createdDate` ON `large` (`createdDate`)",
+        f"CREATE INDEX `large_modifiedDate` ON `{database.name}`.`large` (`modifiedDate`)",
+        f"CREATE INDEX `large_createdDate` ON `{database.name}`.`large` (`createdDate`)",
     ]
 
 
