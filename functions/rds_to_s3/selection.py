@@ -94,10 +94,10 @@ class Selection:
         """Return the index that finds the rows of a window by a cursor column."""
         return read_index(table, column.name, self._read)
 
-    def index_advice(self, table: Table) -> list[tuple[str, str]]:
-        """Return what is wrong with the indexes on the cursor columns, and the statement that helps."""
-        found = (index_advice(table, column.name, self._read) for column in self.cursor_columns)
-        return [advice for advice in found if advice is not None]
+    def index_advice(self, table: Table) -> list[tuple[str, str, str]]:
+        """Return each cursor column whose indexes give no order, what is wrong, and the statement that helps."""
+        found = ((column.name, index_advice(table, column.name, self._read)) for column in self.cursor_columns)
+        return [(name, *advice) for name, advice in found if advice is not None]
 
 
 def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NONE_DENIED) -> Selection:
@@ -233,7 +233,7 @@ def wanted_columns(table: Table, spec: TableSpec) -> list[str]:
 
 
 def _cursor_warnings(table: Table, spec: TableSpec, selection: Selection) -> list[str]:
-    warnings = [f"{wrong}: {statement}" for wrong, statement in selection.index_advice(table)]
+    warnings = [f"{wrong}: {statement}" for _, wrong, statement in selection.index_advice(table)]
     if (unseen := unseen_changes(table, spec, selection)) is not None:
         warnings.append(". ".join(unseen))
     return warnings

@@ -194,8 +194,8 @@ def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
     if not found:
         return [passed(check, f"every one of {len(tables)} tables has them")] if tables else []
     return [
-        warned(check, f"{table.name}: {wrong} (about {table.estimated_rows:,} rows)", statement)
-        for table, wrong, statement in found
+        warned(check, f"{table.name}.{column}: {wrong} (about {table.estimated_rows:,} rows)", statement)
+        for table, column, wrong, statement in found
     ]
 
 
