@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from rds_to_s3.errors import RdsToS3Error
+from rds_to_s3.mysql.select import account
 
 QUARTER = 900
 HORIZON = 16  # quarters of an hour looked at on both sides; no zone has ever turned its clock back by more
@@ -24,8 +25,8 @@ Role = Literal["primary", "replica", "member"]
 _UNOBSERVED: dict[Unobserved, str] = {
     "privilege": (
         "the database user lacks the PROCESS privilege, so open transactions cannot be seen: the window ends "
-        "{settle:g} s before now, and a transaction that stays open longer may lose rows. GRANT PROCESS ON *.* "
-        "to the user, or raise UnobservedSettleSeconds above the longest transaction."
+        "{settle:g} s before now, and a transaction that stays open longer may lose rows. Raise "
+        "UnobservedSettleSeconds above the longest transaction, or better: GRANT PROCESS ON *.* TO {user}"
     ),
     "stale": (
         "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
@@ -71,6 +72,8 @@ class ClockReading:
         Why not.
     zone : str
         The server's time zone, as it names it.
+    user : str
+        As ``CURRENT_USER()`` has it, where it lacks the privilege.
     """
 
     utc_now: float
@@ -82,6 +85,7 @@ class ClockReading:
     replica_age: float | None = None
     progress_error: RdsToS3Error | None = None
     zone: str = "SYSTEM"
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def decide_bound(
             ages["statement"] = reading.statement_age
     else:
         settle = max(settle, unobserved_settle_seconds)
-        warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle))
+        warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle, user=account(reading.user)))
     if reading.role != "primary":
         settle = max(settle, unobserved_settle_seconds)
         ages["replica"] = reading.replica_age or 0.0

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rds_to_s3.figures import duration
-from rds_to_s3.mysql.select import account, quoted
-from rds_to_s3.remedies import key_grant
+from rds_to_s3.mysql.select import account
+from rds_to_s3.remedies import key_grant, qualified
 from rds_to_s3.selection import unseen_changes
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 
@@ -248,7 +248,7 @@ def check_engines(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
         warned(
             "engine",
             f"{table.name} is {table.engine}: rows written during a read may show in part",
-            f"ALTER TABLE {quoted(table.name)} ENGINE = InnoDB",
+            f"ALTER TABLE {qualified(table)} ENGINE = InnoDB",
         )
         for table, _ in tables
         if table.engine.lower() != "innodb"

@@ -120,6 +120,7 @@ def read_clock(connection: Connection) -> ClockReading:
         replica_age=None if progress.shown is None else max(utc_now - progress.shown, 0.0),
         progress_error=progress.error,
         zone=zone,
+        user=str(connection.row("SELECT CURRENT_USER() AS user")["user"]) if open_now == "privilege" else "",
     )
 
 
