@@ -82,11 +82,12 @@ def test_a_default_cursor_column_that_may_not_be_read_is_a_warning_with_the_gran
 
 def test_a_key_that_may_not_be_read_is_told_with_the_grant(narrow: Pipeline) -> None:
     narrow.database.execute(f"ALTER TABLE {SQL_NAME} DROP PRIMARY KEY, ADD PRIMARY KEY (id, `secret key`)")
-    warnings = [told for told in run(narrow)["warnings"] if "no primary key" in told]
-    if narrow.database.server.flavour == "mysql":
-        # MariaDB does not show the key's column either, so that nothing tells of it.
-        assert "The database user may not read its key" in warnings[0]
-        error = run(narrow, deletes="track")["error"]
-        assert error["type"] == "NoKeyError"
-        grant_in(narrow, error["message"])
-        assert run(narrow, deletes="track")["error"] is None
+    (warning,) = [told for told in run(narrow)["warnings"] if "no primary key" in told]
+    if narrow.database.server.flavour == "mariadb":
+        # MariaDB shows no index with a column that the user may not read: which column that is, nobody tells.
+        return
+    assert "The database user may not read its key" in warning
+    error = run(narrow, deletes="track")["error"]
+    assert error["type"] == "NoKeyError"
+    grant_in(narrow, error["message"])
+    assert run(narrow, deletes="track")["error"] is None
