@@ -36,5 +36,6 @@ def cleaned_up(*actions: Callable[[], object]) -> Iterator[None]:
 
 
 def full_text(error: BaseException) -> str:
-    """Return an error's message and its notes, for a log."""
-    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    """Return an error's message, its notes and those of its cause, for a log."""
+    chain = [error] if error.__cause__ is None else [error, error.__cause__]
+    return "\n".join([str(error), *(note for each in chain for note in getattr(each, "__notes__", []))])

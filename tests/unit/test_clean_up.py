@@ -34,6 +34,14 @@ def test_every_action_runs_and_each_failure_is_a_note() -> None:
     )
 
 
+def test_the_notes_of_a_cause_are_in_the_log_too() -> None:
+    cause = OSError(28, "No space left on device")
+    clean_up_after(cause, refuse)
+    error = ReadInterruptedError("the disk is full")
+    error.__cause__ = cause
+    assert full_text(error).endswith("\nCleaning up failed, too: StorageRefusedError: the role may not delete")
+
+
 def test_the_error_of_the_block_is_raised_and_not_that_of_the_clean_up() -> None:
     with pytest.raises(ReadInterruptedError, match="the read ended early"), cleaned_up(refuse):
         raise ReadInterruptedError("the read ended early")
