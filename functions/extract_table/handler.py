@@ -7,6 +7,7 @@ from typing import Any
 
 import telemetry
 from rds_to_s3.aws.database import open_connection
+from rds_to_s3.clean_up import full_text
 from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import DatabaseSettings
@@ -23,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         partial(open_connection, settings),
         reconnect=partial(open_connection, settings, fresh=True),
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
-        on_failure=lambda error: logger.error(str(error), extra={"error_type": type(error).__name__}),
+        on_failure=lambda error: logger.error(full_text(error), extra={"error_type": type(error).__name__}),
     )
     telemetry.emit_table(event["table"], outcome)
     logger.info(

@@ -121,12 +121,15 @@ def _fair_share(lengths: Sequence[int], budget: int) -> int:
 
 
 def _shortened(text: str, limit: int) -> str:
-    if _length(text) <= limit:
+    if len(text) <= limit and _length(text) <= limit:
         return text
-    text = text[:limit]
-    while _length(text) > limit - len("..."):
-        text = text[:-1]
-    return text + "..."
+    # Character by character: what is cut off is never looked at, however long it is.
+    room = limit - len("...")
+    for place, character in enumerate(text):
+        room -= _length(character)
+        if room < 0:
+            return text[:place] + "..."
+    return text
 
 
 def _length(text: str) -> int:

@@ -57,7 +57,7 @@ class Hurried:
 
             def die(step: str) -> None:
                 nonlocal parts
-                parts += step == "after last part"
+                parts += step == "after part"
                 if parts == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -37,6 +37,14 @@ def test_a_redrive_runs_the_failed_table_again_and_only_that(machine: Machine, f
     assert statuses(functions, run) == dict.fromkeys(NINE, "SUCCEEDED")
 
 
+def test_a_failed_table_that_the_redrive_skips_lets_the_run_succeed(machine: Machine, functions: Functions) -> None:
+    functions.tables["menu"] = [GONE, "SKIPPED"]
+    run = machine.run()
+    again, tables = extracted_by(functions, run)
+    assert (again.status, tables) == ("SUCCEEDED", ["menu"])
+    assert statuses(functions, run) == dict.fromkeys(NINE, "SUCCEEDED") | {"menu": "SKIPPED"}
+
+
 def test_a_redrive_starts_at_the_gate_and_goes_round(machine: Machine, functions: Functions) -> None:
     functions.tables["menu"] = [GONE]
     again = machine.run().redrive()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rds_to_s3 import gate as gate_module
 from rds_to_s3.errors import PlanFailed, TablesFailed
 from rds_to_s3.gate import Decision, decide
 
@@ -125,6 +126,31 @@ def test_names_beyond_the_limit_are_counted() -> None:
     with pytest.raises(TablesFailed, match=r", and \d+ more$") as error:
         gate(tables)
     assert len(cause(error)) <= 30_002
+
+
+def test_a_long_message_is_shortened_by_one_pass_over_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+    whole_length = gate_module._length
+
+    def length(text: str) -> int:
+        measured.append(len(text))
+        return whole_length(text)
+
+    monkeypatch.setattr(gate_module, "_length", length)
+    with pytest.raises(PlanFailed) as error:
+        gate({}, plan_error='"ß' * 500_000)
+    assert len(cause(error)) <= 30_002
+    assert str(error.value).count('"ß') > 1_500  # as many as fit
+    assert sum(measured) < 50_000
+
+
+@pytest.mark.parametrize("character", ["x", '"', "ß", "\U0001f355", "\ud83d"])
+@pytest.mark.parametrize("limit", [3, 20, 21, 22, 23, 1000])
+def test_a_shortened_text_is_as_long_as_the_limit_lets_it_be(character: str, limit: int) -> None:
+    size = gate_module._length(character)
+    shortened = gate_module._shortened(character * 2_000, limit)
+    assert shortened == character * ((limit - 3) // size) + "..."
+    assert gate_module._shortened(character * (limit // size), limit) == character * (limit // size)
 
 
 def test_a_planning_error_of_any_length_fits() -> None:

@@ -57,6 +57,20 @@ def test_an_object_overrides_the_documents_defaults() -> None:
         ('{"tables": [{"name": "orders", "columns": ["a"], "exclude_columns": ["b"]}]}', "exclude"),
         ('{"tables": [{"name": "orders", "columns": []}]}', '"columns" is empty'),
         ('{"tables": [{"name": "orders", "columns": ["a", "a"]}]}', '"a" twice'),
+        (
+            '{"tables": [{"name": "orders", "columns": ["id", "ID"]}]}',
+            '"columns" names "ID" twice, first as "id": case does not count',
+        ),
+        (
+            '{"tables": [{"name": "orders", "columns": ["größe", "GRÖSSE", "GRÖßE"]}]}',
+            '"GRÖßE" twice, first as "größe"',
+        ),
+        ('{"tables": [{"name": "orders", "exclude_columns": ["a", "A"]}]}', '"exclude_columns" names "A" twice'),
+        ('{"tables": ["a"], "defaults": {"columns": ["id", "Id"]}}', '"columns" names "Id" twice'),
+        (
+            '{"tables": [{"name": "orders", "checks": {"total": {"ge": 0}, "Total": {"le": 9}}}]}',
+            '"checks" names "Total" twice, first as "total"',
+        ),
         ('{"tables": [{"name": "orders", "created_column": null, "modified_column": null}]}', '"mode": "full"'),
         ('{"tables": [{"name": "orders", "checks": {"total": {"gee": 0}}}]}', 'unknown check "gee"'),
         ('{"tables": [{"name": "orders", "lookback_seconds": 100000000000}]}', "lookback_seconds"),
@@ -100,6 +114,33 @@ def test_patterns_bring_in_what_is_not_listed_by_name_nor_excluded() -> None:
 def test_a_table_whose_name_looks_like_a_pattern_is_taken_by_its_name() -> None:
     listed = parse_table_list('{"tables": ["what?"]}')
     assert [spec.name for spec in listed.resolve(["what?", "whatX"])] == ["what?"]
+
+
+def test_a_table_whose_name_looks_like_a_pattern_is_not_said_to_bring_in_nothing() -> None:
+    listed = parse_table_list('{"tables": ["a[1]b", "c[1]d"]}')
+    names = [spec.name for spec in listed.resolve(["a[1]b", "c1e"])]
+    assert names == ["a[1]b"]
+    assert listed.idle(names) == ['the pattern "c[1]d" in the table list brings in no table']
+
+
+def test_a_table_whose_name_looks_like_a_pattern_is_excluded_by_its_name() -> None:
+    listed = parse_table_list('{"tables": ["a*"], "exclude": ["a[1]b", "a[2]b"]}')
+    assert [spec.name for spec in listed.resolve(["a[1]b", "a1b", "a2b"])] == ["a1b"]
+
+
+def test_tables_whose_names_differ_by_case_are_different_tables() -> None:
+    listed = parse_table_list('{"tables": ["Orders", "orders", "o*"]}')
+    assert [spec.name for spec in listed.resolve(["Orders", "orders", "oRders"])] == ["Orders", "orders", "oRders"]
+
+
+def test_a_table_remembers_the_pattern_that_brought_it_in() -> None:
+    listed = parse_table_list('{"tables": ["orders", "order*", "what?"]}')
+    resolved = listed.resolve(["orders", "order_item", "what?"])
+    assert [(spec.name, spec.pattern) for spec in resolved] == [
+        ("orders", None),
+        ("order_item", "order*"),
+        ("what?", None),
+    ]
 
 
 def test_a_literal_name_is_kept_whether_it_exists_or_not() -> None:

@@ -36,7 +36,7 @@ def rows(header: str) -> dict[str, list[str]]:
     ("header", "model", "internal"),
     [
         ("key", TableList, set()),
-        ("setting", TableSpec, {"own_keys"}),
+        ("setting", TableSpec, {"own_keys", "pattern"}),
         ("check of a column", ColumnChecks, set()),
         ("check of the table", TableChecks, set()),
     ],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from rds_to_s3.checks.classes import ValueClass, value_class
 from rds_to_s3.checks.expressions import (
@@ -23,7 +23,8 @@ from rds_to_s3.checks.expressions import (
 )
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError
-from rds_to_s3.mysql.catalogue.schema import Table, TableColumn
+from rds_to_s3.mysql.catalogue.remedies import column_missing
+from rds_to_s3.mysql.catalogue.schema import NONE_DENIED, DeniedColumns, Table, TableColumn
 
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -72,8 +73,25 @@ class BoundChecks:
         return bool(self.rules or self.unique)
 
 
-def bind_checks(table: Table, columns: dict[str, ColumnChecks], of_table: TableChecks) -> BoundChecks:
+def checked_names(columns: Mapping[str, ColumnChecks], of_table: TableChecks) -> list[str]:
+    """Return the columns that checks name, as they name them."""
+    expressions = (column_names(parse_expression(text)) for text in of_table.expressions)
+    return list(dict.fromkeys([*columns, *chain.from_iterable(expressions)]))
+
+
+def bind_checks(
+    table: Table,
+    columns: Mapping[str, ColumnChecks],
+    of_table: TableChecks,
+    *,
+    denied: DeniedColumns = NONE_DENIED,
+) -> BoundChecks:
     """Match checks with a table's columns.
+
+    Parameters
+    ----------
+    denied : DeniedColumns
+        Columns that the table has and the user may not read.
 
     Raises
     ------
@@ -88,10 +106,7 @@ def bind_checks(table: Table, columns: dict[str, ColumnChecks], of_table: TableC
     def found(name: str, where: str) -> TableColumn:
         column = table.column(name)
         if column is None:
-            names = [each.name for each in table.columns]
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:30])}."
-            raise ColumnNotFoundError(f"table {table.name!r} has no column {name!r}, named in {where}; {hint}")
+            raise ColumnNotFoundError(column_missing(table, name, f"named in {where}", denied))
         used[column.name] = column
         return column
 

@@ -70,8 +70,8 @@ class CheckpointedRead:
         )
         try:
             finished = read.run()
-        except BaseException:
-            read.abort()
+        except BaseException as error:
+            read.abort_after(error)
             raise
         if not self._failed:
             self._record(rows=None, finished=finished)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key, record_key
-from rds_to_s3.errors import InputError, RdsToS3Error
+from rds_to_s3.errors import InputError
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.table_extraction import TableExtraction
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.planned_run import PlannedRun
-from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
+from rds_to_s3.s3.objects import ObjectStore
 
 
 def run_extraction(
@@ -48,8 +47,10 @@ def run_extraction(
     except BaseException as error:
         on_failure(error)
         if extraction is not None and not extraction.superseded:
-            with contextlib.suppress(RdsToS3Error, ConditionFailedError):
+            try:
                 _write_record(store, run_id, table, extraction.failed_record(error))
+            except Exception as failure:  # the table failed for another reason, which is the one to raise
+                on_failure(failure)
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import CannotResumeError, RowCountError
 from rds_to_s3.extract.stages.stage import Stage
@@ -110,10 +111,9 @@ class WindowRead:
         for stage in self.stages:
             stage.close(self.position)
 
-    def abort(self) -> None:
-        """Throw what is open away."""
-        for stage in self.stages:
-            stage.abort()
+    def abort_after(self, error: BaseException) -> None:
+        """Throw what is open away. What fails then is a note of `error`, which ended the read."""
+        clean_up_after(error, *(stage.abort for stage in self.stages))
 
     def _page(self, segment: Segment) -> None:
         page_rows = self.pace.rows if segment.order else None

@@ -6,16 +6,16 @@ import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
 from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
-from rds_to_s3.errors import CannotResumeError, DiskFullError
+from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
@@ -32,10 +32,10 @@ from rds_to_s3.mysql.catalogue.charsets import unsendable_text
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.plan.execution import utc_text
+from rds_to_s3.plan.left_out import gone_since_the_plan
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.reported.record import committed_record, joined_record
+from rds_to_s3.reported.record import blank_record, committed_record, joined_record
 from rds_to_s3.reported.unreported import Outstanding, report_other_format, settle
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
@@ -138,7 +138,7 @@ class TableExtraction:
         try:
             opened = self.commit.open(lease_seconds, self._working_seconds)
             if isinstance(opened, Refused):
-                return Outcome("SKIPPED", self._blank_record("SKIPPED") | {"warnings": [opened.reason]})
+                return Outcome("SKIPPED", self._skipped_record(opened.reason))
             self._other_format, self._of_other_format = report_other_format(
                 self._store,
                 self.spec,
@@ -148,11 +148,13 @@ class TableExtraction:
             )
             if isinstance(opened, Decided):
                 return self._done(opened.record)
+            if (reason := self.run.unlisted.get(self.spec.name)) is not None:
+                return self._left_out(reason)
             return self._extract(opened)
         except CommitUnfinished:
             return Outcome("CONTINUE")
         except BaseException as error:
-            self.superseded = not self.commit.release()
+            clean_up_after(error, self._release)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise DiskFullError(
                     f"the function's /tmp is full: table {self.spec.name!r} needs more room for very long rows, or for "
@@ -165,6 +167,9 @@ class TableExtraction:
         left = self._time_left()
         return left - min(MOST_ENDING_SECONDS, left / 5)
 
+    def _release(self) -> None:
+        self.superseded = not self.commit.release()
+
     # --- steps ---
 
     def _extract(self, opened: Opened) -> Outcome:
@@ -175,6 +180,10 @@ class TableExtraction:
         try:
             work = self._prepare(connection, opened)
             return self._finish(work) if self._read(work) else self._hand_back(work.staged)
+        except TableNotFoundError as error:
+            if self.spec.pattern is None:
+                raise
+            return self._left_out(gone_since_the_plan(self.spec, error))
         finally:
             connection.close()
 
@@ -359,29 +368,28 @@ class TableExtraction:
 
     def _blank_record(self, status: str) -> dict[str, Any]:
         drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
-        return drift | {
-            "table": self.spec.name,
-            "mode": self.spec.mode,
-            "status": status,
-            "rows": 0,
-            "source_rows": 0,
-            "window": {
-                "after": format_timestamp(self._watermark.moment) if self._watermark else None,
-                "until": format_timestamp(self.run.until),
-            },
-            "format": self.spec.format,
-            "attempts": self.commit.attempts,
-            "seconds": round(time.monotonic() - self._began, 3),
-            "files": [],
-            "columns": [],
-            "warnings": [],
-            "error": None,
-            "finished_at": utc_text(datetime.now(UTC)),
-        }
+        return drift | blank_record(
+            self.spec,
+            status,
+            after=format_timestamp(self._watermark.moment) if self._watermark else None,
+            until=format_timestamp(self.run.until),
+            attempts=self.commit.attempts,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _skipped_record(self, reason: str) -> dict[str, Any]:
+        return self._blank_record("SKIPPED") | {"warnings": [reason]}
 
     def failed_record(self, error: BaseException) -> dict[str, Any]:
         """Return the manifest's entry for a table that failed with `error`."""
         return self._blank_record("FAILED") | {"error": {"type": type(error).__name__, "message": str(error)}}
+
+    def _left_out(self, reason: str) -> Outcome:
+        """Skip a table that this run reads no more: what was staged for it is not needed."""
+        self.commit.remove_strays(None, self._working_seconds() / 3)
+        self.commit.release()
+        record = joined_record(self._skipped_record(reason), self._of_other_format)
+        return Outcome(record["status"], record, record["rows"], len(record["files"]))
 
     def _done(self, record: dict[str, Any]) -> Outcome:
         record = joined_record(record, self._of_other_format)

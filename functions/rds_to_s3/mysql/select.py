@@ -112,11 +112,14 @@ class Cursor:
         The window's lower end, exclusive, as the column writes it.
     index : str or None
         An index whose first column it is.
+    order : tuple of SelectColumn, optional
+        The columns by which that index has rows of one value in order, the key among them; None where it has not.
     """
 
     column: SelectColumn
     after: str
     index: str | None
+    order: tuple[SelectColumn, ...] | None = None
 
     @property
     def is_later(self) -> str:
@@ -161,6 +164,8 @@ def _order(cursor: Cursor, key: Sequence[SelectColumn]) -> tuple[tuple[SelectCol
         return tuple(key), None
     if not key:
         return (), cursor.index
+    if cursor.order is not None:
+        return (cursor.column, *cursor.order), cursor.index
     return (cursor.column, *(column for column in key if column.name != cursor.column.name)), cursor.index
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from rds_to_s3.mysql.select import account
 from rds_to_s3.mysql.server.clock_reading import ClockReading, Role, Unobserved
 from rds_to_s3.timestamps import format_timestamp
 
@@ -25,8 +26,8 @@ DecidedBy = Literal["clock", "transaction", "statement", "replica", "clock chang
 _UNOBSERVED: dict[Unobserved, str] = {
     "privilege": (
         "the database user lacks the PROCESS privilege, so open transactions cannot be seen: the window ends "
-        "{settle:g} s before now, and a transaction that stays open longer may lose rows. GRANT PROCESS ON *.* "
-        "to the user, or raise UnobservedSettleSeconds above the longest transaction."
+        "{settle:g} s before now, and a transaction that stays open longer may lose rows. Raise "
+        "UnobservedSettleSeconds above the longest transaction, or better: GRANT PROCESS ON *.* TO {user}"
     ),
     "stale": (
         "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
@@ -126,7 +127,7 @@ def decide_bound(
             ages["statement"] = reading.statement_age
     else:
         settle = max(settle, unobserved_settle_seconds)
-        warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle))
+        warnings.append(_UNOBSERVED[reading.unobserved].format(settle=settle, user=account(reading.user)))
     if reading.role != "primary":
         settle = max(settle, unobserved_settle_seconds)
         ages["replica"] = reading.replica_age or 0.0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from rds_to_s3.bucket_keys import manifest_key, plan_key
-from rds_to_s3.checks.binding import bind_checks
+from rds_to_s3.checks.binding import bind_checks, checked_names
 from rds_to_s3.errors import PermanentError
+from rds_to_s3.mysql.catalogue.access import denied_columns
 from rds_to_s3.mysql.catalogue.tables import read_table, table_names
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.server.identity import read_source
@@ -127,16 +128,17 @@ def _running_warnings(state: Mapping[str, Any]) -> list[str]:
 
 
 def _with_fresh_settings(
-    plan: PlannedRun, listed: TableList, names: Iterable[str], connect: Callable[[int], Connection]
+    plan: PlannedRun, listed: TableList, names: Collection[str], connect: Callable[[int], Connection]
 ) -> PlannedRun:
-    """Take over the list as it is now, for tables whose settings were mended before the redrive."""
+    """Take over the list as it is now, for tables whose settings were corrected before the redrive."""
     if not listed.needs_catalogue() and not any(spec.checks for spec in listed.tables):
-        return plan.with_settings(listed.resolve([]))
+        return plan.with_settings(listed.resolve([]), names)
     connection = connect(CONNECT_READ_SECONDS)
     try:
         fresh = listed.resolve(table_names(connection, plan.database) if listed.needs_catalogue() else [])
-        again = plan.with_settings(fresh)
-        return replace(again, refused=_refused(connection, plan.database, map(again.table, names)))
+        again = plan.with_settings(fresh, names)
+        listed_still = (again.table(name) for name in names if name not in again.unlisted)
+        return replace(again, refused=_refused(connection, plan.database, listed_still))
     finally:
         connection.close()
 
@@ -150,7 +152,8 @@ def _refused(connection: Connection, database: str, tables: Iterable[TableSpec])
         try:
             table = read_table(connection, database, spec.name)
             if table is not None:
-                bind_checks(table, *spec.parsed_checks)
+                denied = denied_columns(connection, table, checked_names(*spec.parsed_checks))
+                bind_checks(table, *spec.parsed_checks, denied=denied)
         except PermanentError as error:
             refused[spec.name] = Refusal.of(error)
     return refused

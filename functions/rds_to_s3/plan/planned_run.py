@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from rds_to_s3.errors import InputError, PermanentError, UnknownRunError
 from rds_to_s3.mysql.server.source import Source
 from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.execution import parse_utc, redrives_of, started_at
+from rds_to_s3.plan.left_out import off_the_list
 from rds_to_s3.plan.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.timestamps import format_timestamp
 
@@ -105,6 +106,8 @@ class PlannedRun:
         When the execution was started. Step Functions gives a name out again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
+    unlisted : dict
+        Failed tables that the list no longer has when the run is redriven, and the reason to skip each, by name.
     until_utc : float or None
         The bound's instant; None in the plan of an earlier release.
     source : Source or None
@@ -134,6 +137,7 @@ class PlannedRun:
     settle_seconds: float = 2.0
     unobserved_settle_seconds: float | None = None
     running: list[str] | None = None
+    unlisted: dict[str, str] = field(default_factory=dict)
 
     @property
     def bound_utc(self) -> float:
@@ -193,11 +197,20 @@ class PlannedRun:
                 return spec
         raise InputError(f"run {self.run_id} has no table {name!r} in its plan")
 
-    def with_settings(self, fresh: Sequence[TableSpec]) -> PlannedRun:
-        """Return the plan with some tables' settings as the list has them now; none of them is refused yet."""
+    def with_settings(self, fresh: Sequence[TableSpec], again: Iterable[str] = ()) -> PlannedRun:
+        """Return the plan with the tables' settings as the list has them now; none of them is refused yet.
+
+        Parameters
+        ----------
+        fresh : sequence of TableSpec
+            Every table that the list has now.
+        again : iterable of str
+            The tables that run again.
+        """
         by_name = {spec.name: spec for spec in fresh}
         tables = [by_name.get(spec.name, spec) for spec in self.tables]
-        return replace(self, tables=tables, refused={})
+        unlisted = {name: off_the_list(name) for name in again if name not in by_name}
+        return replace(self, tables=tables, refused={}, unlisted=unlisted)
 
     def sees_running(self, run_id: str, planned_at: float) -> bool:
         """Whether another run may still be going to write its manifest, as far as this run's plan knows.
@@ -252,6 +265,7 @@ class PlannedRun:
             "settle_seconds": self.settle_seconds,
             "unobserved_settle_seconds": self.unobserved_settle_seconds,
             "running": self.running,
+            "unlisted": self.unlisted,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -284,6 +298,7 @@ class PlannedRun:
             settle_seconds=data.get("settle_seconds", 2.0),
             unobserved_settle_seconds=data.get("unobserved_settle_seconds"),
             running=data.get("running"),
+            unlisted=data.get("unlisted", {}),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

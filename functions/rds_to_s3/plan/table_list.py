@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
@@ -65,10 +65,13 @@ class TableSpec(_Settings):
     own_keys : list of str
         What the table's own object says, as opposed to the defaults: a cursor column that only the defaults name may be
         missing in the table, one that the table itself names may not.
+    pattern : str or None
+        The pattern that brought the table in. None where the list has the table's own name.
     """
 
     name: Name
     own_keys: list[str] = Field(default_factory=list)
+    pattern: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,10 +86,14 @@ class TableSpec(_Settings):
             raise ValueError('compression "snappy" is for Parquet; CSV takes "none" or "gzip"')
         if self.columns is not None and self.exclude_columns is not None:
             raise ValueError('"columns" and "exclude_columns" exclude each other: name one of them')
-        if self.columns is not None:
-            _refuse_repeats("columns", self.columns)
-            if not self.columns:
-                raise ValueError('"columns" is empty: leave it out to extract every column')
+        for key, names in (
+            ("columns", self.columns),
+            ("exclude_columns", self.exclude_columns),
+            ("checks", list(self.checks)),
+        ):
+            _refuse_repeats(key, names or [])
+        if self.columns is not None and not self.columns:
+            raise ValueError('"columns" is empty: leave it out to extract every column')
         if self.mode == "incremental" and self.created_column is None and self.modified_column is None:
             raise ValueError(
                 "created_column and modified_column are both null: name one of them, or set "
@@ -139,8 +146,10 @@ class TableList(BaseModel):
             One per table. A literal name is kept whether it exists or not (that table then fails alone, with a
             message); a pattern brings in what exists, is listed nowhere else and not excluded.
         """
-        names = sorted(set(existing))
-        literal = {spec.name for spec in self.tables if not spec.is_pattern or spec.name in names}
+        known = set(existing)
+        names = sorted(known)
+        excluded = {name for name in names if any(_matches(name, pattern, known) for pattern in self.exclude)}
+        literal = {spec.name for spec in self.tables if not spec.is_pattern or spec.name in known}
         taken = set(literal)
         resolved: list[TableSpec] = []
         for spec in self.tables:
@@ -148,12 +157,10 @@ class TableList(BaseModel):
                 resolved.append(spec)
                 continue
             for name in names:
-                if name in taken or not fnmatchcase(name, spec.name):
-                    continue
-                if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+                if name in taken or name in excluded or not fnmatchcase(name, spec.name):
                     continue
                 taken.add(name)
-                resolved.append(spec.model_copy(update={"name": name}))
+                resolved.append(spec.model_copy(update={"name": name, "pattern": spec.name}))
         return resolved
 
     def idle(self, resolved: Iterable[str]) -> list[str]:
@@ -164,12 +171,17 @@ class TableList(BaseModel):
         return [
             f"the pattern {json.dumps(spec.name, ensure_ascii=False)} in the table list brings in no table"
             for spec in self.tables
-            if spec.is_pattern and not any(fnmatchcase(name, spec.name) for name in names)
+            if spec.is_pattern and not any(_matches(name, spec.name, names) for name in names)
         ]
 
     def needs_catalogue(self) -> bool:
         """Whether some name is a pattern, so that the tables are known only to the database."""
         return any(spec.is_pattern for spec in self.tables)
+
+
+def _matches(name: str, listed: str, existing: Collection[str]) -> bool:
+    """Whether a listed name or pattern means the table `name`. What is a table's name, brackets or not, means that."""
+    return name == listed if listed in existing else fnmatchcase(name, listed)
 
 
 def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[TableSpec]:
@@ -285,9 +297,13 @@ def _known(defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_repeats(key: str, names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f'"{key}" names {json.dumps(repeated[0], ensure_ascii=False)} twice')
+    """Refuse a column that is named twice. MySQL's column names ignore case: `id` and `ID` are one column."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (first := seen.get(name.lower())) is not None:
+            again = "" if first == name else f", first as {json.dumps(first, ensure_ascii=False)}: case does not count"
+            raise ValueError(f'"{key}" names {json.dumps(name, ensure_ascii=False)} twice{again}')
+        seen[name.lower()] = name
 
 
 def has_unpaired_surrogate(data: object) -> bool:

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rds_to_s3.commit.entries import FILE_KINDS, file_keys
 from rds_to_s3.commit.state import Staged, StagedFile
+from rds_to_s3.plan.execution import utc_text
 from rds_to_s3.plan.table_list import TableSpec
 
 REASON_COLUMN = "_violations"
+
+
+def blank_record(
+    spec: TableSpec, status: str, *, after: str | None, until: str, attempts: int, seconds: float
+) -> dict[str, Any]:
+    """Return what every entry has, of a table that has delivered nothing.
+
+    Parameters
+    ----------
+    after, until : str
+        The window, as the manifest shows it.
+    seconds : float
+        How long the table has taken.
+    """
+    return {
+        "table": spec.name,
+        "mode": spec.mode,
+        "status": status,
+        "rows": 0,
+        "source_rows": 0,
+        "window": {"after": after, "until": until},
+        "format": spec.format,
+        "attempts": attempts,
+        "seconds": round(seconds, 3),
+        "files": [],
+        "columns": [],
+        "warnings": [],
+        "error": None,
+        "finished_at": utc_text(datetime.now(UTC)),
+    }
 
 
 def committed_record(

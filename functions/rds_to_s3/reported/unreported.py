@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key
+from rds_to_s3.clean_up import cleaned_up
 from rds_to_s3.commit.entries import Unreported, pending_of
 from rds_to_s3.commit.opening import Refused
 from rds_to_s3.commit.state import Commit
@@ -124,11 +125,9 @@ def report_other_format(
         return last, [last.record] if last.applied else []
     if not _has_unreported(store, run, last) or isinstance(commit.acquire(lease_seconds), Refused):
         return last, []
-    try:
+    with cleaned_up(commit.release):
         commit.recover(commit_seconds())
         return last, _report_only(store, run, commit)
-    finally:
-        commit.release()
 
 
 def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:

@@ -70,7 +70,11 @@ def verify(
     session = Session.open(stack)
     bucket, s3 = session.bucket(), session.aws.s3()
     manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, table)
-    names = [table] if table else [entry["table"] for entry in manifests[0]["tables"]]
+    if table is not None:
+        names = [table]
+    else:
+        manifests = list(manifests)
+        names = [entry["table"] for entry in manifests[0]["tables"]]
     specs = listed_tables(session.table_list().read(), names) if source else []
     result = verify_files(bucket, s3, manifests, table)
     result.extra_is_fine = ignore_extra

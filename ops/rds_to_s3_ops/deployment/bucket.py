@@ -108,11 +108,14 @@ class Bucket:
         }
         return {**known, **fresh}
 
-    def every_manifest(self) -> list[Manifest]:
-        """Return all manifests, oldest first."""
+    def every_manifest(self) -> Iterator[Manifest]:
+        """Yield all manifests, the one that was written first before the others. A few are in memory at a time."""
+        keys = [key for _, key in self._manifest_keys()]
         with ThreadPoolExecutor(_READERS) as readers:
-            found = list(readers.map(self._manifest, (key for _, key in self._manifest_keys())))
-        return sorted((manifest for manifest in found if manifest), key=lambda manifest: str(manifest["started_at"]))
+            for begin in range(0, len(keys), _READERS):
+                for manifest in readers.map(self._manifest, keys[begin : begin + _READERS]):
+                    if manifest is not None:
+                        yield manifest
 
     def newest_manifests(self) -> Iterator[Manifest]:
         """Yield the manifests, of the run that started last first; each is read when it is asked for.

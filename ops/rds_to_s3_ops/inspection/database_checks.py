@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rds_to_s3.extract.scope.selection import unseen_changes
 from rds_to_s3.manifest.report.figures import duration
-from rds_to_s3.mysql.select import account, quoted
+from rds_to_s3.mysql.catalogue.remedies import key_grant, qualified
+from rds_to_s3.mysql.select import account
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 
 if TYPE_CHECKING:
@@ -187,29 +188,20 @@ def check_readable(total: int, errors: Sequence[tuple[str, RdsToS3Error]]) -> li
 
 
 def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
-    """Whether each cursor column has an index that begins with it; one finding for each that has none."""
+    """Whether an index has the rows in the order of each cursor column; one finding for each that has none."""
     check = "indexes on the cursor columns"
-    without = [
-        (table, column.name)
-        for table, selection in tables
-        for column in selection.cursor_columns
-        if table.index_on(column.name) is None
-    ]
-    if not without:
+    found = [(table, *advice) for table, selection in tables for advice in selection.index_advice(table)]
+    if not found:
         return [passed(check, f"every one of {len(tables)} tables has them")] if tables else []
     return [
-        warned(
-            check,
-            f"{table.name}.{column} has none: every run scans the whole table (about {table.estimated_rows:,} rows)",
-            f"CREATE INDEX {quoted(f'{table.name}_{column}'[:64])} ON {quoted(table.name)} ({quoted(column)})",
-        )
-        for table, column in without
+        warned(check, f"{table.name}.{column}: {wrong} (about {table.estimated_rows:,} rows)", statement)
+        for table, column, wrong, statement in found
     ]
 
 
 def check_changes(tables: Sequence[tuple[Table, Selection, TableSpec]]) -> list[Finding]:
     """Name the tables whose changed rows no run extracts: they have no modified column."""
-    found = ((table, unseen_changes(table, spec, selection.cursor_columns)) for table, selection, spec in tables)
+    found = ((table, unseen_changes(table, spec, selection)) for table, selection, spec in tables)
     return [warned("changes of rows", f"{table.name}: {unseen[0]}", unseen[1]) for table, unseen in found if unseen]
 
 
@@ -236,16 +228,17 @@ def check_sources(moved: Sequence[tuple[str, str]]) -> list[Finding]:
 
 def check_keys(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
     """Whether a read of each table can be taken up again; one finding for each where it cannot."""
-    without = [table for table, _ in tables if not table.ordered_key]
+    without = [(table, key_grant(table, selection.denied)) for table, selection in tables if not table.ordered_key]
     if not without:
         return [passed("keys", f"every one of {len(tables)} tables has one")] if tables else []
     return [
         warned(
             "keys",
-            f"{table.name} has none that gives an order: it must be read in one invocation",
-            f"give {table.name} a primary key",
+            f"{table.name} has none that gives an order{' and that the user may read' if grant else ''}: it must be "
+            "read in one invocation",
+            grant or f"give {table.name} a primary key",
         )
-        for table in without
+        for table, grant in without
     ]
 
 
@@ -255,7 +248,7 @@ def check_engines(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
         warned(
             "engine",
             f"{table.name} is {table.engine}: rows written during a read may show in part",
-            f"ALTER TABLE {quoted(table.name)} ENGINE = InnoDB",
+            f"ALTER TABLE {qualified(table)} ENGINE = InnoDB",
         )
         for table, _ in tables
         if table.engine.lower() != "innodb"

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.aws.database import open_connection
+from rds_to_s3.clean_up import cleaned_up
 from rds_to_s3.errors import (
     CredentialsNotFoundError,
     DatabaseAccessError,
@@ -213,12 +214,10 @@ def _grants_by_roles(connection: Connection, roles: Sequence[str]) -> list[str]:
     # MariaDB shows a role's privileges only to whoever has taken it on, one at a time.
     present = connection.row("SELECT CURRENT_ROLE() AS role")["role"]
     found: list[str] = []
-    try:
+    with cleaned_up(lambda: connection.run(f"SET ROLE {quoted(present) if present else 'NONE'}")):
         for role in roles:
             connection.run(f"SET ROLE {role}")
             found += _grants(connection, "SHOW GRANTS FOR CURRENT_ROLE")
-    finally:
-        connection.run(f"SET ROLE {quoted(present) if present else 'NONE'}")
     return found
 
 
@@ -233,10 +232,11 @@ def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findin
     for spec in specs:
         try:
             table = open_snapshot(connection, source.database, spec.name, seconds=STATEMENT_SECONDS)
-            if spec.deletes == "track":
-                require_key(table)
             last = _last_commit(bucket, spec)
-            sound.append((table, select_readable(connection, table, spec, last), spec))
+            selection = select_readable(connection, table, spec, last)
+            if spec.deletes == "track":
+                require_key(table, selection.denied)
+            sound.append((table, selection, spec))
             if (former := moved_from(last, source)) is not None:
                 moved.append((spec.name, former))
         except RdsToS3Error as error:

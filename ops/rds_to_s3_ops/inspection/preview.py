@@ -218,7 +218,7 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
         raise refused_drift(spec.name, drift)
     warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in drift)]
     if spec.deletes == "track":
-        require_key(table)
+        require_key(table, selection.denied)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
     holder = state.held_by_another("", time.time())
     if holder is not None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rds_to_s3.extract.scope.index_ranges import Marks
-from rds_to_s3.extract.scope.window import derive_window, moved_from
+from rds_to_s3.extract.scope.prepared_read import prepare_read
 from rds_to_s3.mysql.select import literal, quoted
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.plan.planned_run import PlannedRun
@@ -14,32 +13,35 @@ from rds_to_s3.plan.read_bound import read_bound
 
 if TYPE_CHECKING:
     from rds_to_s3.commit.state import Commit
-    from rds_to_s3.extract.scope.selection import Selection
+    from rds_to_s3.mysql.catalogue.schema import Table
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.plan.table_list import TableSpec
     from rds_to_s3.timestamps import Watermark
 
+NONE, ALL = "0", "1"
+
 
 def pending_rows(
-    connection: Connection, selection: Selection, spec: TableSpec, watermark: Watermark | None, last: Commit | None
+    connection: Connection, table: Table, spec: TableSpec, watermark: Watermark | None, last: Commit | None
 ) -> str:
     """Write a condition: the next run reads the row, so no file need have it yet.
 
-    A run started now would begin there: the same function derives both. The margins of its end play no part in that.
+    A run started now would begin there: `prepare_read` says so to both. The margins of its end play no part in that.
     """
-    if spec.mode == "full" or watermark is None or not selection.cursors:
-        return "0"
+    if spec.mode == "full":
+        # Each run reads everything; its files are compared as what the last one read. That one may have been of a time
+        # when the table was extracted by windows: then no run has left the whole table yet.
+        by_windows = last is not None and last.read_as is not None and last.read_as.mode != "full"
+        return ALL if by_windows else NONE
     source = read_source(connection)
     bound = read_bound(connection, settle_seconds=2.0, unobserved_settle_seconds=2.0)
     run = PlannedRun.make("", time.time(), source.database, bound, tables=[spec], source=source)
-    window = derive_window(
-        spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved_from(last, source)
-    )
-    if window.read_from is None:
-        return "1"
-    marks = Marks(connection, window, has_zone=spec.time_zone is not None)
+    prepared = prepare_read(connection, table, spec, run, watermark=watermark, last=last)
+    begin = prepared.window.read_from
+    if begin is None:
+        return ALL
     later = (
         f"{quoted(column.name)} > {literal(mark.encode(), 'temporal')}"
-        for column, mark in zip(selection.cursors, marks.each(selection, window.read_from), strict=True)
+        for column, mark in zip(prepared.selection.cursors, prepared.marks.each(prepared.selection, begin), strict=True)
     )
-    return f"COALESCE({' OR '.join(later)}, 0)"
+    return f"COALESCE({' OR '.join(later)}, {NONE})"

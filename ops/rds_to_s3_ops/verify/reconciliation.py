@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.bucket_keys import watermark_key
-from rds_to_s3.extract.scope.selection import Selection, select_columns
+from rds_to_s3.extract.scope.prepared_read import select_readable
+from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.wire.result_set import query
@@ -160,7 +161,8 @@ class Reconciler:
         files = self._files(spec, commit)
         with self._connect() as connection:
             table = _snapshot(connection, spec)
-        selection = select_columns(table, spec)
+            # A run that refuses the table reads nothing of it, and then nothing is pending.
+            selection = select_readable(connection, table, spec, last)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
         stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
         windows = {stamp: number for number, stamp in enumerate(stamps)}
@@ -176,7 +178,7 @@ class Reconciler:
                             raise
                         result.notes.append(f"{error}: it was not considered")
             with self._connect() as connection:
-                pending = pending_rows(connection, selection, spec, watermark, last)
+                pending = pending_rows(connection, table, spec, watermark, last)
                 now = _snapshot(connection, spec)
                 if (now.columns, now.key) != (table.columns, table.key):
                     raise VerificationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,18 +92,16 @@ class Verification:
         }
 
 
-def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> list[Manifest]:
-    """Return the manifests to check: a run's, all that name a table, or the newest.
+def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> Iterable[Manifest]:
+    """Return the manifests to check: a run's, the newest, or all that name a table, one after the other.
 
     Raises
     ------
     NotFoundError
+        Of a table that no manifest names, once they have all been asked for.
     """
     if table is not None:
-        found = bucket.every_manifest()
-        if not any(entry["table"] == table for manifest in found for entry in manifest["tables"]):
-            raise NotFoundError(f"no run has extracted a table {table!r}: see `rds-to-s3 tables list`")
-        return found
+        return _manifests_of(bucket, table)
     manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if manifest is None:
         raise NotFoundError(
@@ -112,10 +110,20 @@ def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> list
     return [manifest]
 
 
+def _manifests_of(bucket: Bucket, table: str) -> Iterator[Manifest]:
+    is_known = False
+    for manifest in bucket.every_manifest():
+        if any(entry["table"] == table for entry in manifest["tables"]):
+            is_known = True
+            yield manifest
+    if not is_known:
+        raise NotFoundError(f"no run has extracted a table {table!r}: see `rds-to-s3 tables list`")
+
+
 def verify_files(
     bucket: Bucket,
     s3: S3Client,
-    manifests: Sequence[Manifest],
+    manifests: Iterable[Manifest],
     table: str | None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:

@@ -59,11 +59,17 @@ def read_segments(
     if window.read_from is None:
         return window_segments([], key)
     after = window.read_from
-    cursors = [
-        Cursor(column, marks.of(column, after), selection.index_name(table, column)) for column in selection.cursors
-    ]
+    cursors = [_cursor(table, selection, column, marks.of(column, after)) for column in selection.cursors]
     times = [cursor.after for cursor in cursors if cursor.column.data_type == "timestamp"]
     if times and hours_repeat(connection, datetime.fromisoformat(min(times))):
         # The same for the order of such a column; the key's order serves then.
         cursors = [Cursor(cursor.column, cursor.after, None) for cursor in cursors]
     return window_segments(cursors, key)
+
+
+def _cursor(table: Table, selection: Selection, column: SelectColumn, after: str) -> Cursor:
+    found = selection.index_of(table, column)
+    if found is None:
+        return Cursor(column, after, None)
+    order = tuple(selection.position_column(name) for name in found.order[1:]) if found.order is not None else None
+    return Cursor(column, after, found.name, order)

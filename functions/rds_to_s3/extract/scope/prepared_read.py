@@ -48,7 +48,7 @@ def select_readable(connection: Connection, table: Table, spec: TableSpec, last:
     RdsToS3Error
         See `rds_to_s3.extract.scope.selection.select_columns` and `rds_to_s3.extract.scope.selection.require_cursors`.
     """
-    denied = denied_columns(connection, table, wanted_columns(spec))
+    denied = denied_columns(connection, table, wanted_columns(table, spec))
     require_cursors(table, spec, last.read_as if last is not None else None, denied=denied)
     return select_columns(table, spec, denied=denied)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rds_to_s3.checks.binding import BoundChecks, bind_checks
+from rds_to_s3.checks.binding import BoundChecks, bind_checks, checked_names
 from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
+from rds_to_s3.extract.scope.index_order import ReadIndex, index_advice, read_index
 from rds_to_s3.formats import OutputColumn
 from rds_to_s3.mysql.catalogue.charsets import ROUND_TRIP
-from rds_to_s3.mysql.catalogue.schema import Table, TableColumn
-from rds_to_s3.mysql.select import SelectColumn, quoted
+from rds_to_s3.mysql.catalogue.remedies import column_missing, grant_select, key_grant
+from rds_to_s3.mysql.catalogue.schema import NONE_DENIED, DeniedColumns, Table, TableColumn
+from rds_to_s3.mysql.select import SelectColumn
 from rds_to_s3.plan.table_list import TableSpec
 
 
@@ -36,6 +36,8 @@ class Selection:
     own_order : bool
         Whether the table list fixes the columns and their order.
     checks : BoundChecks
+    denied : DeniedColumns
+        Columns that the settings name or a key has, and the user may not read.
     warnings : list of str
     """
 
@@ -48,6 +50,7 @@ class Selection:
     stamp_columns: list[TableColumn] = field(default_factory=list)
     own_order: bool = False
     checks: BoundChecks = field(default_factory=BoundChecks)
+    denied: DeniedColumns = NONE_DENIED
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -83,19 +86,27 @@ class Selection:
         names = [by_name.get(name.lower()) for name in table.key]
         return [name for name in names if name] if all(names) else []
 
-    def index_name(self, table: Table, column: SelectColumn | None) -> str | None:
-        """Return the index that has `column` in order."""
-        index = table.index_on(column.name) if column else None
-        return index.name if index else None
+    @property
+    def _read(self) -> set[str]:
+        return {column.name for column in self.select}
+
+    def index_of(self, table: Table, column: SelectColumn) -> ReadIndex | None:
+        """Return the index that finds the rows of a window by a cursor column."""
+        return read_index(table, column.name, self._read)
+
+    def index_advice(self, table: Table) -> list[tuple[str, str, str]]:
+        """Return each cursor column whose indexes give no order, what is wrong, and the statement that helps."""
+        found = ((column.name, index_advice(table, column.name, self._read)) for column in self.cursor_columns)
+        return [(name, *advice) for name, advice in found if advice is not None]
 
 
-def select_columns(table: Table, spec: TableSpec, *, denied: Collection[str] = ()) -> Selection:
+def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NONE_DENIED) -> Selection:
     """Match a table's settings with its columns.
 
     Parameters
     ----------
-    denied : collection of str
-        Columns that the table has and the user may not read.
+    denied : DeniedColumns
+        Columns that the settings name, and the user may not read.
 
     Raises
     ------
@@ -111,16 +122,19 @@ def select_columns(table: Table, spec: TableSpec, *, denied: Collection[str] = (
     is_incremental = spec.mode == "incremental"
     if is_incremental and modified is None and created is None:
         raise NoCursorColumnError(
-            f"table {table.name!r} has neither a column {spec.created_column!r} nor {spec.modified_column!r}"
-            f"{_denied_hint(table, denied)}: name its created_column or modified_column in the table list, or set "
-            '"mode": "full"'
+            f"table {table.name!r} has neither a column {spec.created_column!r} nor {spec.modified_column!r}: name its "
+            f'created_column or modified_column in the table list, or set "mode": "full"'
+            f"{_denied_hint(table, spec, denied)}"
         )
     if created is not None and modified is not None and created.name == modified.name:
         created = None
-    checks = bind_checks(table, *spec.parsed_checks)
+    checks = bind_checks(table, *spec.parsed_checks, denied=denied)
     stamps = [column for name in (spec.modified_column, spec.created_column) if name and (column := table.column(name))]
     if checks.table.max_age_seconds is not None and not any(column.is_cursor_type for column in stamps):
-        raise NoCursorColumnError(f"max_age_seconds of table {table.name!r} needs a created_column or modified_column")
+        raise NoCursorColumnError(
+            f"max_age_seconds of table {table.name!r} needs a created_column or modified_column"
+            f"{_denied_hint(table, spec, denied)}"
+        )
     cursors = [column for column in (modified, created) if column is not None]
     key = [column for name in table.key if (column := table.column(name))]
     written = {column.name for column in columns}
@@ -132,7 +146,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: Collection[str] = (
         for column in key
         if column.kind == "text" and column.character_set not in ROUND_TRIP
     ]
-    return Selection(
+    selection = Selection(
         columns=columns,
         select=select,
         output=[OutputColumn(column.name, column.column_type, column.kind, column.nullable) for column in columns],
@@ -142,18 +156,19 @@ def select_columns(table: Table, spec: TableSpec, *, denied: Collection[str] = (
         stamp_columns=[column for column in stamps if column.is_cursor_type],
         own_order=spec.columns is not None,
         checks=checks,
-        warnings=[
-            *(_cursor_warnings(table, spec, cursors, denied) if is_incremental else []),
-            *_table_warnings(table),
-        ],
+        denied=denied,
     )
+    warnings = [*(_cursor_warnings(table, spec, selection) if is_incremental else []), *_table_warnings(table, denied)]
+    return replace(selection, warnings=warnings)
 
 
-def _written(table: Table, spec: TableSpec, denied: Collection[str]) -> list[TableColumn]:
+def _written(table: Table, spec: TableSpec, denied: DeniedColumns) -> list[TableColumn]:
     for key, names in (("columns", spec.columns), ("exclude_columns", spec.exclude_columns)):
         for name in names or ():
-            if table.column(name) is None:
-                raise ColumnNotFoundError(_not_found(table, name, f'named in "{key}"', denied))
+            # One that may not be read may be excluded: it is not going to be read.
+            is_out = key == "exclude_columns" and name in denied
+            if table.column(name) is None and not is_out:
+                raise ColumnNotFoundError(column_missing(table, name, f'named in "{key}" in the table list', denied))
     if spec.columns is not None:
         return [column for name in spec.columns if (column := table.column(name)) is not None]
     excluded = {name.lower() for name in spec.exclude_columns or ()}
@@ -163,7 +178,7 @@ def _written(table: Table, spec: TableSpec, denied: Collection[str]) -> list[Tab
     return columns
 
 
-def _cursor(table: Table, spec: TableSpec, key: str, denied: Collection[str]) -> TableColumn | None:
+def _cursor(table: Table, spec: TableSpec, key: str, denied: DeniedColumns) -> TableColumn | None:
     name = getattr(spec, key)
     if name is None:
         return None
@@ -172,7 +187,7 @@ def _cursor(table: Table, spec: TableSpec, key: str, denied: Collection[str]) ->
     is_needed = spec.mode == "incremental"
     if column is None:
         if key in spec.own_keys and is_needed:
-            raise ColumnNotFoundError(_not_found(table, name, f"its {key}", denied))
+            raise ColumnNotFoundError(column_missing(table, name, f"its {key} in the table list", denied))
         return None
     if not column.is_cursor_type:
         if not is_needed:
@@ -184,7 +199,7 @@ def _cursor(table: Table, spec: TableSpec, key: str, denied: Collection[str]) ->
     return column
 
 
-def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denied: Collection[str] = ()) -> None:
+def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denied: DeniedColumns = NONE_DENIED) -> None:
     """Refuse a table that has lost a cursor column: what it shows from then on cannot be read by a window.
 
     Parameters
@@ -204,51 +219,46 @@ def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denie
         if getattr(spec, key).lower() != name.lower():
             continue  # the table list names another one: somebody has decided
         raise NoCursorColumnError(
-            f"table {table.name!r} was extracted by its {key} {name!r}, and has no such column now"
-            f"{_denied_hint(table, denied)}. Nothing was read. Name the column that took its place as its {key} in the "
-            f'table list, or set "{key}": null there if rows are to be extracted without it'
+            f"table {table.name!r} was extracted by its {key} {name!r}, and has no such column now. Nothing was read. "
+            f"Name the column that took its place as its {key} in the table list, or set "
+            f'"{key}": null there if rows are to be extracted without it{_denied_hint(table, spec, denied)}'
         )
 
 
-def wanted_columns(spec: TableSpec) -> list[str]:
-    """Return the columns that the table list names for a table."""
-    names = [spec.modified_column, spec.created_column, *(spec.columns or ())]
-    return [name for name in dict.fromkeys(names) if name is not None]
+def wanted_columns(table: Table, spec: TableSpec) -> list[str]:
+    """Return the columns that the table list names for a table, and those of its keys."""
+    settings = [spec.modified_column, spec.created_column, *(spec.columns or ()), *(spec.exclude_columns or ())]
+    keys = [name for index in table.indexes if index.unique and index.whole for name in index.columns]
+    return [name for name in dict.fromkeys([*settings, *checked_names(*spec.parsed_checks), *keys]) if name is not None]
 
 
-def _cursor_warnings(
-    table: Table, spec: TableSpec, cursors: Sequence[TableColumn], denied: Collection[str]
-) -> list[str]:
-    warnings = [
-        f"column {column.name} has no index, so every run scans the whole table: CREATE INDEX "
-        f"{quoted(f'{table.name}_{column.name}'[:64])} ON {quoted(table.name)} ({quoted(column.name)})"
-        for column in cursors
-        if table.index_on(column.name) is None
-    ]
-    if (unseen := unseen_changes(table, spec, cursors, denied)) is not None:
+def _cursor_warnings(table: Table, spec: TableSpec, selection: Selection) -> list[str]:
+    warnings = [f"{wrong}: {statement}" for _, wrong, statement in selection.index_advice(table)]
+    if (unseen := unseen_changes(table, spec, selection)) is not None:
         warnings.append(". ".join(unseen))
     return warnings
 
 
-def unseen_changes(
-    table: Table, spec: TableSpec, cursors: Sequence[TableColumn], denied: Collection[str] = ()
-) -> tuple[str, str] | None:
+def unseen_changes(table: Table, spec: TableSpec, selection: Selection) -> tuple[str, str] | None:
     """Return what is not extracted of a table without its modified column, and what helps; None if it has one."""
+    cursors, denied = selection.cursor_columns, selection.denied
     named = {column.name.lower() for column in cursors}
     if spec.mode != "incremental" or spec.modified_column is None or spec.modified_column.lower() in named:
         return None
     return (
         f"the table is extracted by {cursors[0].name} alone, so changes of its rows are not extracted: it has no "
-        f"column {spec.modified_column!r}{_denied_hint(table, denied)}",
+        f"column {spec.modified_column!r}",
         'Name its modified_column in the table list; or set "modified_column": null for this table if its rows never '
-        'change, or "mode": "full"',
+        f'change, or "mode": "full"{_denied_hint(table, spec, denied)}',
     )
 
 
-def _table_warnings(table: Table) -> list[str]:
+def _table_warnings(table: Table, denied: DeniedColumns) -> list[str]:
     warnings = []
     if not table.ordered_key:
-        warnings.append("the table has no primary key that a read can be resumed by: it must be read in one invocation")
+        told = "the table has no primary key that a read can be resumed by: it must be read in one invocation"
+        grant = key_grant(table, denied)
+        warnings.append(told if grant is None else f"{told}. The database user may not read its key: {grant}")
     if table.engine.lower() != "innodb":
         warnings.append(
             f"the table's engine is {table.engine}, which has no snapshots: rows written during the read may show"
@@ -256,23 +266,11 @@ def _table_warnings(table: Table) -> list[str]:
     return warnings
 
 
-def _denied_hint(table: Table, denied: Collection[str]) -> str:
-    if not denied:
+def _denied_hint(table: Table, spec: TableSpec, denied: DeniedColumns) -> str:
+    cursors = [name for name in (spec.modified_column, spec.created_column) if name is not None and name in denied]
+    if not cursors:
         return ""
-    names = ", ".join(quoted(name) for name in denied)
     return (
-        f" that the user may read ({', '.join(denied)} is there): GRANT SELECT ({names}) ON {quoted(table.name)} to "
-        "the database user"
+        f". The database user may not read {' and '.join(cursors)}, which the table has: "
+        f"{grant_select(table, denied, cursors)}"
     )
-
-
-def _not_found(table: Table, name: str, role: str, denied: Collection[str] = ()) -> str:
-    if name in denied:
-        return (
-            f"the user may not read column {name!r} of table {table.name!r}, {role} in the table list: GRANT SELECT "
-            f"({quoted(name)}) ON {quoted(table.name)} to the database user"
-        )
-    names = [column.name for column in table.columns]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:30])}."
-    return f"table {table.name!r} has no column {name!r}, {role} in the table list; {hint}"

@@ -128,7 +128,7 @@ class SettledRows:
 
     @property
     def _is_indexed(self) -> bool:
-        return all(self.selection.index_name(self.table, column) for column in self.selection.cursors)
+        return all(self.selection.index_of(self.table, column) for column in self.selection.cursors)
 
     def _all_settled(self, columns: Sequence[SelectColumn], moment: datetime) -> str:
         return " AND ".join(f"({self._beyond(column, moment)}) IS NOT TRUE" for column in columns) or "TRUE"

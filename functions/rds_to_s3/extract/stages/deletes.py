@@ -29,7 +29,8 @@ from rds_to_s3.errors import NoKeyError, RowCountError
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, Rows
-from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.catalogue.remedies import key_grant
+from rds_to_s3.mysql.catalogue.schema import DeniedColumns, Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.wire.result_set import query
@@ -47,14 +48,23 @@ MOST_LATER_RUNS = 8
 KEYS_PER_SECOND = 300_000.0
 
 
-def require_key(table: Table) -> None:
+def require_key(table: Table, denied: DeniedColumns) -> None:
     """Refuse a table whose rows nothing tells apart.
+
+    Parameters
+    ----------
+    denied : DeniedColumns
+        Columns that the table has and the user may not read.
 
     Raises
     ------
     NoKeyError
     """
     if not table.key:
+        if (grant := key_grant(table, denied)) is not None:
+            raise NoKeyError(
+                f'table {table.name!r} says "deletes": "track", and the database user may not read its key: {grant}'
+            )
         raise NoKeyError(
             f'table {table.name!r} says "deletes": "track", and has neither a primary key nor a unique key without '
             'NULLs to tell its rows apart by: add one, or set "deletes": "ignore"'
@@ -92,7 +102,7 @@ class DeleteTracking(Stage):
         NoKeyError
             The table has nothing to tell its rows apart by.
         """
-        require_key(table)
+        require_key(table, selection.denied)
         self._columns = selection.key_columns(table)
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]

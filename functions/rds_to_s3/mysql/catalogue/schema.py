@@ -74,6 +74,12 @@ class Index:
         In index order; an expression's place holds the empty string.
     whole : bool
         No column is indexed by a prefix only, none is an expression.
+    whole_parts : int
+        Where that is false: how many columns come before the first such one.
+    ascending, descending : bool
+        All of its columns are. An index may be neither.
+    unused : str or None
+        Why no read can use it: it is ``invisible`` or ``ignored``, or of another kind, such as ``HASH``.
     """
 
     name: str
@@ -81,6 +87,34 @@ class Index:
     columns: tuple[str, ...]
     whole: bool = True
     ascending: bool = True
+    descending: bool = False
+    unused: str | None = None
+    whole_parts: int = 0
+
+    @property
+    def ordered_columns(self) -> tuple[str, ...]:
+        """The columns that the index has whole, before the first one that it has not."""
+        return self.columns if self.whole else self.columns[: self.whole_parts]
+
+
+@dataclass(frozen=True)
+class DeniedColumns:
+    """Columns that a table has and the user may not read: the catalogue does not show them.
+
+    Attributes
+    ----------
+    user : str
+        As ``CURRENT_USER()`` has it.
+    """
+
+    names: tuple[str, ...] = ()
+    user: str = ""
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).lower() in {denied.lower() for denied in self.names}
+
+
+NONE_DENIED = DeniedColumns()
 
 
 @dataclass(frozen=True)
@@ -89,8 +123,14 @@ class Table:
 
     Attributes
     ----------
+    indexes : tuple of Index
+        Those that a read can use.
     estimated_rows : int
         The optimiser's guess, as good as its last ANALYZE.
+    unused_indexes : tuple of Index
+        The others.
+    database : str
+        Empty where it is not known.
     """
 
     name: str
@@ -100,20 +140,32 @@ class Table:
     estimated_rows: int = 0
     average_row_bytes: int = 0
     engine: str = "InnoDB"
+    unused_indexes: tuple[Index, ...] = ()
+    database: str = ""
 
     def column(self, name: str) -> TableColumn | None:
         """Return the column of that name; MySQL's column names ignore case."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
-    def index_on(self, column: str) -> Index | None:
-        """Return an index that is ordered by `column` first, if there is one."""
-        leading = [
-            index
-            for index in self.indexes
-            if index.whole and index.ascending and index.columns[0].lower() == column.lower()
-        ]
-        # The one-column index is ordered by (column, primary key): what a resumable read wants.
-        return min(leading, key=lambda index: len(index.columns), default=None)
+    def appended_to(self, index: Index) -> tuple[str, ...]:
+        """Return the columns that the engine appends to an index: InnoDB those of the clustered one, others none.
+
+        https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html
+        """
+        clustered = self._clustered
+        if self.engine.lower() != "innodb" or clustered is None or not (index.whole and clustered.ascending):
+            return ()
+        there = {name.lower() for name in index.columns}
+        return tuple(name for name in clustered.ordered_columns if name.lower() not in there)
+
+    @property
+    def _clustered(self) -> Index | None:
+        """The index that the rows are stored in: the primary key, or else the first unique one without NULLs."""
+        for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
+            columns = [self.column(name) for name in index.columns]
+            if index.unique and all(column and not column.nullable for column in columns):
+                return index
+        return None
 
     @property
     def key(self) -> tuple[str, ...]:

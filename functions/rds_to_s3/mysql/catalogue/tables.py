@@ -74,11 +74,14 @@ def read_table(connection: Connection, database: str, name: str) -> Table | None
             f"{len(columns)} columns and {len(parts)} columns of indexes of table {name!r}",
             f"{counted['columns_counted']} and {counted['parts_counted']}",
         )
+    indexes = _indexes(parts)
     return Table(
         name=name,
         is_view="VIEW" in tables[0]["kind"],
         columns=tuple(_column(row) for row in columns),
-        indexes=_indexes(parts),
+        indexes=tuple(index for index in indexes if index.unused is None),
+        unused_indexes=tuple(index for index in indexes if index.unused is not None),
+        database=database,
         estimated_rows=int(tables[0]["estimate"] or 0),
         average_row_bytes=int(tables[0]["row_bytes"] or 0),
         engine=str(tables[0]["engine"]),
@@ -100,19 +103,32 @@ def _column(row: dict[str, Any]) -> TableColumn:
 def _indexes(rows: Sequence[dict[str, Any]]) -> tuple[Index, ...]:
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if row["index_type"] == "BTREE" and row.get("visible", "YES") == "YES" and row.get("ignored", "NO") == "NO":
-            by_name.setdefault(row["key_name"], []).append(row)
+        by_name.setdefault(row["key_name"], []).append(row)
     return tuple(_index(index_name, parts) for index_name, parts in by_name.items())
 
 
 def _index(name: str, parts: Sequence[dict[str, Any]]) -> Index:
+    are_whole = [part["sub_part"] is None and bool(part["column_name"]) for part in parts]
     return Index(
         name=name,
         unique=not int(parts[0]["non_unique"]),
         columns=tuple(part["column_name"] or "" for part in parts),
-        whole=all(part["sub_part"] is None and part["column_name"] for part in parts),
+        whole=all(are_whole),
+        whole_parts=[*are_whole, False].index(False),
         ascending=all(part["collation"] == "A" for part in parts),
+        descending=all(part["collation"] == "D" for part in parts),
+        unused=_unused(parts[0]),
     )
+
+
+def _unused(part: dict[str, Any]) -> str | None:
+    """Say why no read can use an index. MySQL has invisible ones, MariaDB ignored ones."""
+    if part.get("visible", "YES") != "YES":
+        return "invisible"
+    if part.get("ignored", "NO") != "NO":
+        return "ignored"
+    kind = str(part["index_type"])
+    return None if kind == "BTREE" else f"of the kind {kind}, which has no order"
 
 
 def _incomplete(listed: str, counted: object) -> RowCountError:

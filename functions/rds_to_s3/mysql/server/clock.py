@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from rds_to_s3.clean_up import cleaned_up
 from rds_to_s3.errors import DatabaseAccessError, RdsToS3Error
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.server.clock_reading import ClockReading, Unobserved
@@ -96,6 +98,7 @@ def read_clock(connection: Connection) -> ClockReading:
         replica_age=None if progress.shown is None else max(utc_now - progress.shown, 0.0),
         progress_error=progress.error,
         zone=zone,
+        user=str(connection.row("SELECT CURRENT_USER() AS user")["user"]) if open_now == "privilege" else "",
     )
 
 
@@ -151,7 +154,7 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
     can keep it stale for as long as it likes. A transaction of our own in the list proves that the copy is younger.
     """
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-    try:
+    with cleaned_up(lambda: connection.run("COMMIT")), contextlib.suppress(DatabaseAccessError):
         give_up = time.monotonic() + _FRESH_WITHIN_SECONDS
         while time.monotonic() < give_up:
             rows = connection.rows(_TRANSACTIONS)
@@ -163,11 +166,8 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
                 ]
             # Uneven, so that two of us do not keep each other's copy stale.
             time.sleep(random.uniform(0.105, 0.3))  # noqa: S311
-    except DatabaseAccessError:
-        return "privilege"
-    finally:
-        connection.run("COMMIT")
-    return "stale"
+        return "stale"
+    return "privilege"
 
 
 def _oldest_transaction(
@@ -180,10 +180,8 @@ def _oldest_transaction(
     zone = connection.row("SELECT @@SESSION.time_zone AS zone")["zone"]
     # trx_started is in the operating system's zone, whatever the session's is.
     connection.run("SET SESSION time_zone = 'SYSTEM'")
-    try:
+    with cleaned_up(lambda: connection.rows("SET SESSION time_zone = %s", (zone,))):
         age = utc_now - earliest_instant(connection, min(item.started for item in writers))
-    finally:
-        connection.rows("SET SESSION time_zone = %s", (zone,))
     begun, unseen = _begun(connection, [item.thread for item in writers])
     return max(age, begun, 0.0), unseen
 

@@ -36,6 +36,8 @@ class ClockReading:
         Why not.
     zone : str
         The server's time zone, as it names it.
+    user : str
+        As ``CURRENT_USER()`` has it, where it lacks the privilege.
     """
 
     utc_now: float
@@ -48,3 +50,4 @@ class ClockReading:
     replica_age: float | None = None
     progress_error: RdsToS3Error | None = None
     zone: str = "SYSTEM"
+    user: str = ""

@@ -14,6 +14,7 @@ from typing import IO, Protocol
 
 import numpy as np
 
+from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.errors import ReadInterruptedError
 from rds_to_s3.rows.block import HEADER, Bytes, Offsets
 
@@ -204,8 +205,8 @@ class PacketReader:
                 rest = self._copy(header & MAX_PACKET, rest[HEADER:], file)
                 if header & MAX_PACKET < MAX_PACKET:
                     break
-        except BaseException:
-            file.close()
+        except BaseException as error:
+            clean_up_after(error, file.close)  # it writes what it holds, which a full disk refuses
             raise
         self._allocate(self._block_bytes, rest)
         return LargeRow(file)

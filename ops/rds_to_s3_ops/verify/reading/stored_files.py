@@ -112,14 +112,15 @@ class FileCheck:
 
 def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, File]]:
     """Yield run, table and file for every file that the manifests name, each key once."""
-    seen = set()
+    seen: set[bytes] = set()  # of each key a digest: there may be millions
     for manifest in manifests:
         for entry in manifest["tables"]:
             if table in (None, entry["table"]):
                 of_kinds = (cast("list[File]", entry.get(kind) or []) for kind in FILE_KINDS)
                 for file in chain.from_iterable(of_kinds):
-                    if file["key"] not in seen:
-                        seen.add(file["key"])
+                    digest = hashlib.blake2b(file["key"].encode(), digest_size=8).digest()
+                    if digest not in seen:
+                        seen.add(digest)
                         yield manifest["run_id"], entry["table"], file
 
 
