@@ -14,7 +14,7 @@ from rds_to_s3.settings import DatabaseSettings
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Extract one table. `event` is ``{"run_id", "table", "execution_id"}``."""
+    """Extract one table. `event` is ``{"run_id", "table"}``."""
     logger = telemetry.logger(run_id=event["run_id"], table=event["table"])
     settings = DatabaseSettings.from_environment()
     outcome = run_extraction(

@@ -2,7 +2,8 @@
 
 Step Functions sees an exception's class name as the error's name. A subclass of `PermanentError` ends its
 table (or the run) at once, since asking again cannot help; everything else is retried with a backoff. The retriers in
-``statemachine/extract_tables.asl.json`` list the permanent names, and a test holds that list against this module.
+``statemachine/extract_tables.asl.json`` list for each state what `RAISED_BY` has; tests compare the two, and the code
+of each state with `RAISED_BY`.
 
 Messages are read by a person at night: each says what is wrong and what to do, and none holds a secret.
 """
@@ -187,3 +188,41 @@ class TablesFailed(PermanentError):  # noqa: N818 - the execution's error name i
 
 class PlanFailed(PermanentError):  # noqa: N818 - named like TablesFailed, which it stands beside in the history
     """The run could not be planned; no table was read."""
+
+
+# --- where they come from ---------------------------------------------------------------------------------------
+
+_OF_A_RUN = (TableListError, InputError, UnknownRunError, SettingsError)
+_OF_THE_DATABASE = (
+    TableNotFoundError,
+    ColumnNotFoundError,
+    NotATableError,
+    ColumnTypeError,
+    CredentialsNotFoundError,
+    DatabaseLoginError,
+    DatabaseAccessError,
+    DatabaseRefusedError,
+    DatabaseTlsError,
+    SessionVariableError,
+    ReplicaProgressError,
+    RowsUnreadableError,
+)
+_OF_A_TABLE = (
+    NoCursorColumnError,
+    SourceChangedError,
+    CannotResumeError,
+    DiskFullError,
+    ChecksFailedError,
+    NoKeyError,
+    RowTooLargeError,
+    DriftError,
+)
+_OF_THE_BUCKET = (WatermarkMalformedError, StorageRefusedError, StateMalformedError)
+
+RAISED_BY: dict[str, tuple[type[PermanentError], ...]] = {
+    "PlanRun": (*_OF_A_RUN, *_OF_THE_DATABASE, StorageRefusedError),
+    "ExtractTable": (*_OF_A_RUN, *_OF_THE_DATABASE, *_OF_A_TABLE, *_OF_THE_BUCKET),
+    "WriteManifest": (*_OF_A_RUN, TableNotFoundError, *_OF_THE_BUCKET),
+    "CheckRun": (SettingsError, StorageRefusedError, TablesFailed, PlanFailed),
+}
+"""The permanent errors that each state of the state machine can end with."""

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import (
+    RAISED_BY,
     DatabaseBusyError,
     DatabaseUnreachableError,
     LeaseLostError,
-    PermanentError,
     ReadInterruptedError,
     ReplicaBehindError,
     ReplicaStoppedError,
@@ -57,7 +57,7 @@ def test_the_history_reads_like_a_story(machine: Machine, functions: Functions) 
 def test_an_iterations_input_names_its_table(machine: Machine, functions: Functions) -> None:
     run = machine.run({"tables": ["menu"]})
     inputs = [data for name, data in run._entered() if name == "ExtractTable"]
-    assert inputs == [{"run_id": run.name, "table": "menu", "execution_id": run.arn}]
+    assert inputs == [{"run_id": run.name, "table": "menu"}]
     assert functions.called("ExtractTable") == inputs
 
 
@@ -81,12 +81,8 @@ def test_a_permanent_error_fails_its_table_at_once_and_the_others_finish(
     ]
 
 
-def permanent_errors(base: type[PermanentError] = PermanentError) -> list[type[PermanentError]]:
-    return [cls for sub in base.__subclasses__() for cls in [sub, *permanent_errors(sub)]]
-
-
 def test_no_permanent_error_is_asked_again(machine: Machine, functions: Functions) -> None:
-    functions.tables = {error.__name__: [error("no"), error("no")] for error in permanent_errors()}
+    functions.tables = {error.__name__: [error("no"), error("no")] for error in RAISED_BY["ExtractTable"]}
     functions.listed = list(functions.tables)
     functions.document = '{"tables": ["*"]}'
     machine.put_table_list(functions.document)
