@@ -8,13 +8,10 @@ with the reason why they do not matter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from rds_to_s3.errors import DatabaseBusyError, DatabaseLoginError, RdsToS3Error, SessionVariableError
 from rds_to_s3.mysql.select import quoted
-
-if TYPE_CHECKING:
-    from rds_to_s3.mysql.connection import Connection
 
 _MOST = "18446744073709551615"
 _LONGEST_PAUSE = "900"
@@ -74,12 +71,28 @@ PINNED: Mapping[str, str] = {
 """Session variable -> value, as SHOW VARIABLES writes it. A server sets those that it has."""
 
 
-def prepare_session(connection: Connection, database: str) -> None:
+class Session(Protocol):
+    """What is needed of a connection here."""
+
+    @property
+    def is_mariadb(self) -> bool: ...
+
+    @property
+    def open(self) -> bool: ...
+
+    def run(self, sql: str) -> None: ...
+
+    def rows(self, sql: str) -> list[dict[str, Any]]: ...
+
+    def row(self, sql: str) -> dict[str, Any]: ...
+
+
+def prepare_session(session: Session, database: str) -> None:
     """Set the session's variables, database and time zone, and read them back.
 
     Parameters
     ----------
-    connection : Connection
+    session : Session
         Just opened, with ``SET NAMES`` done.
     database : str
         Selected again where ``init_connect`` selected another.
@@ -89,12 +102,12 @@ def prepare_session(connection: Connection, database: str) -> None:
     SessionVariableError
         A variable has another value than it was given, or the server refuses to set it.
     """
-    timeout = "max_statement_time" if connection.is_mariadb else "max_execution_time"
+    timeout = "max_statement_time" if session.is_mariadb else "max_execution_time"
     first = {**_FIRST, timeout: PINNED[timeout]}
-    _set(connection, {name: (_assignment(name, value), "") for name, value in first.items()})
+    _set(session, {name: (_assignment(name, value), "") for name, value in first.items()})
     # Ends a transaction that init_connect left open, and undoes a SET TRANSACTION for the next one.
-    connection.run("ROLLBACK")
-    shown = _shown(connection)
+    session.run("ROLLBACK")
+    shown = _shown(session)
     wanted = {name: value for name, value in PINNED.items() if name in shown}
     if missing := {"autocommit", *_FIRST} - wanted.keys():
         raise SessionVariableError(
@@ -109,44 +122,44 @@ def prepare_session(connection: Connection, database: str) -> None:
     # `SET timestamp = ..` stops the clock. MariaDB's secure_timestamp forbids both that and this.
     if shown.get("secure_timestamp", "NO") == "NO":
         assignments["timestamp"] = ("timestamp = DEFAULT", "")
-    _set(connection, assignments)
-    _check(connection, wanted, database)
+    _set(session, assignments)
+    _check(session, wanted, database)
 
 
-def _shown(connection: Connection) -> dict[str, str]:
+def _shown(session: Session) -> dict[str, str]:
     names = ", ".join(f"'{name}'" for name in [*PINNED, "secure_timestamp"])
-    rows = connection.rows(f"SHOW SESSION VARIABLES WHERE variable_name IN ({names})")
+    rows = session.rows(f"SHOW SESSION VARIABLES WHERE variable_name IN ({names})")
     return {str(row["variable_name"]).lower(): str(row["value"]) for row in rows}
 
 
-def _set(connection: Connection, assignments: Mapping[str, tuple[str, str]]) -> None:
+def _set(session: Session, assignments: Mapping[str, tuple[str, str]]) -> None:
     """Run the assignments as one statement; where it fails, find the one to blame."""
     try:
-        connection.run(f"SET SESSION {', '.join(assignment for assignment, _ in assignments.values())}")
+        session.run(f"SET SESSION {', '.join(assignment for assignment, _ in assignments.values())}")
     except (DatabaseLoginError, DatabaseBusyError):
         raise  # no variable's fault: MariaDB lets an expired password in, and refuses what follows
     except RdsToS3Error:
-        if not connection.open:
+        if not session.open:
             raise
         for name, (assignment, value) in assignments.items():
             try:
-                connection.run(f"SET SESSION {assignment}")
+                session.run(f"SET SESSION {assignment}")
             except (DatabaseLoginError, DatabaseBusyError):
                 raise
             except RdsToS3Error as error:
-                if not connection.open:
+                if not session.open:
                     raise
                 raise _refused(name, value, assignment, str(error)) from error
 
 
-def _check(connection: Connection, wanted: Mapping[str, str], database: str) -> None:
+def _check(session: Session, wanted: Mapping[str, str], database: str) -> None:
     names = ", ".join(f"@@session.{name}" for name in [*wanted, "time_zone"])
-    row = connection.row(f"SELECT DATABASE() AS selected, @@global.time_zone, {names}")
+    row = session.row(f"SELECT DATABASE() AS selected, @@global.time_zone, {names}")
     for name, value in {**wanted, "time_zone": row["@@global.time_zone"]}.items():
         if not _is(found := row[f"@@session.{name}"], value):
             raise _refused(name, str(found), _assignment(name, value), "the server reports no error")
     if row["selected"] != database:
-        connection.run(f"USE {quoted(database)}")
+        session.run(f"USE {quoted(database)}")
 
 
 def _is(value: object, wanted: str) -> bool:
