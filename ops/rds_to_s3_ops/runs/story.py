@@ -9,7 +9,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from rds_to_s3_ops.runs.views import MOST_TABLES, counted
+from rds_to_s3.wording import counted, first_names
+from rds_to_s3_ops.runs.views import MOST_TABLES
 
 _ENDS = {
     "ExecutionSucceeded": "run succeeded",
@@ -18,6 +19,7 @@ _ENDS = {
     "ExecutionTimedOut": "run timed out",
 }
 _MOST = 300
+_MOST_NAMES = 6
 _INSIDE = {"ExtractTable", "TableFailed"}
 _OF_A_TABLE = {"ExtractTable", "TableFinished?", "TableFinished", "TableFailed"}
 # Entering them says nothing that the lines around do not, or their result says it.
@@ -181,25 +183,20 @@ def _result(state: str, output: Mapping[str, Any]) -> str:
         return ""
     match state:
         case "PlanRun":
-            names = [item["table"] for item in payload.get("tables", [])]
-            return f"{_listed(names)} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
+            names = first_names((item["table"] for item in payload.get("tables", [])), _MOST_NAMES)
+            return f"{names} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
         case "ExtractTable":
             rows, files = counted(payload.get("rows", 0), "row"), counted(payload.get("files", 0), "file")
             return f"{payload.get('status')}, {rows}, {files}"
         case "WriteManifest":
             failed = payload.get("failed", [])
             return f"{payload.get('status')}, {payload.get('manifest')}" + (
-                f", failed: {_listed(failed)}" if failed else ""
+                f", failed: {first_names(failed, _MOST_NAMES)}" if failed else ""
             )
         case "CheckRun":
             tables = payload.get("tables", [])
-            return f"{payload.get('decision')}" + (f": {_listed(tables)}" if tables else "")
+            return f"{payload.get('decision')}" + (f": {first_names(tables, _MOST_NAMES)}" if tables else "")
     return ""
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _failure(event: Mapping[str, Any]) -> str:
