@@ -354,7 +354,7 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     yield _looked("last run", last_run, "")
     yield _looked("network from the functions", lambda: aws_checks.check_reached(bucket.latest_manifest(), subnets), "")
     yield _looked("alarms", alarms, "")
-    yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, aws.s3(), runs.running)), "")
+    yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, runs.running)), "")
 
 
 # --- what the looks share -----------------------------------------------------------------------------------------
