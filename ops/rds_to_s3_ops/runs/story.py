@@ -116,16 +116,10 @@ def _line(event: Event, began: datetime) -> StoryLine | None:
     said = _say(event)
     if said is None:
         return None
-    told, is_bad = said
-    of_the_run = event.kind.startswith("Execution")
-    table = event.table or str((event.payload or {}).get("table", ""))
-    return StoryLine(
-        (event.at - began).total_seconds(),
-        "" if of_the_run else event.state,
-        "" if of_the_run else table,
-        told,
-        is_bad,
-    )
+    seconds = (event.at - began).total_seconds()
+    if event.kind.startswith("Execution"):
+        return StoryLine(seconds, "", "", *said)
+    return StoryLine(seconds, event.state, event.table or str((event.payload or {}).get("table", "")), *said)
 
 
 def _say(event: Event) -> tuple[str, bool] | None:
