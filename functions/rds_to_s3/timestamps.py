@@ -58,3 +58,8 @@ class Watermark:
 def format_timestamp(moment: datetime) -> str:
     """Write a timestamp as the manifest does: always with six digits of fraction."""
     return moment.isoformat(" ", "microseconds")  # strftime writes the year 1 without its zeros
+
+
+def short(timestamp: str) -> str:
+    """Leave out a fraction that is zero."""
+    return timestamp.removesuffix(".000000")

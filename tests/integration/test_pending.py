@@ -41,7 +41,7 @@ def reconcile(pipeline: Pipeline) -> Reconciliation:
     listed = parse_table_list(json.dumps({"defaults": pipeline.defaults, "tables": pipeline.tables}))
     s3 = pipeline.s3_client
     reconciler = Reconciler(
-        lambda: closing(pipeline.connect(60)), Bucket(s3, pipeline.bucket), s3, memory="200MB", samples=None
+        lambda: closing(pipeline.connect(60)), Bucket(s3, pipeline.bucket), memory="200MB", samples=None
     )
     result = reconciler.reconcile(listed.resolve([])[0])
     assert result.error is None, result.error

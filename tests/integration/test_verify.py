@@ -55,15 +55,13 @@ def reconcile(
 ) -> Reconciliation:
     spec = TableSpec.model_validate({"name": table, **pipeline.defaults, **settings})
     bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    reconciler = Reconciler(
-        lambda: closing(pipeline.connect(60)), bucket, pipeline.s3_client, memory=memory, samples=samples
-    )
+    reconciler = Reconciler(lambda: closing(pipeline.connect(60)), bucket, memory=memory, samples=samples)
     return reconciler.reconcile(spec)
 
 
 def files(pipeline: Pipeline, table: str | None = None) -> Verification:
     bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    return verify_files(bucket, pipeline.s3_client, manifests_for(bucket, None, table), table)
+    return verify_files(bucket, manifests_for(bucket, None, table), table)
 
 
 def counts(result: Reconciliation) -> dict[str, int]:
@@ -323,9 +321,7 @@ def test_what_breaks_one_table_leaves_the_others_alone(orders: Pipeline, monkeyp
     monkeypatch.setattr(Digests, "add_source", breaking)
     specs = [TableSpec.model_validate({"name": name, **orders.defaults}) for name in ("orders", "gone", "more")]
     bucket = Bucket(orders.s3_client, orders.bucket)
-    broken, gone, fine = compare_tables(
-        lambda: closing(orders.connect(60)), bucket, orders.s3_client, specs, memory="200MB"
-    )
+    broken, gone, fine = compare_tables(lambda: closing(orders.connect(60)), bucket, specs, memory="200MB")
     assert broken.error == "table 'orders' cannot be read: something odd"
     assert "table 'gone'" in str(gone.error)
     assert counts(fine) == {"equal": 3}

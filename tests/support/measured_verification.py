@@ -26,7 +26,6 @@ def main() -> None:
     (result,) = compare_tables(
         lambda: closing(connect(lambda _: credentials, Tls("off"), read_seconds=900)),
         Bucket(s3, given["bucket"]),
-        s3,
         [TableSpec.model_validate(given["table"])],
         memory=given["memory"],
     )

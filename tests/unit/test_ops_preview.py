@@ -11,7 +11,8 @@ from rich.console import Console
 
 from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.table_list import parse_table_list
-from rds_to_s3_ops.deployment.bucket import Bucket, StoredText
+from rds_to_s3.s3.objects import StoredObject
+from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import UnreadableError
 from rds_to_s3_ops.inspection.preview import Estimate, RunPreview, TablePreview, preview_table
 from rds_to_s3_ops.inspection.views import preview_view
@@ -85,8 +86,8 @@ class Stored(Bucket):
     def __init__(self, key: str, body: bytes) -> None:
         self.name, self._key, self._body = "data", key, body
 
-    def read(self, key: str) -> StoredText | None:
-        return StoredText(self._body, "etag") if key == self._key else None
+    def read(self, key: str) -> StoredObject | None:
+        return StoredObject(self._body, "etag") if key == self._key else None
 
 
 @pytest.mark.parametrize(

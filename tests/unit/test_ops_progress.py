@@ -105,6 +105,14 @@ def test_a_finished_table_has_its_record_s_figures() -> None:
     assert (progress.finished_tables, progress.rows, progress.bytes) == (1, 22, 4096)
 
 
+def test_a_state_that_follows_the_tables_is_no_work_on_the_last_of_them() -> None:
+    story = Story()
+    finished = story.finishes(story.extracts("menu", 2), 4, "SUCCEEDED", 22)
+    story.add("TaskScheduled", story.enters("WriteManifest", 5, previous=finished), 5)
+    progress = look(story)
+    assert (progress.phase, progress.tables[0].state) == ("writing the manifest", TableState.SUCCEEDED)
+
+
 def test_a_table_is_finished_as_soon_as_its_record_says_so_whatever_the_history_lags() -> None:
     story = Story()
     story.extracts("menu", 2.7)

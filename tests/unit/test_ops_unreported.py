@@ -60,7 +60,7 @@ def put_state(deployed: Deployed, entry: dict[str, Any], *, applied: bool = True
 
 
 def found(deployed: Deployed, *running: str) -> list[tuple[str, str | None]]:
-    files = unreported_files(bucket_of(deployed), deployed.s3, lambda: running)
+    files = unreported_files(bucket_of(deployed), lambda: running)
     return [(file.key, file.run_id) for file in files]
 
 
@@ -68,7 +68,7 @@ def test_a_file_of_a_stopped_run_is_named_with_the_run_and_the_remedy(deployed: 
     put(deployed, KEY)
     put_state(deployed, ENTRY)
     assert found(deployed) == [(KEY, "stopped")]
-    finding = check_unreported(unreported_files(bucket_of(deployed), deployed.s3, list))
+    finding = check_unreported(unreported_files(bucket_of(deployed), list))
     assert finding.verdict == "fail"
     assert KEY in finding.told
     assert "rds-to-s3 run --table orders" in finding.remedy

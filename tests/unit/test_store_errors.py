@@ -23,7 +23,7 @@ class Refusing:
         self._error = error
 
     def __getattr__(self, _: str) -> Callable[..., Any]:
-        def refuse(**_: Any) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
             raise self._error
 
         return refuse

@@ -143,7 +143,7 @@ def _conditions(name: str, checks: ColumnChecks) -> Iterator[tuple[str, Node]]:
         if bound is not None:
             yield f"{key} {bound}", Comparison(operator, column, Constant(bound))  # type: ignore[arg-type]
     if checks.isin is not None:
-        yield f"isin {_shortened(checks.isin)}", Member(column, tuple(checks.isin))
+        yield f"isin {_members(checks.isin)}", Member(column, tuple(checks.isin))
     if checks.matches is not None:
         yield f"matches {checks.matches}", Matches(column, checks.matches)
     if checks.min_length is not None:
@@ -152,6 +152,6 @@ def _conditions(name: str, checks: ColumnChecks) -> Iterator[tuple[str, Node]]:
         yield f"max_length {checks.max_length}", HasLength(column, "<=", checks.max_length)
 
 
-def _shortened(values: Sequence[object], most: int = 5) -> str:
+def _members(values: Sequence[object], most: int = 5) -> str:
     more = f", .. ({len(values)})" if len(values) > most else ""
     return "[" + ", ".join(str(value) for value in values[:most]) + more + "]"

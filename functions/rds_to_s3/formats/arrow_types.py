@@ -27,9 +27,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rds_to_s3.rows.column_type import ColumnType
 from rds_to_s3.rows.columns import OutputColumn
 
-_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 _PLAIN = {
     "year": pa.int16(),
     "float": pa.float64(),
@@ -39,7 +39,6 @@ _PLAIN = {
     "timestamp": pa.timestamp("us"),
 }
 _LONG = re.compile(r"(medium|long)?(text|blob)|json|geom|(multi)?(point|linestring|polygon)|vector")
-_TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
 _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _DATE_BYTES = 10  # YYYY-MM-DD
 _DECIMAL128_DIGITS = 38
@@ -52,23 +51,21 @@ def arrow_type(column: OutputColumn) -> pa.DataType:
     ----------
     column : OutputColumn
     """
-    match = _TYPE.match(column.column_type.lower())
-    name, digits, scale = match.groups() if match else ("", None, None)
+    mysql = ColumnType.parse(column.column_type)
     if column.kind == "binary":
         return pa.binary()
-    if name in _INTEGERS:
-        unsigned = re.search(r"\b(unsigned|zerofill)\b", column.column_type.lower())
-        return getattr(pa, f"{'u' if unsigned else ''}int{_INTEGERS[name]}")()
-    if name == "decimal":
-        precision = int(digits or 10)
-        make = pa.decimal128 if precision <= _DECIMAL128_DIGITS else pa.decimal256
-        return make(precision, int(scale or 0))
-    return _PLAIN.get(name, pa.string())
+    if mysql.bits:
+        bits = 32 if mysql.bits == 24 else mysql.bits
+        return getattr(pa, f"{'u' if mysql.unsigned else ''}int{bits}")()
+    if mysql.name == "decimal":
+        make = pa.decimal128 if mysql.precision <= _DECIMAL128_DIGITS else pa.decimal256
+        return make(mysql.precision, mysql.scale)
+    return _PLAIN.get(mysql.name, pa.string())
 
 
 def has_statistics(column: OutputColumn) -> bool:
     """Return whether the file keeps the least and the greatest value: copies that a long value is too large for."""
-    return not _LONG.match(column.column_type.lower())
+    return not _LONG.match(ColumnType.parse(column.column_type).name)
 
 
 def may_be_null(column: OutputColumn) -> bool:

@@ -5,7 +5,6 @@ The document is described in ``docs/table-list.md``. Whatever is wrong with it i
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.plan.zones import zone_named
+from rds_to_s3.wording import first_names, nearest
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 Format = Literal["csv", "parquet"]
@@ -205,7 +205,7 @@ def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[Tab
         quoted = ", ".join(json.dumps(name, ensure_ascii=False) for name in unlisted)
         raise InputError(
             f"the input names {quoted}, not in the table list{_did_you_mean(unlisted[0], by_name)}. "
-            f"Listed: {_shortened(by_name)}. Add the table to the list, or correct the input."
+            f"Listed: {first_names(by_name)}. Add the table to the list, or correct the input."
         )
     return [by_name[name] for name in dict.fromkeys(names)]
 
@@ -339,14 +339,8 @@ def _unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> 
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {json.dumps(close[0], ensure_ascii=False)}?)" if close else ""
-
-
-def _shortened(names: Iterable[str], most: int = 20) -> str:
-    every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+    close = nearest(name, known)
+    return f" (did you mean {json.dumps(close, ensure_ascii=False)}?)" if close else ""
 
 
 def _explain(error: ValidationError, where: str) -> list[str]:

@@ -29,6 +29,18 @@ _STEP[NULL] = 1
 DIGEST_BYTES = 16
 
 
+def length_prefix(length: int | None) -> bytes:
+    """Write a value's length as the protocol does; None is that of NULL."""
+    if length is None:
+        return bytes([NULL])
+    if length < NULL:
+        return bytes([length])
+    for mark, width in ((_TWO_BYTES, 2), (_THREE_BYTES, 3)):
+        if length < 1 << (8 * width):
+            return bytes([mark]) + length.to_bytes(width, "little")
+    return bytes([_EIGHT_BYTES]) + length.to_bytes(8, "little")
+
+
 class MalformedRowError(ValueError):
     """A row packet does not hold as many values as the result set has columns."""
 

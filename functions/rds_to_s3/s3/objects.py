@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -25,6 +26,7 @@ from rds_to_s3.s3.error_codes import EXPIRED, meaning
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+T = TypeVar("T")
 _ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket"}
 
 
@@ -50,6 +52,15 @@ class ObjectHead:
 
     etag: str
     metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ListedObject:
+    """What a listing says of an object."""
+
+    key: str
+    etag: str
+    written_at: datetime
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,18 @@ class ObjectStore:
     def get(self, key: str) -> StoredObject | None:
         """Return an object, None where there is none."""
         with self._translated("read", key):
-            try:
-                response = self._client.get_object(Bucket=self.bucket, Key=key)
-                return StoredObject(response["Body"].read(), response["ETag"])
-            except ClientError as error:
-                if _code(error) in {"NoSuchKey", "404"}:
-                    return None
-                raise
+            found = _unless_absent(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
+            return StoredObject(found["Body"].read(), found["ETag"]) if found else None
+
+    def pieces(self, key: str, size: int) -> Iterator[bytes] | None:
+        """Return an object's content as pieces of `size` bytes, which are read when asked for; None where it is not."""
+        with self._translated("read", key):
+            found = _unless_absent(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
+        return self._pieces(key, found["Body"].iter_chunks(size)) if found else None
+
+    def _pieces(self, key: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        with self._translated("read", key):
+            yield from pieces
 
     def put(
         self,
@@ -145,20 +161,20 @@ class ObjectStore:
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that start with `prefix`, in order."""
+        return [item.key for item in self.listed(prefix)]
+
+    def listed(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys start with `prefix`, in the keys' order."""
         with self._translated("list", prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    yield ListedObject(item["Key"], item["ETag"], item["LastModified"])
 
     def head(self, key: str) -> ObjectHead | None:
         """Return an object's ETag and user metadata, None where there is no object."""
         with self._translated("read", key):
-            try:
-                response = self._client.head_object(Bucket=self.bucket, Key=key)
-                return ObjectHead(response["ETag"], dict(response["Metadata"]))
-            except ClientError as error:
-                if _code(error) in {"NoSuchKey", "404", "NotFound"}:
-                    return None
-                raise
+            found = _unless_absent(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
+            return ObjectHead(found["ETag"], dict(found["Metadata"])) if found else None
 
     def start_upload(self, key: str, *, content_type: str, metadata: dict[str, str]) -> str:
         """Start a multipart upload, whose parts nobody sees until it is completed; return its id."""
@@ -272,6 +288,15 @@ def s3_client() -> S3Client:
         retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=16
     )
     return boto3.client("s3", config=config)
+
+
+def _unless_absent(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except ClientError as error:
+        if _code(error) in {"NoSuchKey", "404", "NotFound"}:
+            return None
+        raise
 
 
 def _code(error: ClientError) -> str:

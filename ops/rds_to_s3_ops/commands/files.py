@@ -68,7 +68,7 @@ def verify(
     if run_id is not None and table is not None:
         raise InvalidInputError("RUN and --table exclude each other: give one of them")
     session = Session.open(stack)
-    bucket, s3 = session.bucket(), session.aws.s3()
+    bucket = session.bucket()
     manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, table)
     if table is not None:
         names = [table]
@@ -76,11 +76,11 @@ def verify(
         manifests = list(manifests)
         names = [entry["table"] for entry in manifests[0]["tables"]]
     specs = listed_tables(session.table_list().read(), names) if source else []
-    result = verify_files(bucket, s3, manifests, table)
+    result = verify_files(bucket, manifests, table)
     result.extra_is_fine = ignore_extra
-    result.unreported = unreported_files(bucket, s3, session.runs().running, names)
+    result.unreported = unreported_files(bucket, session.runs().running, names)
     samples = None if all_keys else SAMPLES if keys is None else keys
-    result.tables = compare_tables(partial(connected, session.stack), bucket, s3, specs, memory=memory, samples=samples)
+    result.tables = compare_tables(partial(connected, session.stack), bucket, specs, memory=memory, samples=samples)
     if as_json:
         print_json(result.as_json())
     else:

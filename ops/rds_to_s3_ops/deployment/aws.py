@@ -23,6 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from rds_to_s3.errors import StorageRefusedError, StorageUnavailableError
 from rds_to_s3_ops.errors import AwsError
 
 if TYPE_CHECKING:
@@ -129,9 +130,13 @@ def error_code(error: ClientError) -> str:
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Turn what boto3 raises into an `AwsError` that says what to do."""
+    """Turn what boto3 raises, and what `ObjectStore` makes of it, into an `AwsError` that says what to do."""
     try:
         yield
+    except (StorageRefusedError, StorageUnavailableError) as error:
+        # They advise on the functions' roles; the command has the operator's credentials.
+        with aws_errors():
+            raise error.__cause__ or AwsError(str(error)) from None
     except NoRegionError:
         raise AwsError("no AWS region is configured: set AWS_REGION, or run `aws configure`") from None
     except InvalidRegionError as error:

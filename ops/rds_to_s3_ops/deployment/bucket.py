@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
 from rds_to_s3.bucket_keys import LATEST_MANIFEST_KEY, manifest_key, plan_key, state_key
 from rds_to_s3.commit.state import TableState
 from rds_to_s3.commit.state_store import read_state
 from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.plan.execution import parse_utc
-from rds_to_s3_ops.deployment.aws import aws_errors, error_code
+from rds_to_s3.s3.objects import ConditionFailedError, ListedObject, ObjectStore, StoredObject
+from rds_to_s3_ops.deployment.aws import aws_errors
 from rds_to_s3_ops.deployment.documents import Manifest, Plan, TableRecord
 from rds_to_s3_ops.errors import ConflictError, UnreadableError
 
@@ -29,14 +28,6 @@ _READERS = 12
 _OF_A_MANIFEST = ("run_id", "status", "started_at", "finished_at", "window_end", "totals", "tables")
 _OF_A_TABLE = ("table", "status")
 _OF_AN_ENTRY = (*_OF_A_TABLE, "files")
-
-
-@dataclass(frozen=True)
-class StoredText:
-    """An object's content with the ETag that a conditional write needs."""
-
-    body: bytes
-    etag: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class Bucket:
     """
 
     def __init__(self, s3: S3Client, name: str) -> None:
-        self._s3 = s3
+        self.store = ObjectStore(name, s3)
         self.name = name
 
     def manifest(self, run_id: str) -> Manifest | None:
@@ -95,14 +86,11 @@ class Bucket:
             By object key.
         """
         prefix = f"_state/runs/{run_id}/tables/"
-        with aws_errors():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-            listed = [item for page in pages for item in page.get("Contents", [])]
-        stale = [item for item in listed if item["Key"] not in known or known[item["Key"]].etag != item["ETag"]]
+        stale = [item for item in self.listed(prefix) if item.key not in known or known[item.key].etag != item.etag]
         with ThreadPoolExecutor(_READERS) as readers:
-            read = list(readers.map(lambda item: self._document(item["Key"], *_OF_A_TABLE), stale))
+            read = list(readers.map(lambda item: self._document(item.key, *_OF_A_TABLE), stale))
         fresh = {
-            item["Key"]: StoredRecord(cast("TableRecord", data), item["LastModified"], item["ETag"])
+            item.key: StoredRecord(cast("TableRecord", data), item.written_at, item.etag)
             for item, data in zip(stale, read, strict=True)
             if data is not None
         }
@@ -133,10 +121,8 @@ class Bucket:
             yield heapq.heappop(read)[2]
 
     def _manifest_keys(self) -> list[tuple[datetime, str]]:
-        with aws_errors():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix="runs/")
-            listed = [(item["LastModified"], item["Key"]) for page in pages for item in page.get("Contents", [])]
-        return [(written, key) for written, key in sorted(listed) if key.endswith("/manifest.json")]
+        listed = sorted((item.written_at, item.key) for item in self.listed("runs/"))
+        return [(written, key) for written, key in listed if key.endswith("/manifest.json")]
 
     def table_state(self, table: str, file_format: str) -> TableState:
         """Return what is known of a table between runs; a table that was never extracted has an empty state.
@@ -155,18 +141,17 @@ class Bucket:
         except StateMalformedError as error:
             raise UnreadableError(str(error)) from None
 
-    def read(self, key: str) -> StoredText | None:
+    def read(self, key: str) -> StoredObject | None:
         """Return an object; None where there is none."""
         with aws_errors():
-            try:
-                answer = self._s3.get_object(Bucket=self.name, Key=key)
-                return StoredText(answer["Body"].read(), answer["ETag"])
-            except ClientError as error:
-                if error_code(error) in {"NoSuchKey", "404"}:
-                    return None
-                raise
+            return self.store.get(key)
 
-    def replace(self, key: str, body: bytes, was: StoredText | None) -> None:
+    def listed(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys start with `prefix`, in the keys' order."""
+        with aws_errors():
+            yield from self.store.listed(prefix)
+
+    def replace(self, key: str, body: bytes, was: StoredObject | None) -> None:
         """Write an object only if it still is what it was.
 
         Raises
@@ -174,25 +159,13 @@ class Bucket:
         ConflictError
             It is not: somebody wrote or deleted it meanwhile.
         """
-        with aws_errors():
-            try:
-                if was is None:
-                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
-                else:
-                    self._s3.put_object(Bucket=self.name, Key=key, Body=body, IfMatch=was.etag)
-            except ClientError as error:
-                # 404: If-Match on a key that was deleted; 409: another conditional write to it is under way.
-                if error_code(error) not in {
-                    "PreconditionFailed",
-                    "412",
-                    "NoSuchKey",
-                    "404",
-                    "ConditionalRequestConflict",
-                }:
-                    raise
-                raise ConflictError(
-                    f"{key} changed meanwhile, probably by a run; nothing was written: look again and repeat"
-                ) from None
+        try:
+            with aws_errors():
+                self.store.replace(key, body, was, content_type="text/plain")
+        except ConditionFailedError:
+            raise ConflictError(
+                f"{key} changed meanwhile, probably by a run; nothing was written: look again and repeat"
+            ) from None
 
     def _manifest(self, key: str) -> Manifest | None:
         found = self._document(key, *_OF_A_MANIFEST)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,12 @@ from botocore.exceptions import ClientError
 
 from rds_to_s3.errors import TableListError
 from rds_to_s3.plan.table_list import TableList, parse_table_list
+from rds_to_s3.wording import first_names
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code
 from rds_to_s3_ops.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
-_MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class TableListDocument:
         """Return the document without a table."""
         entries = [entry for entry in self.data["tables"] if _name(entry) != name]
         if len(entries) == len(self.data["tables"]):
-            raise NotFoundError(f"table {name!r} is not listed; listed are: {_shortened([_name(e) for e in entries])}")
+            raise NotFoundError(f"table {name!r} is not listed; listed are: {first_names(map(_name, entries))}")
         return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
 
     def written(self) -> str:
@@ -135,11 +133,6 @@ class TableListParameter:
 
 def _name(entry: Any) -> str:
     return str(entry["name"]) if isinstance(entry, dict) else str(entry)
-
-
-def _shortened(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _json(value: Any) -> str:

@@ -13,7 +13,8 @@ from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from rds_to_s3.plan.table_list import TableList
-    from rds_to_s3_ops.deployment.bucket import Bucket, StoredText
+    from rds_to_s3.s3.objects import StoredObject
+    from rds_to_s3_ops.deployment.bucket import Bucket
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -27,7 +28,7 @@ class Rewind:
     table : str
     key : str
         The watermark's object.
-    stored : StoredText or None
+    stored : StoredObject or None
         The object as it is; None where there is none.
     target : Watermark or None
         What it will be; None to extract everything again.
@@ -37,7 +38,7 @@ class Rewind:
 
     table: str
     key: str
-    stored: StoredText | None
+    stored: StoredObject | None
     target: Watermark | None
     present: datetime | None = None
 

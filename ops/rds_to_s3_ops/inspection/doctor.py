@@ -31,6 +31,7 @@ from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
 from rds_to_s3.mysql.select import account, quoted
 from rds_to_s3.mysql.server.clock import local_times, read_clock
 from rds_to_s3.mysql.server.identity import read_source
+from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code, region_for_boto3
 from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.deployment.database import database_settings
@@ -266,9 +267,8 @@ def _bucket(aws: Aws, stack: Stack) -> Findings:
 
     def write() -> Finding:
         # Begun and aborted, an upload shows that objects may be written and encrypted, and leaves nothing behind.
-        key = "_state/doctor"
-        upload = s3.create_multipart_upload(Bucket=name, Key=key)["UploadId"]
-        s3.abort_multipart_upload(Bucket=name, Key=key, UploadId=upload)
+        store, key = ObjectStore(name, s3), "_state/doctor"
+        store.abort_upload(key, store.start_upload(key, content_type="text/plain", metadata={}))
         return passed("bucket is writable", f"s3://{name}, with your own permissions")
 
     def public_access() -> Finding:
@@ -354,7 +354,7 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     yield _looked("last run", last_run, "")
     yield _looked("network from the functions", lambda: aws_checks.check_reached(bucket.latest_manifest(), subnets), "")
     yield _looked("alarms", alarms, "")
-    yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, aws.s3(), runs.running)), "")
+    yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, runs.running)), "")
 
 
 # --- what the looks share -----------------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rds_to_s3.manifest.report.figures import count
-from rds_to_s3.timestamps import format_timestamp
-from rds_to_s3_ops.runs.views import counted, new_grid, rest_view, short, summarised
+from rds_to_s3.timestamps import format_timestamp, short
+from rds_to_s3.wording import counted
+from rds_to_s3_ops.runs.views import new_grid, rest_view, summarised
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.findings import Finding

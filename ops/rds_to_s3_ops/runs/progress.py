@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.deployment.bucket import StoredRecord
@@ -103,32 +104,31 @@ class _TableHistory:
     note: str = ""
 
 
-@dataclass
 class History:
     """What a run's history says, folded event by event, so that only new events need to be read.
 
     Attributes
     ----------
-    last_event_id : int
-        The newest event folded in.
     phase : str
         Which part of the run is at work.
     """
 
-    last_event_id: int = 0
-    phase: str = "starting"
-    _tables: dict[str, _TableHistory] = field(default_factory=dict)
-    # Events name no table; each points to the one before it in its own branch, the first of which does.
-    _table_of_event: dict[int, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.phase = "starting"
+        self._reader = EventReader()
+        self._tables: dict[str, _TableHistory] = {}
+
+    @property
+    def last_event_id(self) -> int:
+        """The newest event folded in."""
+        return self._reader.last_event_id
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Fold in new events, oldest first."""
-        for event in events:
-            event_id = int(event["id"])
-            if event_id <= self.last_event_id:
-                continue
-            self.last_event_id = event_id
-            self._add(event_id, event)
+        for event in self._reader.read(events):
+            self.phase = _PHASES.get(event.entered, self.phase)
+            if event.table:
+                self._add_to_table(event)
 
     def table(self, name: str) -> _TableHistory | None:
         """Return what the history says of a table; None while it has not begun."""
@@ -138,39 +138,24 @@ class History:
         """Return the tables that have begun, in that order."""
         return list(self._tables)
 
-    def _add(self, event_id: int, event: Mapping[str, Any]) -> None:
-        entered = event.get("stateEnteredEventDetails", {})
-        state_name = entered.get("name", "")
-        if state_name in _PHASES:
-            self.phase = _PHASES[state_name]
-        name = self._table_of_event.get(int(event.get("previousEventId", 0)))
-        if state_name == "ExtractTable":
-            name = _decoded(entered.get("input")).get("table") or name
-        if name is None:
-            return
-        self._table_of_event[event_id] = name
-        self._add_to_table(name, state_name, event)
-
-    def _add_to_table(self, name: str, state_name: str, event: Mapping[str, Any]) -> None:
-        at: datetime = event["timestamp"]
-        table = self._tables.setdefault(name, _TableHistory())
-        match event["type"], state_name:
-            case _, "ExtractTable":
-                if table.state.is_final:  # a redrive has taken it up again
-                    table = self._tables[name] = _TableHistory()
-                table.began_at = table.began_at or at
-                table.asked_at, table.attempts = at, 0  # a continuation is no attempt
-            case (("TaskScheduled" | "LambdaFunctionScheduled"), _):
-                table.state, table.asked_at = TableState.RUNNING, at
-                table.attempts += 1
-            case (("TaskFailed" | "TaskTimedOut" | "LambdaFunctionFailed" | "LambdaFunctionTimedOut"), _):
-                table.state, table.note = TableState.RETRYING, _failure(event)
-            case _, "TableFailed":
-                table.state, table.ended_at = TableState.FAILED, at
-            case _, "TableFinished":
-                result = _decoded(event["stateEnteredEventDetails"].get("input")).get("result", {})
-                table.state, table.ended_at, table.note = _final_state(result.get("status")), at, ""
-                table.rows = result.get("rows")
+    def _add_to_table(self, event: Event) -> None:
+        table = self._tables.setdefault(event.table, _TableHistory())
+        if event.entered == "ExtractTable":
+            if table.state.is_final:  # a redrive has taken it up again
+                table = self._tables[event.table] = _TableHistory()
+            table.began_at = table.began_at or event.at
+            table.asked_at, table.attempts = event.at, 0  # a continuation is no attempt
+        elif event.kind in {"TaskScheduled", "LambdaFunctionScheduled"}:
+            table.state, table.asked_at = TableState.RUNNING, event.at
+            table.attempts += 1
+        elif event.kind in FAILURES:
+            table.state, table.note = TableState.RETRYING, event.failure
+        elif event.entered == "TableFailed":
+            table.state, table.ended_at = TableState.FAILED, event.at
+        elif event.entered == "TableFinished":
+            result = event.input.get("result", {})
+            table.state, table.ended_at, table.note = _final_state(result.get("status")), event.at, ""
+            table.rows = result.get("rows")
 
 
 def measure(
@@ -240,18 +225,3 @@ def _final_state(status: object) -> TableState:
         return TableState(str(status).lower())
     except ValueError:
         return TableState.SUCCEEDED
-
-
-def _failure(event: Mapping[str, Any]) -> str:
-    details: Mapping[str, Any] = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-    cause = details.get("cause", "")
-    message = _decoded(cause).get("errorMessage") or cause
-    return ": ".join(part for part in (details.get("error", ""), message) if part)
-
-
-def _decoded(text: object) -> dict[str, Any]:
-    try:
-        data = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

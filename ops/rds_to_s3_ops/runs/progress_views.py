@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rds_to_s3.manifest.report.figures import count, duration, size
+from rds_to_s3.wording import counted
 from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
-from rds_to_s3_ops.runs.views import MOST_TABLES, counted, new_grid, state_text
+from rds_to_s3_ops.runs.views import MOST_TABLES, new_grid, state_text
 
 
 def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:

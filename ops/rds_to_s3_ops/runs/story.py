@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from rds_to_s3_ops.runs.views import MOST_TABLES, counted
+from rds_to_s3.wording import counted, first_names
+from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
+from rds_to_s3_ops.runs.views import MOST_TABLES
 
 _ENDS = {
     "ExecutionSucceeded": "run succeeded",
@@ -18,8 +19,8 @@ _ENDS = {
     "ExecutionTimedOut": "run timed out",
 }
 _MOST = 300
+_MOST_NAMES = 6
 _INSIDE = {"ExtractTable", "TableFailed"}
-_OF_A_TABLE = {"ExtractTable", "TableFinished?", "TableFinished", "TableFailed"}
 # Entering them says nothing that the lines around do not, or their result says it.
 _UNTOLD = {
     *("TakeInput", "PlanRun", "ExtractTable", "TableFinished?", "TableFinished"),
@@ -75,7 +76,8 @@ def tell(events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
     events : iterable of mapping
         Step Functions' history events, oldest first.
     """
-    return _Teller().tell(events)
+    told = list(EventReader().read(events))
+    return [line for event in told if (line := _line(event, told[0].at)) is not None]
 
 
 def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[StoryLine]:
@@ -110,60 +112,28 @@ def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
     return [*shown, StoryLine(lines[-1].seconds, "", "", rest)]
 
 
-class _Teller:
-    def __init__(self) -> None:
-        self._began: datetime | None = None
-        # Events point to the one before them in their own branch; only a branch's first one names its table.
-        self._place: dict[int, tuple[str, str]] = {}
-        self._state = ""
-
-    def tell(self, events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
-        return [line for event in events if (line := self._line(event)) is not None]
-
-    def _line(self, event: Mapping[str, Any]) -> StoryLine | None:
-        self._began = self._began or event["timestamp"]
-        state, table = self._locate(event)
-        said = self._say(event, state)
-        if said is None:
-            return None
-        told, is_bad = said
-        seconds = (event["timestamp"] - self._began).total_seconds()
-        if event["type"].startswith("Execution"):
-            state = table = ""
-        return StoryLine(seconds, state, table or _table_in(event), told, is_bad)
-
-    def _locate(self, event: Mapping[str, Any]) -> tuple[str, str]:
-        state, table = self._place.get(int(event.get("previousEventId", 0)), (self._state, ""))
-        entered = event.get("stateEnteredEventDetails")
-        if entered:
-            state = entered["name"]
-            if state == "ExtractTable":
-                table = _decoded(entered.get("input")).get("table") or table
-            elif state not in _OF_A_TABLE:
-                table = ""
-            self._state = state
-        elif state == "ExtractTables" and event["type"].startswith("Task"):
-            state = "ExtractTable"  # an engine that does not tell of the iterations' states
-        self._place[int(event["id"])] = (state, table)
-        return state, table
-
-    def _say(self, event: Mapping[str, Any], state: str) -> tuple[str, bool] | None:
-        kind: str = event["type"]
-        if kind.startswith("Execution"):
-            return _of_the_run(kind, _details(event))
-        if kind.endswith("StateEntered"):
-            return self._entered(state)
-        if kind in {"TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut"}:
-            return _failure(event), True
-        if kind == "TaskSucceeded":
-            told = _result(state, _decoded(_details(event).get("output")))
-            return (told, False) if told else None
+def _line(event: Event, began: datetime) -> StoryLine | None:
+    said = _say(event)
+    if said is None:
         return None
+    seconds = (event.at - began).total_seconds()
+    if event.kind.startswith("Execution"):
+        return StoryLine(seconds, "", "", *said)
+    return StoryLine(seconds, event.state, event.table or str((event.payload or {}).get("table", "")), *said)
 
-    def _entered(self, state: str) -> tuple[str, bool] | None:
-        if state in _UNTOLD:
+
+def _say(event: Event) -> tuple[str, bool] | None:
+    if event.kind.startswith("Execution"):
+        return _of_the_run(event.kind, event.details)
+    if event.entered:
+        if event.state in _UNTOLD:
             return None
-        return ("given up, the others go on", True) if state == "TableFailed" else ("", False)
+        return ("given up, the others go on", True) if event.state == "TableFailed" else ("", False)
+    if event.kind in FAILURES:
+        line = " ".join(event.failure.split())
+        return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...", True
+    told = _result(event.state, event.payload) if event.kind == "TaskSucceeded" else ""
+    return (told, False) if told else None
 
 
 def _of_the_run(kind: str, details: Mapping[str, Any]) -> tuple[str, bool]:
@@ -175,53 +145,22 @@ def _of_the_run(kind: str, details: Mapping[str, Any]) -> tuple[str, bool]:
     return _ENDS.get(kind, kind) + (f": {error}" if error else ""), kind != "ExecutionSucceeded"
 
 
-def _result(state: str, output: Mapping[str, Any]) -> str:
-    payload = output.get("Payload", {})
-    if not isinstance(payload, dict):
+def _result(state: str, payload: Mapping[str, Any] | None) -> str:
+    if payload is None:
         return ""
     match state:
         case "PlanRun":
-            names = [item["table"] for item in payload.get("tables", [])]
-            return f"{_listed(names)} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
+            names = first_names((item["table"] for item in payload.get("tables", [])), _MOST_NAMES)
+            return f"{names} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
         case "ExtractTable":
             rows, files = counted(payload.get("rows", 0), "row"), counted(payload.get("files", 0), "file")
             return f"{payload.get('status')}, {rows}, {files}"
         case "WriteManifest":
             failed = payload.get("failed", [])
             return f"{payload.get('status')}, {payload.get('manifest')}" + (
-                f", failed: {_listed(failed)}" if failed else ""
+                f", failed: {first_names(failed, _MOST_NAMES)}" if failed else ""
             )
         case "CheckRun":
             tables = payload.get("tables", [])
-            return f"{payload.get('decision')}" + (f": {_listed(tables)}" if tables else "")
+            return f"{payload.get('decision')}" + (f": {first_names(tables, _MOST_NAMES)}" if tables else "")
     return ""
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _failure(event: Mapping[str, Any]) -> str:
-    details = _details(event)
-    cause = details.get("cause", "")
-    message = str(_decoded(cause).get("errorMessage") or cause)
-    line = " ".join(": ".join(part for part in (details.get("error", ""), message) if part).split())
-    return line if len(line) <= _MOST else f"{line[: _MOST - 3]}..."
-
-
-def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-
-
-def _table_in(event: Mapping[str, Any]) -> str:
-    payload = _decoded(_details(event).get("output")).get("Payload")
-    return str(payload.get("table", "")) if isinstance(payload, dict) else ""
-
-
-def _decoded(text: object) -> dict[str, Any]:
-    try:
-        data = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

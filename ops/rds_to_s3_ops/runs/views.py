@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rds_to_s3.manifest.report.figures import count, duration, size
+from rds_to_s3.timestamps import short
+from rds_to_s3.wording import counted
 
 if TYPE_CHECKING:
     from rds_to_s3.plan.table_list import TableList, TableSpec
@@ -325,11 +327,3 @@ def _with_own_settings_first(listed: Sequence[TableSpec]) -> list[TableSpec]:
 
 def _own_settings(spec: TableSpec) -> list[str]:
     return [key for key in spec.own_keys if key != "name"]
-
-
-def short(moment: str) -> str:
-    return moment.removesuffix(".000000")
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from mypy_boto3_s3 import S3Client
-
     from rds_to_s3.mysql.catalogue.schema import Table
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.plan.table_list import TableSpec
@@ -105,7 +103,6 @@ class Reconciler:
         Opens a connection for the length of a ``with`` block. None is held while files are read, which may take hours:
         a server hangs up, and a token expires.
     bucket : Bucket
-    s3 : S3Client
     memory : str
         DuckDB's bound, such as ``1GB``.
     samples : int or None
@@ -118,7 +115,6 @@ class Reconciler:
         self,
         connect: Connect,
         bucket: Bucket,
-        s3: S3Client,
         *,
         memory: str = "1GB",
         samples: int | None = SAMPLES,
@@ -126,7 +122,6 @@ class Reconciler:
     ) -> None:
         self._connect = connect
         self._bucket = bucket
-        self._s3 = s3
         self._memory = memory
         self._samples = samples
         self._scratch = scratch
@@ -188,7 +183,7 @@ class Reconciler:
             compare(duck, digests.key, len(digests.layouts), result, whole=spec.mode == "full", samples=self._samples)
 
     def _add_file(self, digests: Digests, kind: Kind, position: int, key: str, path: Path) -> None:
-        found = fetch(self._s3, self._bucket.name, key, path, keep=True)
+        found = fetch(self._bucket, key, path, keep=True)
         if found is None:
             raise VerificationError(f"{key} was deleted while it was about to be read")
         if found.problem:
@@ -207,7 +202,7 @@ class Reconciler:
     def _files(self, spec: TableSpec, commit: Mapping[str, Any]) -> dict[Kind, list[TableFile]]:
         kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
         if spec.mode == "incremental":
-            return {kind: table_files(self._s3, self._bucket.name, spec.name, place) for kind, place in kinds.items()}
+            return {kind: table_files(self._bucket, spec.name, place) for kind, place in kinds.items()}
         # Each run of a table in full replaces what the run before it delivered.
         named = {"delivered": "files"}
         return {

@@ -15,12 +15,9 @@ import numpy as np
 from rds_to_s3.bucket_keys import segment
 from rds_to_s3.commit.entries import pending_of
 from rds_to_s3.reported.register import keys_named
-from rds_to_s3_ops.deployment.aws import aws_errors
 from rds_to_s3_ops.findings import Finding, failed, passed
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from rds_to_s3_ops.deployment.bucket import Bucket
 
 CHECK = "files in manifests"
@@ -49,7 +46,7 @@ class UnreportedFile:
 
 
 def unreported_files(
-    bucket: Bucket, s3: S3Client, running: Callable[[], Collection[str]], tables: Collection[str] | None = None
+    bucket: Bucket, running: Callable[[], Collection[str]], tables: Collection[str] | None = None
 ) -> list[UnreportedFile]:
     """Find the files that no manifest names, of all tables or of some; memory is eight bytes a file.
 
@@ -61,8 +58,8 @@ def unreported_files(
         Returns the running runs. Asked after the files are listed and before the manifests are read: a run whose files
         are listed is then still running, or its manifest is there.
     """
-    states = _states(s3, bucket.name, tables)
-    listed = np.sort(np.fromiter((_digest(key) for key, _ in _files(s3, bucket.name, states)), np.uint64))
+    states = _states(bucket, tables)
+    listed = np.sort(np.fromiter((_digest(key) for key, _ in _files(bucket, states)), np.uint64))
     busy = set(running())
     named: list[Any] = []
     first: datetime | None = None
@@ -75,7 +72,7 @@ def unreported_files(
     runs = {key: run_id for name, of_format in states for key, run_id in _chain(bucket, name, of_format)}
     return [
         UnreportedFile(key, unquote(key.partition("/")[0]), runs.get(key))
-        for key, written in _files(s3, bucket.name, states)
+        for key, written in _files(bucket, states)
         if _digest(key) in missing
         and runs.get(key) not in busy
         and (key in runs or (first is not None and written >= first))
@@ -110,31 +107,24 @@ def remedy(files: list[UnreportedFile]) -> str:
     return "; ".join(steps)
 
 
-def _states(s3: S3Client, bucket: str, tables: Collection[str] | None) -> list[tuple[str, str]]:
+def _states(bucket: Bucket, tables: Collection[str] | None) -> list[tuple[str, str]]:
     """Return (table, format) of every table that has a state, listed or not."""
     wanted = None if tables is None else {segment(name) for name in tables}
     found = []
-    for key, _ in _listed(s3, bucket, _STATES):
-        name, _, file = key.removeprefix(_STATES).partition("/")
+    for item in bucket.listed(_STATES):
+        name, _, file = item.key.removeprefix(_STATES).partition("/")
         if (wanted is None or name in wanted) and file.endswith(".json"):
             found.append((unquote(name), file.removesuffix(".json")))
     return found
 
 
-def _files(s3: S3Client, bucket: str, states: list[tuple[str, str]]) -> Iterator[tuple[str, datetime]]:
+def _files(bucket: Bucket, states: list[tuple[str, str]]) -> Iterator[tuple[str, datetime]]:
     for name in sorted({segment(table) for table, _ in states}):
         for place, word in _PLACES.items():
             pattern = re.compile(rf"{re.escape(name)}_{word}_\d{{8}}_\d{{6}}(_part\d+)?\.")
-            for key, written in _listed(s3, bucket, f"{name}/{place}/"):
-                if pattern.match(key.rpartition("/")[2]):
-                    yield key, written
-
-
-def _listed(s3: S3Client, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-    with aws_errors():
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                yield item["Key"], item["LastModified"]
+            for item in bucket.listed(f"{name}/{place}/"):
+                if pattern.match(item.key.rpartition("/")[2]):
+                    yield item.key, item.written_at
 
 
 def _chain(bucket: Bucket, table: str, file_format: str) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,6 @@ from rds_to_s3_ops.verify.reconciliation import SAMPLES, Reconciler, Reconciliat
 from rds_to_s3_ops.verify.unreported import UnreportedFile
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.plan.table_list import TableSpec
     from rds_to_s3_ops.deployment.bucket import Bucket
@@ -122,7 +120,6 @@ def _manifests_of(bucket: Bucket, table: str) -> Iterator[Manifest]:
 
 def verify_files(
     bucket: Bucket,
-    s3: S3Client,
     manifests: Iterable[Manifest],
     table: str | None,
     say: Callable[[str], None] = lambda _: None,
@@ -134,7 +131,7 @@ def verify_files(
             file = named[2]
             say(file["key"])
             with reading_errors(file["key"]):
-                check = check_file(s3, bucket.name, named, Path(folder))
+                check = check_file(bucket, named, Path(folder))
             result.files += 1
             result.rows += file["rows"]
             result.bytes += file["bytes"]
@@ -146,7 +143,6 @@ def verify_files(
 def compare_tables(
     connect: Callable[[], AbstractContextManager[Connection]],
     bucket: Bucket,
-    s3: S3Client,
     specs: Sequence[TableSpec],
     *,
     memory: str = "1GB",
@@ -170,7 +166,7 @@ def compare_tables(
         return []
     with connect():
         pass
-    reconciler = Reconciler(connect, bucket, s3, memory=memory, samples=samples)
+    reconciler = Reconciler(connect, bucket, memory=memory, samples=samples)
     return [reconciler.reconcile(spec) for spec in specs]
 
 

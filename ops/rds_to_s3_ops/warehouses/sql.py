@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rds_to_s3.rows.columns import OutputColumn
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
 
 HAND_NOTE = (
@@ -140,7 +141,7 @@ def merge_deletes(load: TableLoad, keys: str) -> str:
     return f"MERGE INTO {name(load.table)} AS t\nUSING ({keys}) AS s\nON {matched}\nWHEN MATCHED THEN DELETE"
 
 
-def unused_name(wanted: str, columns: Iterable[WarehouseColumn]) -> str:
+def unused_name(wanted: str, columns: Iterable[WarehouseColumn | OutputColumn]) -> str:
     """Return a name that no column has, in any case: not every warehouse tells cases apart, quoted or not."""
     taken = {column.name.lower() for column in columns}
     while wanted.lower() in taken:

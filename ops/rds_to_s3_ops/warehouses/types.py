@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rds_to_s3.mysql.catalogue.schema import TableColumn
+from rds_to_s3.rows.column_type import ColumnType
 from rds_to_s3.rows.columns import Kind, OutputColumn
 
 Warehouse = Literal["snowflake", "redshift", "athena", "duckdb"]
@@ -15,8 +15,6 @@ Choice = tuple[str, str | None]
 """A type, and what it cannot hold."""
 
 DECIMAL_DIGITS = 38  # of every warehouse here; MySQL has 65
-_TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _MEASURED = {"char", "varchar", "binary", "varbinary"}
 _CALENDAR = {"date", "datetime", "timestamp"}
 
@@ -51,26 +49,6 @@ class WarehouseColumn:
 
 
 @dataclass(frozen=True)
-class _MySqlType:
-    name: str
-    arguments: tuple[int, ...]
-    unsigned: bool
-
-    @classmethod
-    def parse(cls, text: str) -> _MySqlType:
-        match = _TYPE.match(text.lower())
-        if match is None:
-            return cls(text, (), unsigned=False)
-        arguments = tuple(int(group) for group in match.groups()[1:] if group)
-        return cls(match[1], arguments, unsigned=bool(re.search(r"\b(unsigned|zerofill)\b", text.lower())))
-
-    @property
-    def length(self) -> int | None:
-        """In characters, or bytes, of a type that has one."""
-        return self.arguments[0] if self.name in _MEASURED and self.arguments else None
-
-
-@dataclass(frozen=True)
 class _Types:
     """A warehouse's types.
 
@@ -92,17 +70,17 @@ class _Types:
     binary: Callable[[int | None], Choice]
     others: Mapping[str, str]
 
-    def choose(self, mysql: _MySqlType, kind: Kind) -> Choice:
-        if mysql.name in _INTEGER_BITS:
-            return self.integer(_INTEGER_BITS[mysql.name], mysql.unsigned), None
+    def choose(self, mysql: ColumnType, kind: Kind) -> Choice:
+        if mysql.bits:
+            return self.integer(mysql.bits, mysql.unsigned), None
         if mysql.name == "decimal":
-            precision, scale = (*mysql.arguments, *(10, 0)[len(mysql.arguments) :])
-            if precision > DECIMAL_DIGITS:
+            if mysql.precision > DECIMAL_DIGITS:
                 return self.text(67)[0], f"more than {DECIMAL_DIGITS} digits, which no DECIMAL here has: text"
-            return self.decimal.format(precision, scale), None
+            return self.decimal.format(mysql.precision, mysql.scale), None
         if mysql.name in self.others:
-            return self.others[mysql.name].format((*mysql.arguments, 0)[0]), None
-        return self.binary(mysql.length) if kind == "binary" else self.text(mysql.length)
+            return self.others[mysql.name].format(mysql.length or 0), None
+        length = mysql.length if mysql.name in _MEASURED else None
+        return self.binary(length) if kind == "binary" else self.text(length)
 
 
 def warehouse_column(warehouse: Warehouse, column: Mapping[str, Any], file_format: str) -> WarehouseColumn:
@@ -115,7 +93,7 @@ def warehouse_column(warehouse: Warehouse, column: Mapping[str, Any], file_forma
         ``name``, ``type`` and ``nullable``, as the manifest has them.
     file_format : {"csv", "parquet"}
     """
-    mysql = _MySqlType.parse(str(column["type"]))
+    mysql = ColumnType.parse(str(column["type"]))
     kind = TableColumn(column["name"], mysql.name, str(column["type"]), nullable=True).kind
     chosen, remark = _TYPES[warehouse].choose(mysql, kind)
     nullable = bool(column["nullable"])

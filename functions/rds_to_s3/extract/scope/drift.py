@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,13 +11,11 @@ from rds_to_s3.commit.state import Commit
 from rds_to_s3.errors import DriftError
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.rows.column_type import ColumnType
 
 Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered"]
 Column = dict[str, Any]  # name, type, nullable: as the manifest's `columns` has them
 
-_TYPE = re.compile(r"(\w+)\s*(?:\((.*)\))?(.*)", re.DOTALL)
-_MEMBER = re.compile(r"'((?:[^']|'')*)'")
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
 _TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
 _BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 2**24 - 1, "longblob": 2**32 - 1}
 _UTF8MB4_BYTES = 4
@@ -157,35 +154,30 @@ def compare_types(before: str, after: str) -> Literal["widened", "narrowed", "re
 
 def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
     """Return a type's family, and quantities that all grow as it holds more."""
-    match = _TYPE.fullmatch(column_type.strip())
-    if match is None:
-        return None
-    name, arguments, attributes = match[1].lower(), match[2] or "", match[3].lower()
-    numbers = [int(part) for part in re.findall(r"\d+", arguments)] if name not in {"enum", "set"} else []
-    unsigned = "unsigned" in attributes
+    mysql = ColumnType.parse(column_type)
     extent: tuple[str, tuple[Any, ...]] | None = None
-    if "zerofill" in attributes:
+    if mysql.zerofill:
         extent = None
-    elif name in _INTEGER_BITS:
-        bits = _INTEGER_BITS[name]
-        extent = ("integer", (0, 2**bits) if unsigned else (2 ** (bits - 1), 2 ** (bits - 1)))
-    elif name == "decimal":
-        precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
-        extent = ("decimal", (precision - scale, scale, not unsigned))
-    elif name in {"float", "double"}:
-        extent = ("approximate" + arguments, (name == "double", not unsigned))
-    elif name in {"char", "varchar"}:
-        extent = ("text", (min(numbers[0] * _UTF8MB4_BYTES, _LONGEST_VARCHAR) + numbers[0] / 2**17,))
-    elif name in _TEXT_BYTES:
-        extent = ("text", (_TEXT_BYTES[name],))
-    elif name in {"binary", "varbinary"}:
-        extent = ("bytes", (numbers[0],))
-    elif name in _BLOB_BYTES:
-        extent = ("bytes", (_BLOB_BYTES[name],))
-    elif name in {"datetime", "timestamp", "time", "bit"}:
-        extent = (name, (numbers[0] if numbers else 0,))
-    elif name in {"enum", "set"}:
-        extent = (name, (frozenset(_MEMBER.findall(arguments)),))
+    elif mysql.bits:
+        half = 2 ** (mysql.bits - 1)
+        extent = ("integer", (0, 2 * half) if mysql.unsigned else (half, half))
+    elif mysql.name == "decimal":
+        extent = ("decimal", (mysql.precision - mysql.scale, mysql.scale, not mysql.unsigned))
+    elif mysql.name in {"float", "double"}:
+        extent = (f"approximate{mysql.numbers}", (mysql.name == "double", not mysql.unsigned))
+    elif mysql.name in {"char", "varchar"}:
+        length = mysql.length or 0
+        extent = ("text", (min(length * _UTF8MB4_BYTES, _LONGEST_VARCHAR) + length / 2**17,))
+    elif mysql.name in _TEXT_BYTES:
+        extent = ("text", (_TEXT_BYTES[mysql.name],))
+    elif mysql.name in {"binary", "varbinary"}:
+        extent = ("bytes", (mysql.length or 0,))
+    elif mysql.name in _BLOB_BYTES:
+        extent = ("bytes", (_BLOB_BYTES[mysql.name],))
+    elif mysql.name in {"datetime", "timestamp", "time", "bit"}:
+        extent = (mysql.name, (mysql.length or 0,))
+    elif mysql.members:
+        extent = (mysql.name, (frozenset(mysql.members),))
     return extent
 
 

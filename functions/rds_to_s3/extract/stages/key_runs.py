@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rds_to_s3.rows import Block
-from rds_to_s3.rows.block import HEADER
+from rds_to_s3.rows.block import HEADER, length_prefix
 from rds_to_s3.rows.keys import Keys, sorted_keys
 
 RUN_ROWS = 1_000_000
@@ -176,11 +176,4 @@ def ranges(edges: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def _length_encoded(value: bytes | None) -> bytes:
-    if value is None:
-        return b"\xfb"
-    size = len(value)
-    if size < 0xFB:
-        return bytes([size]) + value
-    return (
-        b"\xfc" + size.to_bytes(2, "little") + value if size < 1 << 16 else b"\xfd" + size.to_bytes(3, "little") + value
-    )
+    return length_prefix(None) if value is None else length_prefix(len(value)) + value

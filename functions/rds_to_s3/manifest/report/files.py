@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import file_keys
 from rds_to_s3.manifest.report.figures import size
-from rds_to_s3.manifest.report.pieces import Json, quarantine_id, section, some, text
+from rds_to_s3.manifest.report.pieces import Json, quarantine_id, section, text
+from rds_to_s3.wording import counted
 
 _FILES_SHOWN_OPEN = 12
 
@@ -27,23 +28,23 @@ def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
 def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
     data, quarantine, deletes = (table.get(kind) or [] for kind in ("files", "quarantine", "deletes"))
     superseded = table.get("superseded") or []
-    told = [f"{some(len(data), 'file')}, {some(_rows(data), 'row')}, {size(sum(file['bytes'] for file in data))}"]
+    told = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(sum(file['bytes'] for file in data))}"]
     content = _list(data, bucket, region)
     if quarantine:
-        told.append(f"{some(_rows(quarantine), 'row')} in quarantine")
+        told.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
         content += (
-            f'<p id="{text(quarantine_id(table))}">Quarantine: {some(_rows(quarantine), "row")} that broke a check, '
+            f'<p id="{text(quarantine_id(table))}">Quarantine: {counted(_rows(quarantine), "row")} that broke a check, '
             f"each with the reason</p>{_list(quarantine, bucket, region)}"
         )
     if deletes:
-        told.append(f"{some(_rows(deletes), 'key')} deleted")
+        told.append(f"{counted(_rows(deletes), 'key')} deleted")
         content += (
-            f"<p>Deletes: {some(_rows(deletes), 'key')} of rows that are gone</p>{_list(deletes, bucket, region)}"
+            f"<p>Deletes: {counted(_rows(deletes), 'key')} of rows that are gone</p>{_list(deletes, bucket, region)}"
         )
     if superseded:
         content += (
-            f"<p>Superseded: {some(len(superseded), 'file')} of runs that were stopped, which these replace: not to be "
-            f"loaded</p>{_list(superseded, bucket, region)}"
+            f"<p>Superseded: {counted(len(superseded), 'file')} of runs that were stopped, which these replace: not to "
+            f"be loaded</p>{_list(superseded, bucket, region)}"
         )
     return f"<details{is_open}><summary>{text(table['table'])}: {'; '.join(told)}</summary>{content}</details>\n"
 
@@ -65,4 +66,4 @@ def _file(file: Json, bucket: str, region: str) -> str:
         place = f"{bucket}?region={region}&prefix={quote(file['key'], safe='')}"
         url = f"https://{region}.console.aws.amazon.com/s3/object/{place}"
         console = f'<span class="screen">, <a href="{text(url)}" aria-label="console: {text(name)}">console</a></span>'
-    return f"{link}<br/>{some(file['rows'], 'row')}, {size(file['bytes'])}{console}"
+    return f"{link}<br/>{counted(file['rows'], 'row')}, {size(file['bytes'])}{console}"

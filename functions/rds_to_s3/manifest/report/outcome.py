@@ -13,11 +13,11 @@ from rds_to_s3.manifest.report.pieces import (
     period,
     quarantine_id,
     section,
-    short,
-    some,
     state,
     text,
 )
+from rds_to_s3.timestamps import short
+from rds_to_s3.wording import counted
 
 _HELD_BACK_BY = {
     "transaction": "the oldest transaction that was open",
@@ -106,7 +106,7 @@ def warnings_section(manifest: Json, tables: Sequence[Json]) -> str:
 
 def _in_quarantine(table: Json) -> str:
     return (
-        f"{some(table['quarantined_rows'], 'row')} broke a check and went into "
+        f"{counted(table['quarantined_rows'], 'row')} broke a check and went into "
         f'<a href="#{text(quarantine_id(table))}">quarantine</a>'
     )
 

@@ -8,8 +8,6 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from rds_to_s3.manifest.report.figures import count
-
 Json = Mapping[str, Any]
 
 LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
@@ -40,10 +38,6 @@ def state(status: str) -> str:
     )
 
 
-def some(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
 def quarantine_id(table: Json) -> str:
     """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
     return f"quarantine-{quote(table['table'], safe='')}"
@@ -51,10 +45,6 @@ def quarantine_id(table: Json) -> str:
 
 def how_often(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def short(timestamp: str) -> str:
-    return timestamp.removesuffix(".000000")
 
 
 def moment(instant: str) -> datetime:

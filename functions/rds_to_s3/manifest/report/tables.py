@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rds_to_s3.manifest.report.figures import count, duration, size
-from rds_to_s3.manifest.report.pieces import Json, breakable, scrolling_table, section, short, state, text
+from rds_to_s3.manifest.report.pieces import Json, breakable, scrolling_table, section, state, text
+from rds_to_s3.timestamps import short
 
 
 def tables_section(tables: Sequence[Json]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from rds_to_s3.mysql.catalogue.schema import DeniedColumns, Index, Table
 from rds_to_s3.mysql.select import account, quoted
+from rds_to_s3.wording import nearest
 
 LONGEST_NAME = 64
 
@@ -68,6 +68,6 @@ def column_missing(table: Table, name: str, role: str, denied: DeniedColumns) ->
             f"{grant_select(table, denied, [name])}"
         )
     names = [column.name for column in table.columns]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:30])}."
+    close = nearest(name, names)
+    hint = f"did you mean {close!r}?" if close else f"it has {', '.join(names[:30])}."
     return f"table {table.name!r} has no column {name!r}, {role}; {hint}"

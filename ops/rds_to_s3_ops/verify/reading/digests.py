@@ -23,6 +23,7 @@ from rds_to_s3_ops.verify.reading.stored_files import StoredFile
 from rds_to_s3_ops.verify.reading.text_forms import present_form
 from rds_to_s3_ops.verify.reading.typed_rows import from_server, parquet_rows, parsed_rows
 from rds_to_s3_ops.warehouses.sql import name as quoted_name
+from rds_to_s3_ops.warehouses.sql import unused_name
 
 BATCH_BYTES = 32 << 20
 Kind = Literal["delivered", "deletes", "quarantine"]
@@ -148,8 +149,7 @@ class Digests:
 
     @property
     def _flag_name(self) -> str:
-        taken = {column.name.lower() for column in self._columns}
-        return next(name for number in range(len(taken) + 1) if (name := f"pending{number}") not in taken)
+        return unused_name("pending", self._columns)
 
     def flush(self) -> None:
         """Put the rows that are held in memory into DuckDB."""

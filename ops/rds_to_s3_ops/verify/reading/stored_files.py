@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import ClientError
 
 from rds_to_s3.bucket_keys import data_prefix, segment
 from rds_to_s3.commit.entries import FILE_KINDS
-from rds_to_s3_ops.deployment.aws import aws_errors, error_code
+from rds_to_s3_ops.deployment.aws import aws_errors
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
+    from rds_to_s3_ops.deployment.bucket import Bucket
     from rds_to_s3_ops.deployment.documents import File, Manifest
 
 PIECE_BYTES = 1 << 20
@@ -124,7 +122,7 @@ def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iter
                         yield manifest["run_id"], entry["table"], file
 
 
-def check_file(s3: S3Client, bucket: str, named: tuple[str, str, File], scratch: Path) -> FileCheck:
+def check_file(bucket: Bucket, named: tuple[str, str, File], scratch: Path) -> FileCheck:
     """Read a file and compare it with what the manifest says of it.
 
     Parameters
@@ -135,7 +133,7 @@ def check_file(s3: S3Client, bucket: str, named: tuple[str, str, File], scratch:
         A directory; a Parquet file is kept there while its footer is read.
     """
     run_id, table, file = named
-    found = fetch(s3, bucket, file["key"], scratch / "checked")
+    found = fetch(bucket, file["key"], scratch / "checked")
     check = FileCheck(file["key"], table, run_id)
     if found is None:
         check.problems.append("is missing")
@@ -149,7 +147,7 @@ def check_file(s3: S3Client, bucket: str, named: tuple[str, str, File], scratch:
     return check
 
 
-def fetch(s3: S3Client, bucket: str, key: str, path: Path, *, keep: bool = False) -> StoredFile | None:
+def fetch(bucket: Bucket, key: str, path: Path, *, keep: bool = False) -> StoredFile | None:
     """Read an object once: its size, hash and rows; with `keep`, or as long as it takes to count, it is at `path` too.
 
     Returns
@@ -158,17 +156,14 @@ def fetch(s3: S3Client, bucket: str, key: str, path: Path, *, keep: bool = False
         None where there is no such object.
     """
     with aws_errors():
-        try:
-            body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-        except ClientError as error:
-            if error_code(error) in {"NoSuchKey", "404"}:
-                return None
-            raise
+        pieces = bucket.store.pieces(key, PIECE_BYTES)
+        if pieces is None:
+            return None
         found, digest, shape = StoredFile(key), hashlib.sha256(), CsvShape()
         is_parquet = key.endswith(".parquet")
         inflate = _inflater(key)
         with path.open("wb") as file:
-            for piece in body.iter_chunks(PIECE_BYTES):
+            for piece in pieces:
                 found.bytes += len(piece)
                 digest.update(piece)
                 if keep or is_parquet:
@@ -190,7 +185,7 @@ def fetch(s3: S3Client, bucket: str, key: str, path: Path, *, keep: bool = False
     return found
 
 
-def table_files(s3: S3Client, bucket: str, table: str, kind: str) -> list[TableFile]:
+def table_files(bucket: Bucket, table: str, kind: str) -> list[TableFile]:
     """Return a table's files of one kind, oldest first: by window, then by part.
 
     Parameters
@@ -198,7 +193,7 @@ def table_files(s3: S3Client, bucket: str, table: str, kind: str) -> list[TableF
     kind : {"csv", "parquet", "deletes", "quarantine"}
         A format, for the rows.
     """
-    found = (table_file(table, kind, key) for key in keys_below(s3, bucket, data_prefix(table, kind)))
+    found = (table_file(table, kind, item.key) for item in bucket.listed(data_prefix(table, kind)))
     return sorted(file for file in found if file is not None)
 
 
@@ -208,13 +203,6 @@ def table_file(table: str, kind: str, key: str) -> TableFile | None:
     start = re.escape(f"{data_prefix(table, kind)}{segment(table)}_{word}_")
     match = re.match(rf"{start}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)
     return TableFile(match[1], int(match[2] or 1), key) if match else None
-
-
-def keys_below(s3: S3Client, bucket: str, prefix: str) -> list[str]:
-    """Return the keys under a prefix."""
-    with aws_errors():
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
 def _inflater(key: str) -> Callable[[bytes], bytes]:

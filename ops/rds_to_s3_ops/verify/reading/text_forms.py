@@ -6,12 +6,8 @@ already is let through by a look at one place of it, so that this costs next to 
 
 from __future__ import annotations
 
-import re
-
 from rds_to_s3.formats import OutputColumn
-
-_TYPE = re.compile(r"(\w+)\s*(?:\((\d+)(?:,\s*(\d+))?\))?")
-_INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
+from rds_to_s3.rows.column_type import ColumnType
 
 
 def present_form(value: str, column: OutputColumn, *, from_file: bool) -> str:
@@ -30,16 +26,15 @@ def present_form(value: str, column: OutputColumn, *, from_file: bool) -> str:
     from_file : bool
         Whether the text is a file's. The server's has the present form.
     """
-    column_type = column.column_type.lower()
-    match = _TYPE.match(column_type)
-    name, length, scale = match.groups() if match else ("", None, None)
-    if "zerofill" in column_type or (from_file and name in _INTEGERS):
+    mysql = ColumnType.parse(column.column_type)
+    name = mysql.name
+    if mysql.zerofill or (from_file and mysql.bits):
         value = f"CASE WHEN {value} >= '1' THEN {value} ELSE ltrim({value}[:-2], '0') || {value}[-1] END"
     if not from_file:
         return value
     if name in {"datetime", "timestamp"}:
         value = f"CASE WHEN strlen({value}) = 10 THEN {value} || ' 00:00:00' ELSE {value} END"
-    digits = int((scale if name == "decimal" else length) or 0)
+    digits = mysql.scale if name == "decimal" else mysql.length or 0
     if digits and name in {"decimal", "datetime", "timestamp", "time"}:
         point = f"strpos({value}, '.')"
         return (
@@ -49,6 +44,6 @@ def present_form(value: str, column: OutputColumn, *, from_file: bool) -> str:
             f"ELSE {value} END"
         )
     if name == "bit":
-        digits = 2 * -(-int(length or 1) // 8)
+        digits = 2 * -(-(mysql.length or 1) // 8)
         return f"CASE WHEN strlen({value}) < {digits} THEN lpad({value}, {digits}, '0') ELSE {value} END"
     return value
