@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-Json = dict[str, Any]
+from rds_to_s3.reported.manifest import Manifest
+
 _EXTRACTED = {"SUCCEEDED", "UNCHANGED"}
 
 
@@ -50,36 +51,36 @@ class Freshness:
             datetime.fromisoformat(data["server_now"])
         return cls(dict(data["until"]), data["server_now"], float(data["planned_at"]))
 
-    def as_json(self) -> Json:
+    def as_json(self) -> dict[str, Any]:
         """Return a JSON object."""
         return {"until": self.until, "server_now": self.server_now, "planned_at": self.planned_at}
 
-    def after(self, manifest: Mapping[str, Any], planned_at: float | None, *, of_all: bool) -> Freshness:
+    def after(self, manifest: Manifest, planned_at: float | None, *, of_all: bool) -> Freshness:
         """Return what is known after a run.
 
         Parameters
         ----------
-        manifest : mapping
+        manifest : Manifest
         planned_at : float or None
             None where the run could not be planned: it has nothing to say, and time goes on.
         of_all : bool
             Whether the run was of every listed table. The tables that it does not have are listed no more.
         """
-        if planned_at is None or not manifest["bound"]:
+        if planned_at is None or not manifest.bound:
             return self
         is_newest = planned_at >= self.planned_at
         until = {} if of_all and is_newest else dict(self.until)
-        for entry in manifest["tables"]:
-            name, window = entry["table"], entry["window"]
-            known = [self.until.get(name), window["after"]]
-            if entry["status"] in _EXTRACTED:
-                known.append(window["until"])
+        for entry in manifest.tables:
+            name = entry.table
+            known = [self.until.get(name), entry.window.after]
+            if entry.status in _EXTRACTED:
+                known.append(entry.window.until)
             reached = max((moment for moment in known if moment), default=None)
             if reached is not None and (is_newest or name in until):
                 until[name] = reached
         if not is_newest:  # a redrive of a run that others have overtaken
             return Freshness(until, self.server_now, self.planned_at)
-        return Freshness(until, manifest["bound"]["server_now"], planned_at)
+        return Freshness(until, manifest.bound.server_now, planned_at)
 
     def lags(self, now: float) -> dict[str, float]:
         """Return how many seconds each table is behind; one that was never extracted is left out.

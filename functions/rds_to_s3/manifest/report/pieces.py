@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
 from urllib.parse import quote
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count
-
-Json = Mapping[str, Any]
 
 LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
 # A sign beside each word and colour: neither is ever alone in carrying a meaning.
@@ -44,9 +42,9 @@ def some(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def quarantine_id(table: Json) -> str:
+def quarantine_id(table: TableEntry) -> str:
     """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
-    return f"quarantine-{quote(table['table'], safe='')}"
+    return f"quarantine-{quote(table.table, safe='')}"
 
 
 def how_often(number: int) -> str:
