@@ -19,7 +19,7 @@ def at(hour: int) -> str:
 def ran(known: Freshness, hour: int, *tables: dict[str, Any], of_all: bool = True) -> Freshness:
     """Return what is known after a run that was planned at that hour, with all clocks alike."""
     run = manifest(*tables, bound={"decided_by": "clock", "server_now": at(hour)})
-    return Freshness.from_json(known.after(run, hour * HOUR, of_all=of_all).as_json())
+    return Freshness.model_validate(known.after(run, hour * HOUR, of_all=of_all).model_dump())
 
 
 def table(name: str, status: str, after: int | None, until: int) -> dict[str, Any]:

@@ -47,13 +47,7 @@ class Document(BaseModel):
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
-        """Read a document.
-
-        Raises
-        ------
-        ValueError
-            It is not JSON, or lacks a member.
-        """
+        """Read a document; a ValueError says why it is none."""
         return cls.model_validate(json.loads(body))
 
     def to_json(self, indent: int | None = None) -> bytes:
@@ -77,13 +71,7 @@ class FileEntry(Document):
     rows: Count
     bytes: Count
     sha256: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
-    columns: Annotated[
-        list[str] | None, WithJsonSchema({"type": "array", "items": {"type": "string", "minLength": 1}})
-    ] = Field(
-        default=None,
-        description="The columns of this file, in its order, where they are not those of the table's entry: another "
-        "run extracted it, and was stopped before it could report it.",
-    )
+    columns: list[Name] = Field([], description="Its columns, in its order, where they are not those of the entry.")
 
     def with_columns(self, names: list[str] | None) -> FileEntry:
         """Return the file with columns, or without."""
@@ -101,9 +89,7 @@ class WindowEntry(Document):
 class ErrorEntry(Document):
     """Why a table failed, or the run."""
 
-    type: Annotated[AnyText, WithJsonSchema({"type": "string", "minLength": 1})] = Field(
-        description="The error's class, or the name that AWS gave it."
-    )
+    type: AnyText = Field(description="The error's class, or the name that AWS gave it.")
     message: AnyText = Field(description="What is wrong and what to do. Never a secret.")
 
     def __str__(self) -> str:
@@ -120,14 +106,23 @@ class ColumnEntry(Document):
 
 
 class ProofEntry(Document):
-    """What a comparison of the whole table with what was delivered has found."""
+    """What a comparison of the table with what was delivered has found."""
 
     rows: Count = Field(description="Rows that this run compared.")
-    healed: Count = Field(description="How many of them differed and were delivered again; counted in `rows`, too.")
-    gone: Count = Field(description="How many delivered keys were found gone.")
-    whole_until: Timestamp | None = Field(
-        description="Up to which time of the server the whole table has been proved equal; null until then."
-    )
+    healed: Count = Field(description="Of these, rows that differed and were delivered again; counted in `rows` too.")
+    gone: Count = Field(description="Delivered keys that were found gone.")
+    whole_until: Timestamp | None = Field(description="The whole table is proved equal up to then; null before.")
+
+
+_SENTENCES = {
+    "added": "column {column} {after} was added",
+    "dropped": "column {column} {before} was dropped",
+    # The catalogue does not tell a rename from a DROP and an ADD of the same type in the same place.
+    "renamed": "column {before} is gone, and column {after} of the same type is in its place: it was renamed, or "
+    "dropped and another one added",
+    "nullability": "column {column} was {before} and is {after}",
+    "reordered": "the columns stand in another order: {after}",
+}
 
 
 class DriftEntry(Document):
@@ -140,22 +135,8 @@ class DriftEntry(Document):
 
     def sentence(self) -> str:
         """Say it to a person."""
-        match self.change:
-            case "added":
-                return f"column {self.column} {self.after} was added"
-            case "dropped":
-                return f"column {self.column} {self.before} was dropped"
-            case "renamed":
-                # The catalogue does not tell a rename from a DROP and an ADD of the same type in the same place.
-                return (
-                    f"column {self.before} is gone, and column {self.after} of the same type is in its place: it was "
-                    "renamed, or dropped and another one added"
-                )
-            case "nullability":
-                return f"column {self.column} was {self.before} and is {self.after}"
-            case "reordered":
-                return f"the columns stand in another order: {self.after}"
-        return f"column {self.column} was {self.change} from {self.before} to {self.after}"
+        form = _SENTENCES.get(self.change, "column {column} was {change} from {before} to {after}")
+        return form.format(change=self.change, column=self.column, before=self.before, after=self.after)
 
 
 _FAILED_HAS_ERROR: dict[str, Any] = {
@@ -170,57 +151,41 @@ _NOTHING_HAS_NO_ROWS: dict[str, Any] = {
 
 
 class TableEntry(Document):
-    """One table in a manifest, and in ``_state/runs/{run_id}/tables/{table}.json``."""
+    """One table in a manifest, and in ``_state/runs/{run_id}/tables/{table}.json``.
+
+    UNCHANGED: the window held no row, no file was written. SKIPPED: another execution holds the table or already
+    covered the window.
+    """
 
     model_config = ConfigDict(json_schema_extra={"allOf": [_FAILED_HAS_ERROR, _NOTHING_HAS_NO_ROWS]})
 
     table: Name
-    mode: Mode = Field(default="incremental", description="full: these files replace what was delivered before.")
-    status: Status = Field(
-        description="UNCHANGED: the window held no row, no file was written. SKIPPED: another execution holds the "
-        "table or already covered the window."
-    )
+    mode: Mode = Field("incremental", description="full: these files replace what was delivered before.")
+    status: Status
     rows: Count = Field(description="Rows in the files.")
     source_rows: Count = Field(description="Rows the database counted as sent.")
     window: WindowEntry
     format: Literal["csv", "parquet"]
     attempts: Count = Field(description="Invocations after a failure included.")
     seconds: Seconds
-    readers: Count = Field(default=1, description="How many connections read the table side by side.")
-    proof: ProofEntry | None = Field(default=None, description="Null where nothing is proved.")
+    readers: Count = Field(1, description="Connections that read the table side by side.")
+    proof: ProofEntry | None = Field(None, description="Null where nothing is proved.")
     files: list[FileEntry]
     columns: list[ColumnEntry]
-    key: list[Name] = Field(
-        default_factory=list,
-        description="The columns that tell the table's rows apart: its primary key, or a unique key without NULLs. "
-        "Empty where it has none, or the files do not hold all of it.",
-    )
+    key: list[Name] = Field([], description="What tells rows apart: a key without NULLs. Empty if the files lack it.")
     warnings: list[str]
     error: ErrorEntry | None
-    quarantined_rows: Count = Field(default=0, description="Rows that broke a check and were set aside.")
-    quarantine: list[FileEntry] = Field(
-        default_factory=list, description="The files that hold them, with the reason in an added column."
-    )
-    deleted_rows: Count = Field(
-        default=0, description="Keys that were delivered and are in the table no more, where deletes are tracked."
-    )
-    deletes: list[FileEntry] = Field(default_factory=list, description="The files that hold them.")
+    quarantined_rows: Count = Field(0, description="Rows that broke a check and were set aside.")
+    quarantine: list[FileEntry] = Field([], description="The files that hold them, with the reason in an added column.")
+    deleted_rows: Count = Field(0, description="Delivered keys that are gone from the table, where that is tracked.")
+    deletes: list[FileEntry] = Field([], description="The files that hold them.")
     superseded: list[FileEntry] = Field(
-        default_factory=list,
-        description="Files of runs that were stopped before they could report them, and that the full extraction in "
-        "`files` replaces: not to be loaded.",
+        [], description="Files of stopped runs that the full extraction in `files` replaces: not to be loaded."
     )
-    drift: list[DriftEntry] = Field(
-        default_factory=list,
-        description="How the columns differ from those at the table's last commit; absent where they do not.",
-    )
-    redrive: Count = Field(
-        default=0,
-        description="In which redrive of the run the entry was made; 0 is before any. An entry of an earlier one is "
-        "not new.",
-    )
-    invocations: Count = Field(default=1, description="How many calls the table took, continuations included.")
-    finished_at: str = Field(default="", description="When the extractor was done with the table, UTC.")
+    drift: list[DriftEntry] = Field([], description="How the columns differ from those at the table's last commit.")
+    redrive: Count = Field(0, description="In which redrive of the run the entry was made; 0 is before any.")
+    invocations: Count = Field(1, description="How many calls the table took, continuations included.")
+    finished_at: str = Field("", description="When the extractor was done with the table, UTC.")
 
     @property
     def every_file(self) -> list[FileEntry]:

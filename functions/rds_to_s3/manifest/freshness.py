@@ -6,18 +6,18 @@ is up to when a table was last extracted, and what the server's clock reads now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel
 
 from rds_to_s3.reported.manifest import Manifest
 
 _EXTRACTED = {"SUCCEEDED", "UNCHANGED"}
+Moment = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text) and text)]
 
 
-@dataclass(frozen=True)
-class Freshness:
+class Freshness(BaseModel):
     """Up to when the tables are extracted.
 
     Attributes
@@ -30,30 +30,9 @@ class Freshness:
         That moment by the planner's clock, seconds since 1970.
     """
 
-    until: dict[str, str] = field(default_factory=dict)
-    server_now: str | None = None
+    until: dict[str, Moment] = {}
+    server_now: Moment | None = None
     planned_at: float = 0.0
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Self:
-        """Read what `as_json` wrote; None is no knowledge yet.
-
-        Raises
-        ------
-        ValueError, TypeError, AttributeError, KeyError
-            It is something else.
-        """
-        if not data:
-            return cls()
-        for moment in data["until"].values():
-            datetime.fromisoformat(moment)
-        if data["server_now"] is not None:
-            datetime.fromisoformat(data["server_now"])
-        return cls(dict(data["until"]), data["server_now"], float(data["planned_at"]))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return a JSON object."""
-        return {"until": self.until, "server_now": self.server_now, "planned_at": self.planned_at}
 
     def after(self, manifest: Manifest, planned_at: float | None, *, of_all: bool) -> Freshness:
         """Return what is known after a run.
@@ -79,8 +58,8 @@ class Freshness:
             if reached is not None and (is_newest or name in until):
                 until[name] = reached
         if not is_newest:  # a redrive of a run that others have overtaken
-            return Freshness(until, self.server_now, self.planned_at)
-        return Freshness(until, manifest.bound.server_now, planned_at)
+            return Freshness(until=until, server_now=self.server_now, planned_at=self.planned_at)
+        return Freshness(until=until, server_now=manifest.bound.server_now, planned_at=planned_at)
 
     def lags(self, now: float) -> dict[str, float]:
         """Return how many seconds each table is behind; one that was never extracted is left out.

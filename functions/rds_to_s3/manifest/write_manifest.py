@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from rds_to_s3.bucket_keys import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
@@ -34,6 +36,14 @@ from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 
 READERS = 16
 TRIES = 10  # of a conditional write that another run's manifest function gets in the way of
+
+
+class History(BaseModel):
+    """What is kept from run to run: figures for the trend, so that no report reads every manifest, and tables' ages."""
+
+    version: int = 1
+    runs: list[RunSummary] = []
+    freshness: Freshness = Freshness()
 
 
 def write_manifest(
@@ -95,9 +105,9 @@ def write_manifest(
     key = manifest_key(run_id)
     _write_latest(store, manifest)
     try:
-        runs, freshness = _remember(store, manifest, plan, of_all=is_of_all(execution))
-        on_lags(freshness.lags(time.time()))
-        _write_report(store, manifest, runs, region)
+        history = _remember(store, manifest, plan, of_all=is_of_all(execution))
+        on_lags(history.freshness.lags(time.time()))
+        _write_report(store, manifest, history.runs, region)
     except Exception as error:  # whatever it is: see the docstring
         on_problem(error)
     # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
@@ -144,35 +154,32 @@ def _write_report(store: ObjectStore, manifest: Manifest, runs: list[RunSummary]
     store.put(report_key(manifest.run_id), page, content_type="text/html; charset=utf-8")
 
 
-def _remember(
-    store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool
-) -> tuple[list[RunSummary], Freshness]:
-    """Add a run to the history: figures for the trend, so that no report reads every manifest, and each table's age."""
-    runs: list[RunSummary] = []
-    freshness = Freshness()
+def _remember(store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool) -> History:
+    """Add a run to the history."""
+    history = History()
     for _ in range(TRIES):
         stored = store.get(HISTORY_KEY)
-        earlier, known = _history(stored)
-        runs = [run for run in earlier if run.run_id != manifest.run_id] + [manifest.summary]
-        runs = sorted(runs, key=lambda run: run.started_at)[-RUNS_IN_TREND:]
-        freshness = known.after(manifest, plan.planned_at if plan else None, of_all=of_all)
-        kept = {"version": 1, "runs": [run.model_dump() for run in runs], "freshness": freshness.as_json()}
+        known = _history(stored)
+        runs = [run for run in known.runs if run.run_id != manifest.run_id] + [manifest.summary]
+        history = History(
+            runs=sorted(runs, key=lambda run: run.started_at)[-RUNS_IN_TREND:],
+            freshness=known.freshness.after(manifest, plan.planned_at if plan else None, of_all=of_all),
+        )
         try:
-            store.replace(HISTORY_KEY, json.dumps(kept).encode(), stored)
+            store.replace(HISTORY_KEY, history.model_dump_json().encode(), stored)
         except ConditionFailedError:
             continue
         break
-    return runs, freshness
+    return history
 
 
-def _history(stored: StoredObject | None) -> tuple[list[RunSummary], Freshness]:
+def _history(stored: StoredObject | None) -> History:
     """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
     try:
-        history = json.loads(stored.body) if stored else {}
-        runs = [RunSummary.model_validate(run) for run in history.get("runs", []) if parse_utc(run["started_at"])]
-        return runs, Freshness.from_json(history.get("freshness"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return [], Freshness()
+        history = History.model_validate_json(stored.body) if stored else History()
+        return history if all(parse_utc(run.started_at) for run in history.runs) else History()
+    except ValueError:
+        return History()
 
 
 def _write_latest(store: ObjectStore, manifest: Manifest) -> None:

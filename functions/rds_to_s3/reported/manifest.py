@@ -50,9 +50,7 @@ class RunSummary(Document):
     """A run's figures, as they are kept from run to run for the trend."""
 
     run_id: Name = Field(description="The execution's name.")
-    status: Literal["SUCCEEDED", "FAILED"] = Field(
-        description="FAILED when a table failed or the run could not be planned."
-    )
+    status: Literal["SUCCEEDED", "FAILED"] = Field(description="FAILED when a table failed or there is no plan.")
     started_at: Instant = Field(description="When the execution started.")
     finished_at: Instant = Field(description="When this manifest was written.")
     redrives: Count = 0
@@ -84,17 +82,11 @@ class Manifest(RunSummary):
     redrives: Count = Field(description="How often the execution had been redriven.")
     version: Literal[1]
     execution_arn: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^arn:"})]
-    window_end: Timestamp | None = Field(
-        description="The one upper bound of every table's window, on the database's clock; null when the run could "
-        "not be planned."
-    )
-    warnings: list[str] = Field(default_factory=list, description="What concerns the whole run.")
-    bound: BoundEntry | None = Field(
-        default=None,
-        description="What the window's end was derived from; null or absent when the run could not be planned.",
-    )
+    window_end: Timestamp | None = Field(description="The upper bound of every window, on the database's clock.")
+    warnings: list[str] = Field([], description="What concerns the whole run.")
+    bound: BoundEntry | None = Field(None, description="Null or absent when the run could not be planned.")
     error: ErrorEntry | None = Field(
-        default=None, description="Why the run could not be planned; null or absent when it could."
+        None, description="Why the run could not be planned; null or absent when it could."
     )
     tables: list[TableEntry]
 

@@ -71,7 +71,7 @@ def _refuse_other_columns(run_id: str, entry: TableEntry) -> None:
     # Loaded by position under the entry's columns, values would land in the wrong ones.
     for file in [*entry.files, *entry.deletes]:
         is_other_format = file in entry.files and (".parquet" in file.key) != (entry.format == "parquet")
-        if file.columns is not None or is_other_format:
+        if file.has("columns") or is_other_format:
             names = ", ".join(file.columns or entry.names)
             raise InvalidInputError(
                 f"run {run_id} reports {file.key}, which an earlier run extracted with other columns or in another "
