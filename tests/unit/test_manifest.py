@@ -12,6 +12,7 @@ import pytest
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.reported.manifest import Manifest
+from tests.support.manifests import entry_json, manifest_json
 from tests.support.schemas import manifest_schema
 from tests.unit.test_plan import plan
 
@@ -20,6 +21,7 @@ EXECUTION = {
     "Name": "run-1",
     "StartTime": "2025-04-02T12:00:00.5Z",
 }
+FILE = {"key": "orders.csv", "rows": 3, "bytes": 30, "sha256": "0" * 64}
 
 
 def record(table: str, status: str = "SUCCEEDED", **changes: Any) -> dict[str, Any]:
@@ -159,3 +161,9 @@ def test_the_newest_manifest_is_the_one_that_started_last() -> None:
     assert is_newer(later, earlier)
     assert is_newer(earlier, None)
     assert not is_newer(earlier, later)
+
+
+def test_a_manifest_of_a_newer_release_is_read_and_written_as_it_is() -> None:
+    entry = entry_json("orders", proof=None, masked=["name"], files=[FILE | {"storage_class": "STANDARD"}])
+    document = manifest_json(entry, bound={"decided_by": "clock", "zone": "UTC"}, seals=[{"by": "KMS"}])
+    assert json.loads(Manifest.from_json(json.dumps(document).encode()).to_json()) == document

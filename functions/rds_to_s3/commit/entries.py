@@ -32,6 +32,7 @@ Seconds = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
 Name = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
 # Not validated: an unforeseen error's message may have an unpaired surrogate, which pydantic takes for no text.
 AnyText = Annotated[SkipValidation[str], WithJsonSchema({"type": "string"})]
+AnyName = Annotated[SkipValidation[str], WithJsonSchema({"type": "string", "minLength": 1})]
 Timestamp = Annotated[
     str, WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d{1,6})?$"})
 ]
@@ -73,11 +74,6 @@ class FileEntry(Document):
     sha256: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
     columns: list[Name] = Field([], description="Its columns, in its order, where they are not those of the entry.")
 
-    def with_columns(self, names: list[str] | None) -> FileEntry:
-        """Return the file with columns, or without."""
-        bare = self.model_dump(exclude={"columns"})
-        return FileEntry(**bare) if names is None else FileEntry(**bare, columns=names)
-
 
 class WindowEntry(Document):
     """What a table's extract covers: row versions stamped after `after`, up to `until` and a little beyond."""
@@ -89,7 +85,7 @@ class WindowEntry(Document):
 class ErrorEntry(Document):
     """Why a table failed, or the run."""
 
-    type: AnyText = Field(description="The error's class, or the name that AWS gave it.")
+    type: AnyName = Field(description="The error's class, or the name that AWS gave it.")
     message: AnyText = Field(description="What is wrong and what to do. Never a secret.")
 
     def __str__(self) -> str:

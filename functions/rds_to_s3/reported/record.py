@@ -120,7 +120,8 @@ def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
 def with_columns(file: FileEntry, kind: str, entry: TableEntry, joined: TableEntry) -> FileEntry:
     """Return a file of `entry` as `joined` names it: with its columns, where they are not those of `joined`."""
     names = file.columns if file.has("columns") else _columns(kind, entry)
-    return file.with_columns(None if names == _columns(kind, joined) else names)
+    own = {} if names == _columns(kind, joined) else {"columns": names}
+    return FileEntry(**file.model_dump(exclude={"columns"}), **own)
 
 
 def without_files(record: TableEntry, taken: Collection[str]) -> TableEntry:

@@ -58,10 +58,7 @@ class HistoryEntry:
             "finished_at": timestamp(self.run.stopped_at) if self.run.stopped_at else None,
             "seconds": self.seconds,
             "window_end": manifest.window_end if manifest else None,
-            "tables": totals.tables if totals else None,
-            "failed": totals.failed if totals else None,
-            "rows": totals.rows if totals else None,
-            "bytes": totals.bytes if totals else None,
+            **{name: getattr(totals, name, None) for name in ("tables", "failed", "rows", "bytes")},
             "redrives": max(self.run.redrives, manifest.redrives if manifest else 0),
         }
 

@@ -69,8 +69,9 @@ def _has_files(entry: TableEntry) -> bool:
 
 def _refuse_other_columns(run_id: str, entry: TableEntry) -> None:
     # Loaded by position under the entry's columns, values would land in the wrong ones.
-    for file in [*entry.files, *entry.deletes]:
-        is_other_format = file in entry.files and (".parquet" in file.key) != (entry.format == "parquet")
+    for place, file in enumerate([*entry.files, *entry.deletes]):
+        is_of_rows = place < len(entry.files)
+        is_other_format = is_of_rows and (".parquet" in file.key) != (entry.format == "parquet")
         if file.has("columns") or is_other_format:
             names = ", ".join(file.columns or entry.names)
             raise InvalidInputError(
