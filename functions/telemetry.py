@@ -24,19 +24,18 @@ def emit_table(table: str, outcome: Outcome) -> None:
     Metrics are written to the log in CloudWatch's embedded metric format. Those for alarms are written once more
     without the table: an alarm cannot search over dimensions.
     """
-    if outcome.reported_before or outcome.status in {"CONTINUE", "SKIPPED"}:
-        return
     record = outcome.record
-    quarantined = record.get("quarantined_rows", 0)
+    if record is None or outcome.reported_before or outcome.status == "SKIPPED":
+        return
     metrics = _metrics()
     metrics.add_dimension(name="table", value=_dimension(table))
     metrics.add_metric("RowsExtracted", MetricUnit.Count, outcome.rows)
     metrics.add_metric("FilesWritten", MetricUnit.Count, outcome.files)
-    metrics.add_metric("BytesWritten", MetricUnit.Bytes, sum(file["bytes"] for file in record["files"]))
-    metrics.add_metric("ExtractSeconds", MetricUnit.Seconds, record["seconds"])
-    metrics.add_metric("RowsQuarantined", MetricUnit.Count, quarantined)
+    metrics.add_metric("BytesWritten", MetricUnit.Bytes, record.bytes)
+    metrics.add_metric("ExtractSeconds", MetricUnit.Seconds, record.seconds)
+    metrics.add_metric("RowsQuarantined", MetricUnit.Count, record.quarantined_rows)
     metrics.flush_metrics()
-    _emit_for_alarms("RowsQuarantined", MetricUnit.Count, quarantined)
+    _emit_for_alarms("RowsQuarantined", MetricUnit.Count, record.quarantined_rows)
 
 
 def emit_lags(lags: Mapping[str, float]) -> None:

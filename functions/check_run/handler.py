@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import telemetry
 from rds_to_s3.gate import Decision, decide
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import BucketSettings
 
@@ -17,6 +17,6 @@ def handler(event: dict[str, Any], _context: Any) -> Decision:
     settings = BucketSettings.from_environment()
     outcome = event["state"]["outcome"]
     stored = ObjectStore(settings.data_bucket).get(outcome["manifest"])
-    decision = decide(event["execution"], outcome, json.loads(stored.body) if stored else {"tables": []})
+    decision = decide(event["execution"], outcome, Manifest.from_json(stored.body) if stored else None)
     logger.info(decision["decision"], extra={"tables": decision["tables"]})
     return decision

@@ -11,7 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from rds_to_s3.commit.entries import ErrorEntry
 from rds_to_s3.errors import PlanFailed, TablesFailed
+from rds_to_s3.reported.manifest import Manifest
 
 MAX_CAUSE_CHARS = 30_000
 """Step Functions keeps 32,768 characters of a cause, which also holds the stack trace and JSON's own escapes."""
@@ -24,7 +26,7 @@ class Decision(TypedDict):
     tables: list[str]
 
 
-def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> Decision:
+def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None) -> Decision:
     """Decide how a run goes on.
 
     Parameters
@@ -34,8 +36,8 @@ def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: M
     outcome : Mapping
         WriteManifest's answer: ``{"status", "failed", "redrives", "manifest"}``; ``redrives`` is the count that the
         last plan saw.
-    manifest : Mapping
-        The parsed manifest that ``outcome["manifest"]`` names.
+    manifest : Manifest or None
+        The manifest that ``outcome["manifest"]`` names; None where it is gone.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: M
     Examples
     --------
     >>> done = {"status": "SUCCEEDED", "failed": [], "redrives": 0, "manifest": "runs/a/manifest.json"}
-    >>> decide({"Name": "a"}, done, {"tables": []})
+    >>> decide({"Name": "a"}, done, None)
     {'decision': 'FINISHED', 'tables': []}
     """
     failed = list(outcome["failed"])
@@ -60,13 +62,13 @@ def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: M
         return {"decision": "FINISHED", "tables": []}
     if execution.get("RedriveCount", 0) > outcome["redrives"]:
         return {"decision": "RETRY_FAILED" if failed else "RETRY_PLAN", "tables": failed}
-    if manifest.get("error"):
-        raise PlanFailed(_why_the_plan_failed(outcome, manifest))
+    if manifest is not None and manifest.error:
+        raise PlanFailed(_why_the_plan_failed(outcome, manifest.error))
     raise TablesFailed(_why_tables_failed(execution, outcome, manifest))
 
 
-def _why_the_plan_failed(outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    reason = _shortened(_reason(manifest["error"]), MAX_CAUSE_CHARS // 2)
+def _why_the_plan_failed(outcome: Mapping[str, Any], error: ErrorEntry) -> str:
+    reason = _shortened(str(error), MAX_CAUSE_CHARS // 2)
     head = (
         f"The run could not be planned, so no table was read. {reason}\n"
         f"Manifest: {outcome['manifest']}. Redrive this execution to plan it again."
@@ -77,12 +79,13 @@ def _why_the_plan_failed(outcome: Mapping[str, Any], manifest: Mapping[str, Any]
     return head + _names(outcome["failed"], MAX_CAUSE_CHARS - _length(head))
 
 
-def _why_tables_failed(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+def _why_tables_failed(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None) -> str:
     failed = list(outcome["failed"])
-    reasons = {table["table"]: _reason(table.get("error")) for table in manifest["tables"]}
+    tables = manifest.tables if manifest else []
+    reasons = {table.table: str(table.error or "no reason is recorded") for table in tables}
     rerun = json.dumps({"rerun_failed_of": execution["Name"]})
     head = (
-        f"{len(failed)} of {len(manifest['tables'])} tables failed; the others are committed. "
+        f"{len(failed)} of {len(tables)} tables failed; the others are committed. "
         f"Manifest: {outcome['manifest']}. "
         f"To run only the failed ones again, redrive this execution or start one with {rerun}.\n"
     )
@@ -91,10 +94,6 @@ def _why_tables_failed(execution: Mapping[str, Any], outcome: Mapping[str, Any],
     if any(_length(name) + _length(": ...\n") > share for name in failed):
         return head + _names(failed, budget)
     return head + "\n".join(_shortened(f"{name}: {reasons.get(name, '')}", share - _length("\n")) for name in failed)
-
-
-def _reason(error: Mapping[str, Any] | None) -> str:
-    return f"{error['type']}: {error['message']}" if error else "no reason is recorded"
 
 
 def _names(names: Sequence[str], budget: int) -> str:

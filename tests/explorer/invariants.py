@@ -14,7 +14,7 @@ from typing import Any
 from rds_to_s3.bucket_keys import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
 from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import Commit, Staged
-from rds_to_s3.reported.register import keys_named, taken_keys
+from rds_to_s3.reported.register import Reported
 from tests.explorer.actor import Actor
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Violation
@@ -126,7 +126,8 @@ def _reported(document: Json, commit: Json | None) -> None:
         return
     chain = [*commit["unreported"], *([commit] if commit["applied"] else [])] if commit is not None else []
     own = [each["record"] for each in chain if each["run_id"] == manifest["run_id"]]
-    named = {*keys_named(manifest), *taken_keys(document)}
+    reported = Reported.model_validate(document)
+    named = {*(reported.manifest.keys if reported.manifest else ()), *reported.taken_keys}
     for file in [file for record in own for file in files_of(record)]:
         if file["key"] not in named:
             raise Violation("own files", f"run {manifest['run_id']} does not report its own {file['key']}")

@@ -22,6 +22,7 @@ from rds_to_s3.mysql.connection import Connection, Tls, connect
 from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.plan.execution import parse_utc
 from rds_to_s3.plan.plan_run import plan_run, read_manifest
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 from tests.integration.conftest import Database
@@ -139,7 +140,7 @@ class Pipeline:
             "redrives": manifest["redrives"],
             "manifest": f"runs/{manifest['run_id']}/manifest.json",
         }
-        decision = decide(execution, outcome, manifest)
+        decision = decide(execution, outcome, Manifest.model_validate(manifest))
         plan = self.plan(execution, **decision)
         results = [self.iterate(plan["run_id"], item["table"]) for item in plan["tables"]]
         return self.report(execution, plan=plan, results=results)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local import browser
 from rds_to_s3.manifest.report import render_report
+from rds_to_s3.reported.manifest import Manifest
 from tests.support.devtools import open_browser
 from tests.support.sample_report import BUCKET, REGION, earlier_runs, sample_manifest
 
@@ -25,7 +26,9 @@ def main() -> int:
     """Take them anew."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        page.write_text(render_report(sample_manifest(), earlier_runs(), bucket=BUCKET, region=REGION))
+        page.write_text(
+            render_report(Manifest.model_validate(sample_manifest()), earlier_runs(), bucket=BUCKET, region=REGION)
+        )
         with open_browser(browser.find(print), Path(folder)) as tab:
             tab.open(page)
             for name, ((width, height), media, scheme) in PICTURES.items():

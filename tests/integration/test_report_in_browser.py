@@ -15,6 +15,7 @@ import pytest
 from local import browser
 from local.errors import LocalSystemError
 from rds_to_s3.manifest.report import render_report
+from rds_to_s3.reported.manifest import Manifest
 from tests.support.devtools import Tab, open_browser
 from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs, sample_manifest
 
@@ -75,7 +76,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, run in RUNS.items():
         page = report(root, name)
         page.parent.mkdir(parents=True)
-        page.write_text(render_report(run, earlier_runs(), bucket=BUCKET, region=REGION), encoding="utf-8")
+        html = render_report(Manifest.model_validate(run), earlier_runs(), bucket=BUCKET, region=REGION)
+        page.write_text(html, encoding="utf-8")
     return root
 
 
@@ -155,7 +157,7 @@ def test_in_a_copy_of_the_bucket_every_link_leads_to_its_file(tab: Tab, bucket: 
         for kind in ("files", "quarantine", "deletes")
         for file in table.get(kind, [])
     }
-    reports = {f"runs/{run['run_id']}/report.html" for run in earlier_runs()}
+    reports = {f"runs/{run.run_id}/report.html" for run in earlier_runs()}
     own = {"runs/sample/manifest.json", "runs/sample/report.html#quarantine-customer"}
     assert local == files | reports | own
 

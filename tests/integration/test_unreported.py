@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rds_to_s3.commit.entries import file_keys
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.plan.plan_run import read_manifest
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child, stand_still_at
@@ -189,8 +189,8 @@ def test_files_of_a_format_that_the_table_had_are_reported_too(orders: Pipeline,
     manifest = orders.run("later")
     table = entry(manifest, "orders")
     assert (table["format"], table["rows"]) == ("parquet", 6), "everything, in the new format, beside the old file"
-    assert {key.rpartition(".")[2] for key in file_keys(table)} == {"csv", "parquet"}
-    assert orders.data_keys("orders") == [key for key in file_keys(table) if key.endswith(".csv")]
+    assert {key.rpartition(".")[2] for key in TableEntry.model_validate(table).keys} == {"csv", "parquet"}
+    assert orders.data_keys("orders") == [key for key in TableEntry.model_validate(table).keys if key.endswith(".csv")]
     assert entry(orders.run("last"), "orders")["status"] == "UNCHANGED"
 
 
@@ -200,7 +200,7 @@ def test_the_last_full_extraction_is_to_be_loaded_and_those_before_it_are_named(
     insert(orders, "d")
     table = entry(orders.run("later"), "orders")
     assert (table["mode"], table["rows"], len(table["files"]), len(table["superseded"])) == ("full", 4, 1, 1)
-    assert sorted(file_keys(table)) == orders.data_keys("orders")
+    assert sorted(TableEntry.model_validate(table).keys) == orders.data_keys("orders")
 
 
 def test_quarantined_and_deleted_rows_of_a_stopped_run_are_reported_and_its_deletes_come_first(

@@ -14,6 +14,8 @@ from typing import Any
 
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.gate import decide
+from rds_to_s3.reported.manifest import Manifest
+from tests.support.manifests import entry_json, manifest_json
 
 Payload = Mapping[str, Any]
 CONTINUE = "CONTINUE"
@@ -159,23 +161,24 @@ class Functions:
         run_id: str = execution["Name"]
         before = {table["table"]: table for table in self.manifests.get(run_id, {"tables": []})["tables"]}
         now = {
-            result["table"]: {
-                "table": result["table"],
-                "status": result["status"],
-                "error": {"type": result["error"], "message": self._records.get(result["table"], "killed")}
+            result["table"]: entry_json(
+                result["table"],
+                result["status"],
+                error={"type": result["error"], "message": self._records.get(result["table"], "killed")}
                 if result["status"] == "FAILED"
                 else None,
-            }
+            )
             for result in state.get("results", [])
         }
         plan_error = state.get("plan_error")
         tables = list((before | now).values())
         failed = [table["table"] for table in tables if table["status"] == "FAILED"]
-        self.manifests[run_id] = {
-            "status": "FAILED" if failed or plan_error else "SUCCEEDED",
-            "error": {"type": plan_error["Error"], "message": plan_error["Cause"]} if plan_error else None,
-            "tables": tables,
-        }
+        self.manifests[run_id] = manifest_json(
+            *tables,
+            run_id=run_id,
+            status="FAILED" if failed or plan_error else "SUCCEEDED",
+            error={"type": plan_error["Error"], "message": plan_error["Cause"]} if plan_error else None,
+        )
         return {
             "status": self.manifests[run_id]["status"],
             "failed": failed,
@@ -186,4 +189,4 @@ class Functions:
     def _check_run(self, payload: Payload) -> Payload:
         self._step(self.gate_faults)
         execution, outcome = payload["execution"], payload["state"]["outcome"]
-        return decide(execution, outcome, self.manifests[execution["Name"]])
+        return decide(execution, outcome, Manifest.model_validate(self.manifests[execution["Name"]]))

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from rds_to_s3_ops import cli
 from rds_to_s3_ops.deployment.stack import Stack
+from tests.support.manifests import entry_json, manifest_json
 
 
 @dataclass
@@ -59,24 +60,14 @@ class Deployed:
 def manifest(run_id: str, failed: tuple[str, ...] = ()) -> dict[str, Any]:
     error = {"type": "TableNotFoundError", "message": "no such table"}
     window = {"after": None, "until": "2025-04-02 11:59:58"}
-    tables: list[dict[str, Any]] = [
-        {
-            "table": name,
-            "status": "SUCCEEDED",
-            "rows": 20,
-            "files": [],
-            "warnings": [],
-            "window": window,
-            "seconds": 0.1,
-        }
-        for name in ("menu", "orders")
-    ]
+    tables = [entry_json(name, rows=20, window=window) for name in ("menu", "orders")]
     for table in tables:
         table.update({"status": "FAILED", "error": error} if table["table"] in failed else {"error": None})
     totals = {"tables": 2, "succeeded": 2 - len(failed), "failed": len(failed), "rows": 40, "files": 0, "bytes": 0}
-    return {
-        "version": 1, "run_id": run_id, "status": "FAILED" if failed else "SUCCEEDED", "totals": totals,
-        "tables": tables,
-        "started_at": "2025-04-02T12:00:00.000Z", "finished_at": "2025-04-02T12:00:09.000Z", "redrives": 0,
-        "window_end": "2025-04-02 11:59:58",
-    }  # fmt: skip
+    return manifest_json(
+        *tables,
+        run_id=run_id,
+        status="FAILED" if failed else "SUCCEEDED",
+        totals=totals,
+        window_end="2025-04-02 11:59:58",
+    )

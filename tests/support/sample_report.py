@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rds_to_s3.plan.execution import utc_text
+from rds_to_s3.reported.manifest import RunSummary
 
 RUN = "run-20250402-120000-k3x9"
 BUCKET = "food-delivery-extracts"
@@ -77,7 +78,7 @@ def sample_manifest() -> dict[str, Any]:
     }
 
 
-def earlier_runs() -> list[dict[str, Any]]:
+def earlier_runs() -> list[RunSummary]:
     """Return what is kept of the runs before it: some failed, one redriven."""
     runs = []
     for number in range(1, 24):
@@ -87,7 +88,7 @@ def earlier_runs() -> list[dict[str, Any]]:
         rows = 1_200_000 + 311_000 * (number * 7 % 5) - 470_000 * (start.hour < 8)
         end = start + timedelta(seconds=6 + rows / 160_000, days=redrives)
         runs.append(
-            {
+            RunSummary.model_validate({
                 "run_id": f"run-{start:%Y%m%d-%H%M%S}-{hashlib.sha256(str(number).encode()).hexdigest()[:4]}",
                 "status": "FAILED" if failed else "SUCCEEDED",
                 "started_at": utc_text(start),
@@ -97,7 +98,7 @@ def earlier_runs() -> list[dict[str, Any]]:
                     "tables": 9, "succeeded": 9 - failed, "failed": int(failed), "rows": rows, "files": 14,
                     "bytes": 131 * rows,
                 },
-            }
+            })
         )  # fmt: skip
     return runs
 

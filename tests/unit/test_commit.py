@@ -17,6 +17,7 @@ from rds_to_s3.commit.state import Commit, Staged, StagedFile, Tail, Written
 from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
 from tests.support.effects import EffectMemory
+from tests.support.manifests import entry
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
 MARK = "orders/csv/last_extract.txt"
@@ -74,7 +75,7 @@ class Bucket:
             watermark_before=etag,
             read_from=None,
             files=list(files),
-            record={"table": "orders", "status": "SUCCEEDED", "files": [file.as_manifest() for file in files]},
+            record=entry("orders", files=[file.as_manifest() for file in files]),
             previous=by.state.commit.model_copy(update={"previous": None}).model_dump() if by.state.commit else None,
             **given,
         )
@@ -353,7 +354,7 @@ def test_a_watermark_edited_meanwhile_stays_as_edited_and_is_warned_about(bucket
     commit.decide(decision)
     applied = commit.apply(decision, release=True)
     assert applied is not None
-    assert "was edited" in applied.record["warnings"][0]
+    assert "was edited" in applied.record.warnings[0]
     assert bucket.watermark == "2020-01-01 00:00:00"
 
 

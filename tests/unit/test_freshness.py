@@ -6,6 +6,7 @@ from typing import Any
 
 from rds_to_s3.manifest.freshness import Freshness
 from rds_to_s3.plan.execution import is_of_all
+from tests.support.manifests import manifest
 from tests.unit.test_manifest import record
 
 HOUR = 3600.0
@@ -17,8 +18,8 @@ def at(hour: int) -> str:
 
 def ran(known: Freshness, hour: int, *tables: dict[str, Any], of_all: bool = True) -> Freshness:
     """Return what is known after a run that was planned at that hour, with all clocks alike."""
-    manifest = {"bound": {"server_now": at(hour)}, "tables": list(tables)}
-    return Freshness.from_json(known.after(manifest, hour * HOUR, of_all=of_all).as_json())
+    run = manifest(*tables, bound={"decided_by": "clock", "server_now": at(hour)})
+    return Freshness.model_validate(known.after(run, hour * HOUR, of_all=of_all).model_dump())
 
 
 def table(name: str, status: str, after: int | None, until: int) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_a_rewound_table_that_fails_is_no_staler_than_its_files() -> None:
 
 
 def test_time_goes_on_while_no_run_can_be_planned() -> None:
-    unplanned = FIRST.after({"bound": None, "tables": []}, None, of_all=True)
+    unplanned = FIRST.after(manifest(bound=None), None, of_all=True)
     assert hours(unplanned, 20) == {"orders": 12, "menu": 12}
 
 

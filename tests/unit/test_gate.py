@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from rds_to_s3 import gate as gate_module
 from rds_to_s3.errors import PlanFailed, TablesFailed
 from rds_to_s3.gate import Decision, decide
+from tests.support.manifests import entry_json, manifest
 
 KEY = "runs/run-1/manifest.json"
 
@@ -21,18 +21,15 @@ def gate(
     """Ask the gate about tables and the message each failed with, or None."""
     failed = [name for name, message in errors.items() if message is not None]
     status = "FAILED" if failed or plan_error else "SUCCEEDED"
-    manifest: dict[str, Any] = {
-        "error": {"type": "TableListError", "message": plan_error} if plan_error else None,
-        "tables": [
-            {
-                "table": name,
-                "error": {"type": "StorageRefusedError", "message": message} if message is not None else None,
-            }
-            for name, message in errors.items()
-        ],
-    }
+    reasons = {name: {"type": "StorageRefusedError", "message": message} for name, message in errors.items()}
+    told = manifest(
+        *(entry_json(name, "FAILED" if name in failed else "SUCCEEDED", error=reasons[name] if name in failed else None)
+          for name in errors),
+        status=status,
+        error={"type": "TableListError", "message": plan_error} if plan_error else None,
+    )  # fmt: skip
     outcome = {"status": status, "failed": failed, "redrives": planned_at, "manifest": KEY}
-    return decide({"Name": "run-1", "RedriveCount": redriven}, outcome, manifest)
+    return decide({"Name": "run-1", "RedriveCount": redriven}, outcome, told)
 
 
 def cause(error: pytest.ExceptionInfo[Exception]) -> str:
@@ -55,7 +52,7 @@ def test_a_finished_run_stays_finished_when_it_is_redriven() -> None:
 def test_an_engine_that_leaves_the_redrive_count_out_counts_as_never_redriven() -> None:
     outcome = {"status": "FAILED", "failed": ["orders"], "redrives": 0, "manifest": KEY}
     with pytest.raises(TablesFailed):
-        decide({"Name": "run-1"}, outcome, {"tables": [{"table": "orders", "error": None}]})
+        decide({"Name": "run-1"}, outcome, manifest(entry_json("orders")))
 
 
 def test_the_cause_names_each_failed_table_why_and_the_manifest() -> None:

@@ -9,7 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
+from rds_to_s3.reported.manifest import Manifest
+from tests.support.manifests import entry_json, manifest_json
 from tests.support.schemas import manifest_schema
 from tests.unit.test_plan import plan
 
@@ -18,6 +21,7 @@ EXECUTION = {
     "Name": "run-1",
     "StartTime": "2025-04-02T12:00:00.5Z",
 }
+FILE = {"key": "orders.csv", "rows": 3, "bytes": 30, "sha256": "0" * 64}
 
 
 def record(table: str, status: str = "SUCCEEDED", **changes: Any) -> dict[str, Any]:
@@ -45,14 +49,17 @@ def build(
     **changes: Any,
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = {"plan_error": None, "finished_at": datetime(2025, 4, 2, 12, 1, tzinfo=UTC)}
-    manifest = build_manifest(
+    built = build_manifest(
         EXECUTION | {"RedriveCount": 2},
         plan(),
-        {entry["table"]: entry for entry in records},
+        {entry["table"]: TableEntry.model_validate(entry) for entry in records},
         results,
-        state_of=lambda *_: KnownState(4, committed, "2025-04-02 04:00:00.000000"),
+        state_of=lambda *_: KnownState(
+            4, TableEntry.model_validate(committed) if committed else None, "2025-04-02 04:00:00.000000"
+        ),
         **(arguments | changes),
     )
+    manifest: dict[str, Any] = json.loads(built.to_json())
     jsonschema.validate(manifest, manifest_schema())
     return manifest
 
@@ -74,7 +81,7 @@ def test_a_function_that_died_without_a_word_is_in_the_manifest_with_its_attempt
     menu = manifest["tables"][1]
     assert (menu["status"], menu["attempts"], menu["error"]["type"]) == ("FAILED", 4, "Sandbox.Timedout")
     assert menu["window"]["after"] == "2025-04-02 04:00:00.000000"
-    assert outcome_of(manifest, "key")["failed"] == ["menu"]
+    assert outcome_of(Manifest.model_validate(manifest), "key")["failed"] == ["menu"]
 
 
 def test_a_table_that_never_got_its_turn_is_failed_too() -> None:
@@ -144,13 +151,19 @@ def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expecte
     finished = datetime(2025, 4, 2, tzinfo=UTC)
     manifest = build_manifest(
         EXECUTION, None, {}, [], state_of=lambda *_: KnownState(), plan_error=error, finished_at=finished
-    )
+    ).model_dump()
     jsonschema.validate(manifest, manifest_schema())
     assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])
 
 
 def test_the_newest_manifest_is_the_one_that_started_last() -> None:
-    earlier, later = {"started_at": "2025-04-02T12:00:00Z"}, {"started_at": "2025-04-02T12:00:01Z"}
+    earlier, later = "2025-04-02T12:00:00Z", "2025-04-02T12:00:01Z"
     assert is_newer(later, earlier)
     assert is_newer(earlier, None)
     assert not is_newer(earlier, later)
+
+
+def test_a_manifest_of_a_newer_release_is_read_and_written_as_it_is() -> None:
+    entry = entry_json("orders", proof=None, masked=["name"], files=[FILE | {"storage_class": "STANDARD"}])
+    document = manifest_json(entry, bound={"decided_by": "clock", "zone": "UTC"}, seals=[{"by": "KMS"}])
+    assert json.loads(Manifest.from_json(json.dumps(document).encode()).to_json()) == document

@@ -12,8 +12,10 @@ import jsonschema
 import pytest
 
 import rds_to_s3
+from rds_to_s3_ops.manifest_schema import schema_text
 
-SCHEMA = json.loads((Path(rds_to_s3.__file__).parent / "schemas" / "manifest-v1.schema.json").read_text())
+TEXT = (Path(rds_to_s3.__file__).parent / "schemas" / "manifest-v1.schema.json").read_text(encoding="utf-8")
+SCHEMA = json.loads(TEXT)
 Manifest = dict[str, Any]
 
 FILE = {"key": "t/quarantine/t_quarantine_20250402_120000.csv", "rows": 1, "bytes": 9, "sha256": "0" * 64}
@@ -60,6 +62,10 @@ def errors(change: Callable[[Manifest], object]) -> list[str]:
     manifest = copy.deepcopy(FAILED_RUN)
     change(manifest)
     return [error.json_path for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(manifest)]
+
+
+def test_the_file_is_what_the_model_says() -> None:
+    assert schema_text() == TEXT, "write it anew: PYTHONPATH=functions:ops python -m rds_to_s3_ops.manifest_schema"
 
 
 def test_the_schema_is_itself_valid() -> None:

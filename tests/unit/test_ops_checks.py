@@ -15,6 +15,7 @@ from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3_ops.findings import Finding
 from rds_to_s3_ops.inspection import aws_checks, database_checks
 from rds_to_s3_ops.runs.runs import Run
+from tests.support.manifests import manifest
 
 NOW = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 READER = "reader@%"
@@ -119,11 +120,11 @@ def test_without_a_schedule_a_run_is_never_too_old() -> None:
 
 def test_only_a_run_tells_whether_the_functions_reach_the_database() -> None:
     assert verdict(aws_checks.check_reached(None, "subnet-1")) == "skip"
-    assert verdict(aws_checks.check_reached({"run_id": "run-1", "window_end": "2025-04-02 12:00:00"}, "")) == "pass"
+    assert verdict(aws_checks.check_reached(manifest(window_end="2025-04-02 12:00:00"), "")) == "pass"
     for name, expected in (("DatabaseUnreachableError", "fail"), ("TableListError", "skip")):
         error = {"type": name, "message": "why"}
-        manifest: Any = {"run_id": "run-1", "window_end": None, "error": error}
-        assert verdict(aws_checks.check_reached(manifest, "subnet-1")) == expected
+        unplanned = manifest(status="FAILED", window_end=None, error=error)
+        assert verdict(aws_checks.check_reached(unplanned, "subnet-1")) == expected
 
 
 def test_alarms_that_nobody_hears_are_told() -> None:

@@ -18,6 +18,7 @@ from rds_to_s3_ops import cli
 from rds_to_s3_ops.errors import AwsError
 from rds_to_s3_ops.runs.runs import Runs
 from tests.support.deployed_command import Deployed, manifest
+from tests.support.manifests import entry_json
 
 RUN_ID = r"run-\d{8}-\d{6}-[a-z0-9]{4}"
 
@@ -68,9 +69,7 @@ def test_watching_away_from_a_terminal_prints_lines_and_then_the_result(
 ) -> None:
     ends_with("FAILED")
     deployed.put("_state/runs/run-1/plan.json", {"run_id": "run-1", "until": "", "tables": [{"table": "menu"}]})
-    deployed.put(
-        "_state/runs/run-1/tables/menu.json", {"table": "menu", "status": "SUCCEEDED", "rows": 20, "seconds": 1.0}
-    )
+    deployed.put("_state/runs/run-1/tables/menu.json", entry_json("menu", rows=20, seconds=1.0))
     deployed.put("runs/run-1/manifest.json", manifest("run-1", failed=("orders",)))
     result = deployed.run("watch", "run-1")
     assert result.exit_code == 1

@@ -12,6 +12,7 @@ from rds_to_s3.bucket_keys import state_key, watermark_key
 from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3_ops.commands import tables
 from tests.support.deployed_command import Deployed, manifest
+from tests.support.manifests import entry
 
 WATERMARK = "orders/csv/last_extract.txt"
 
@@ -52,6 +53,7 @@ def test_rewind_mends_a_malformed_watermark_and_knows_from_the_last_commit_what_
                 watermark_before=None,
                 read_from=None,
                 files=[],
+                record=entry(),
             ),
         ).model_dump_json(),
     )

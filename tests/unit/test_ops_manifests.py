@@ -9,16 +9,19 @@ from typing import Any, cast
 
 import pytest
 
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3_ops.deployment import bucket as bucket_module
 from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.deployment.documents import Manifest
 from rds_to_s3_ops.errors import NotFoundError
 from rds_to_s3_ops.verify.reading.stored_files import named_files
 from rds_to_s3_ops.verify.verification import manifests_for
+from tests.support.manifests import entry_json, manifest_json
 
 
-class Document(dict[str, Any]):
-    """A JSON object that can be watched."""
+class Watched(Manifest):
+    """A manifest that can be watched."""
+
+    __hash__ = object.__hash__
 
 
 class CountingBucket(Bucket):
@@ -27,7 +30,7 @@ class CountingBucket(Bucket):
     def __init__(self, manifests: int, table: str = "orders") -> None:
         super().__init__(cast("Any", None), "data")
         self.count, self.table = manifests, table
-        self.held: weakref.WeakSet[Document] = weakref.WeakSet()
+        self.held: weakref.WeakSet[Watched] = weakref.WeakSet()
         self.most_held = 0
 
     def _manifest_keys(self) -> list[tuple[datetime, str]]:
@@ -38,19 +41,17 @@ class CountingBucket(Bucket):
         number = key.split("/")[1]
         if number == "7":
             return None  # deleted since the keys were listed
-        entry = {"table": self.table, "files": [{"key": f"orders/csv/{number}.csv"}, {"key": "orders/csv/same.csv"}]}
-        found = Document(run_id=number, tables=[entry])
+        keys = f"orders/csv/{number}.csv", "orders/csv/same.csv"
+        files = [{"key": key, "rows": 1, "bytes": 1, "sha256": "0" * 64} for key in keys]
+        found = Watched.model_validate(manifest_json(entry_json(self.table, files=files), run_id=number))
         self.held.add(found)
         self.most_held = max(self.most_held, len(self.held))
-        return cast("Manifest", found)
-
-
-Document.__hash__ = object.__hash__  # type: ignore[assignment]
+        return found
 
 
 def files_of(bucket: Bucket) -> Iterator[tuple[str, str]]:
     for run_id, _, file in named_files(manifests_for(bucket, None, "orders"), "orders"):
-        yield run_id, file["key"]
+        yield run_id, file.key
 
 
 def test_the_files_of_a_table_are_named_once_and_a_few_manifests_are_held_at_a_time() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3_ops.deployment.bucket import StoredRecord
-from rds_to_s3_ops.deployment.documents import Plan, TableRecord
+from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
 from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure
 from rds_to_s3_ops.runs.runs import Run
+from tests.support.manifests import entry
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 RUN = Run("run-1", "RUNNING", START)
-PLAN: Plan = {"run_id": "run-1", "until": "2025-04-02 11:59:58", "tables": [{"table": "menu"}, {"table": "orders"}]}
+PLAN = Plan.model_validate({"until": "2025-04-02 11:59:58", "tables": [{"table": "menu"}, {"table": "orders"}]})
 
 
 class Story:
@@ -62,8 +62,7 @@ def look(
 
 
 def record(table: str, status: str, written: float, **members: Any) -> StoredRecord:
-    data: TableRecord = {"table": table, "status": status, **members}  # type: ignore[typeddict-item]
-    return StoredRecord(data, START + timedelta(seconds=written), "etag")
+    return StoredRecord(entry(table, status, **members), START + timedelta(seconds=written), "etag")
 
 
 def test_before_the_plan_there_are_no_tables() -> None:

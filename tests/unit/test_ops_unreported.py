@@ -8,22 +8,18 @@ from typing import Any
 import pytest
 
 from rds_to_s3.bucket_keys import manifest_key, state_key
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.verify.unreported import check_unreported, unreported_files
 from rds_to_s3_ops.warehouses.loads import table_loads
 from tests.support.deployed_command import Deployed
+from tests.support.manifests import entry_json, manifest_json
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
 FILE = {"key": KEY, "rows": 1, "bytes": 1, "sha256": "0" * 64}
-ENTRY: dict[str, Any] = {
-    "table": "orders",
-    "status": "SUCCEEDED",
-    "format": "csv",
-    "files": [FILE],
-    "columns": [{"name": "id", "type": "int", "nullable": False}],
-}
+ENTRY = entry_json("orders", files=[FILE], columns=[{"name": "id", "type": "int", "nullable": False}])
 
 
 def bucket_of(deployed: Deployed) -> Bucket:
@@ -36,8 +32,7 @@ def put(deployed: Deployed, key: str, body: str = "") -> None:
 
 def put_manifest(deployed: Deployed, run_id: str, *entries: dict[str, Any], year: int = 2025) -> None:
     moment = f"{year}-04-02T12:00:00.000Z"
-    manifest = {"version": 1, "run_id": run_id, "status": "SUCCEEDED", "started_at": moment, "finished_at": moment}
-    manifest |= {"window_end": None, "totals": {}, "tables": list(entries)}
+    manifest = manifest_json(*entries, run_id=run_id, started_at=moment, finished_at=moment, window_end=None)
     put(deployed, manifest_key(run_id), json.dumps(manifest))
     put(deployed, "runs/latest.json", json.dumps(manifest))
 
@@ -53,7 +48,7 @@ def put_state(deployed: Deployed, entry: dict[str, Any], *, applied: bool = True
         read_from=None,
         files=[],
         applied=applied,
-        record=entry,
+        record=TableEntry.model_validate(entry),
     )
     state = TableState(table="orders", format="csv", commit=commit)
     put(deployed, state_key("orders", "csv"), state.model_dump_json())

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from rds_to_s3.manifest.report import figures
 from rds_to_s3.plan.table_list import parse_table_list
-from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.runs import progress_views, views
 from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
 from rds_to_s3_ops.runs.runs import Run
+from tests.support.manifests import entry_json
+from tests.support.manifests import manifest as whole_manifest
 
 START = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 STACK = Stack("s", "arn", "bucket", "/s/table-list")
@@ -28,40 +30,26 @@ def drawn(view: RenderableType, width: int = 160, **options: bool) -> str:
     return output.getvalue()
 
 
-def table(name: str, status: str = "SUCCEEDED", rows: int = 20, **members: object) -> TableRecord:
+def table(name: str, status: str = "SUCCEEDED", rows: int = 20, **members: object) -> dict[str, Any]:
     files = [{"key": f"{name}/csv/{name}_data_20250402_115958.csv", "rows": rows, "bytes": 4096, "sha256": "0" * 64}]
-    told = {
-        "table": name,
-        "status": status,
-        "rows": rows,
-        "window": {"after": "2025-04-02 08:00:00", "until": "2025-04-02 11:59:58"},
-        "seconds": 0.42,
-        "files": files if rows else [],
-        "warnings": [],
-        "error": None,
-        **members,
-    }
-    return cast("TableRecord", told)
+    window = {"after": "2025-04-02 08:00:00", "until": "2025-04-02 11:59:58"}
+    told = {"rows": rows, "window": window, "seconds": 0.42, "files": files if rows else [], **members}
+    return entry_json(name, status, **told)
 
 
-def manifest(*tables: TableRecord, **members: object) -> Manifest:
+def manifest(*tables: dict[str, Any], **members: object) -> Manifest:
     failed = sum(entry["status"] == "FAILED" for entry in tables)
     rows = sum(entry["rows"] for entry in tables)
-    told = {
-        "run_id": "run-1",
+    told: dict[str, Any] = {
         "status": "FAILED" if failed else "SUCCEEDED",
-        "started_at": "2025-04-02T12:00:00Z",
-        "finished_at": "2025-04-02T12:00:09Z",
-        "redrives": 0,
         "window_end": "2025-04-02 11:59:58.000000",
         "totals": {
             "tables": len(tables), "succeeded": len(tables) - failed, "failed": failed,
             "rows": rows, "files": len(tables), "bytes": 4096,
         },
-        "tables": list(tables),
         **members,
     }  # fmt: skip
-    return cast("Manifest", told)
+    return whole_manifest(*tables, **told)
 
 
 def progress(*tables: TableProgress, phase: str = "extracting") -> RunProgress:
@@ -218,5 +206,5 @@ def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
     shown = drawn(views.manifest_view(manifest(*quiet, gone), "bucket"))
     assert "orders: 2 deleted rows, told in orders/deletes/orders_deletes_20250402_115958.csv" in shown
     only_deletes = manifest(gone)
-    only_deletes["totals"]["files"] = 0
+    only_deletes.totals.files = 0
     assert f"s3://bucket/{file['key']}" in drawn(views.manifest_view(only_deletes, "bucket", everything=True))

@@ -9,6 +9,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from rds_to_s3.commit.entries import ColumnEntry, DriftEntry
 from rds_to_s3_ops.warehouses import TableLoad, Warehouse, ddl, load_statements
 from rds_to_s3_ops.warehouses.types import warehouse_column
 
@@ -27,11 +28,13 @@ KEY = ["id", "line, no"]
 def load(file_format: str = "csv", **changes: Any) -> TableLoad:
     extension = {"csv": "csv", "parquet": "parquet"}[file_format]
     files = [f"orders/{file_format}/orders_data_20250402_120000{part}.{extension}" for part in ("", "_part0002")]
-    given = {
+    given: dict[str, Any] = {
         "table": "orders", "bucket": "data", "run_id": "run-1", "format": file_format, "columns": COLUMNS,
         "key": KEY, "files": files, **changes,
     }  # fmt: skip
-    return TableLoad(**given)
+    columns = [ColumnEntry.model_validate(column) for column in given["columns"]]
+    drift = [DriftEntry.model_validate(change) for change in given.get("drift", [])]
+    return TableLoad(**given | {"columns": columns, "drift": drift})
 
 
 DELETES: dict[str, Any] = {"deletes": ["orders/deletes/orders_deletes_20250402_120000.csv"], "deletes_key": KEY}
@@ -326,12 +329,12 @@ def test_gzipped_files_are_said_to_be() -> None:
     ],
 )
 def test_types_are_exact(mysql: str, types: tuple[str, ...]) -> None:
-    column = {"name": "c", "type": mysql, "nullable": True}
+    column = ColumnEntry(name="c", type=mysql, nullable=True)
     order: tuple[Warehouse, ...] = ("snowflake", "redshift", "athena", "duckdb")
     assert tuple(warehouse_column(warehouse, column, "csv").type for warehouse in order) == types
 
 
 def test_a_date_that_must_be_there_may_be_null_in_parquet() -> None:
-    column = {"name": "c", "type": "date", "nullable": False}
+    column = ColumnEntry(name="c", type="date", nullable=False)
     assert warehouse_column("duckdb", column, "parquet").nullable
     assert not warehouse_column("duckdb", column, "csv").nullable

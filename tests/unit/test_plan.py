@@ -59,8 +59,8 @@ def test_a_redriven_executions_plan_is_told_by_its_age() -> None:
 
 
 def test_a_record_of_an_earlier_run_of_the_same_name_is_none_of_this_run() -> None:
-    assert plan(planned_at=1743595200.0).wrote({"finished_at": "2025-04-02T11:59:59.000Z"})
-    assert not plan(planned_at=1743595200.0).wrote({"finished_at": "2025-01-02T11:59:59.000Z"})
+    assert plan(planned_at=1743595200.0).wrote("2025-04-02T11:59:59.000Z")
+    assert not plan(planned_at=1743595200.0).wrote("2025-01-02T11:59:59.000Z")
 
 
 def test_a_refusal_becomes_the_error_that_it_was() -> None:

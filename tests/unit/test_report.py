@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import re
+from collections.abc import Iterable
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 
-from rds_to_s3.manifest.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report, summary_of
+from rds_to_s3.manifest.report import RUNS_IN_TREND, TABLES_IN_TIMELINE, render_report
+from rds_to_s3.reported.manifest import Manifest, RunSummary
 from tests.support.sample_report import earlier_runs, sample_manifest
 from tests.support.schemas import manifest_schema
 
@@ -65,8 +66,13 @@ def manifest(*tables: dict[str, Any], run_id: str = "run-1", hour: int = 12, **m
     }
 
 
-def parsed(*args: Any, **options: Any) -> Element:
-    return ElementTree.fromstring(render_report(*args, **options).encode())
+def parsed(run: dict[str, Any] | Manifest, previous: Iterable[Any] = (), **options: Any) -> Element:
+    earlier = [each if isinstance(each, RunSummary) else Manifest.model_validate(each) for each in previous]
+    return ElementTree.fromstring(render_report(Manifest.model_validate(run), earlier, **options).encode())
+
+
+def summary_of(run: dict[str, Any]) -> RunSummary:
+    return Manifest.model_validate(run).summary
 
 
 def said(element: Element | None) -> str:
@@ -104,8 +110,9 @@ PLAN_FAILED = manifest(status="FAILED", window_end=None, error={"type": "TableLi
 
 def test_the_run_in_the_docs_pictures_is_one_that_could_be() -> None:
     jsonschema.validate(sample_manifest(), manifest_schema())
-    kept = summary_of(sample_manifest())
-    assert all(run.keys() == kept.keys() and run["totals"].keys() == kept["totals"].keys() for run in earlier_runs())
+    kept = summary_of(sample_manifest()).model_dump()
+    for run in (earlier.model_dump() for earlier in earlier_runs()):
+        assert (run.keys(), run["totals"].keys()) == (kept.keys(), kept["totals"].keys())
 
 
 # --- what it says -------------------------------------------------------------------------------------------------
@@ -303,8 +310,8 @@ def test_a_trend_of_redriven_runs_alone_is_drawn_too() -> None:
 
 
 def test_a_summary_from_before_redrives_were_kept_is_drawn_too() -> None:
-    old = summary_of(manifest(table("menu"), run_id="run-0", hour=9))
-    del old["redrives"]
+    kept = summary_of(manifest(table("menu"), run_id="run-0", hour=9))
+    old = RunSummary.model_validate(kept.model_dump(exclude={"redrives"}))
     assert section(parsed(manifest(table("menu")), [old]), "trend") is not None
 
 
@@ -410,13 +417,13 @@ def test_text_stands_out_from_its_background(place: int) -> None:
 
 
 def test_whatever_a_name_or_message_holds_stays_text() -> None:
-    hostile = copy.deepcopy(ALL_KINDS)
-    hostile["run_id"] = hostile["tables"][0]["table"] = hostile["tables"][1]["error"]["message"] = HOSTILE
-    hostile["tables"][0]["files"][0]["key"] = "a&b\"<'/c"
     # As much of it as a link can name: a lone surrogate is in no key.
-    hostile["tables"].append(
-        table(HOSTILE[:-1], quarantined_rows=1, quarantine=[side_file(HOSTILE[:-1], "quarantine", 1)])
-    )
+    linked = table(HOSTILE[:-1], quarantined_rows=1, quarantine=[side_file(HOSTILE[:-1], "quarantine", 1)])
+    hostile = Manifest.model_validate(ALL_KINDS | {"tables": [*ALL_KINDS["tables"], linked]})
+    menu, orders = hostile.tables[:2]
+    assert orders.error is not None
+    hostile.run_id = menu.table = orders.error.message = HOSTILE
+    menu.files[0].key = "a&b\"<'/c"
     page = parsed(hostile, bucket="b", region="r")
     assert not list(page.iter("img"))
     assert HOSTILE[:35] in section_text(page, "failures")
@@ -424,4 +431,4 @@ def test_whatever_a_name_or_message_holds_stays_text() -> None:
 
 def test_five_hundred_tables_make_a_page_of_less_than_a_megabyte() -> None:
     many = manifest(*[table(f"a_table_with_a_long_name_{number:03}") for number in range(500)])
-    assert len(render_report(many, bucket="b" * 60, region="ap-southeast-1")) < 1_000_000
+    assert len(render_report(Manifest.model_validate(many), bucket="b" * 60, region="ap-southeast-1")) < 1_000_000

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from rds_to_s3.bucket_keys import manifest_key, reported_key
-from rds_to_s3.reported.register import RunRegister, keys_named, taken_keys
+from rds_to_s3.reported.manifest import Manifest
+from rds_to_s3.reported.register import RunRegister, Taken
+from tests.support.manifests import entry_json, manifest
 from tests.support.memory_store import MemoryStore
 
 KEYS = ["orders/csv/1.csv", "orders/csv/2.csv"]
-Json = dict[str, Any]
 
 
 class Died(BaseException):
@@ -49,10 +50,11 @@ def register(store: MemoryStore, run_id: str = "a", planned_at: float | None = 1
 
 
 def write_manifest(store: MemoryStore, number: int = 0) -> None:
-    def build(taken: Any, earlier: Json | None) -> Json:
-        left = [key for key in KEYS if key not in taken_keys({"taken": taken})]
-        assert keys_named(earlier) <= set(left), "a manifest forgets what it has reported"
-        return {"n": number, "tables": [{"table": "orders", "files": [{"key": key} for key in left]}]}
+    def build(taken: Sequence[Taken], earlier: Manifest | None) -> Manifest:
+        left = [key for key in KEYS if key not in {key for each in taken for key in each.keys}]
+        assert earlier is None or earlier.keys <= set(left), "a manifest forgets what it has reported"
+        files = [{"key": key, "rows": 1, "bytes": 1, "sha256": "0" * 64} for key in left]
+        return manifest(entry_json("orders", files=files), run_id="a", redrives=number)
 
     own = register(store)
     own.decide(build)
@@ -72,7 +74,7 @@ def report_later(store: MemoryStore) -> bool:
 
 def named(store: MemoryStore) -> set[str]:
     stored = MemoryStore.get(store, manifest_key("a"))
-    return keys_named(json.loads(stored.body)) if stored else set()
+    return Manifest.from_json(stored.body).keys if stored else set()
 
 
 def die() -> None:
@@ -132,9 +134,9 @@ def test_what_an_earlier_run_of_the_same_name_has_left_is_not_considered() -> No
     assert register(store, planned_at=1.0).take("orders", KEYS, "b")
     seen: list[Any] = []
 
-    def build(taken: Any, earlier: Any) -> Json:
+    def build(taken: Any, earlier: Any) -> Manifest:
         seen.append((list(taken), earlier))
-        return {"tables": []}
+        return manifest()
 
     register(store, planned_at=2.0).decide(build)
     assert seen == [([], None)]

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks
-from rds_to_s3.extract.scope.drift import Kind
+from rds_to_s3.commit.entries import DriftKind
 from rds_to_s3.plan.table_list import TableList, TableSpec, parse_table_list
 
 PAGE = (Path(__file__).parents[2] / "docs" / "table-list.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_every_choice_of_a_setting_is_named() -> None:
 
 
 def test_every_kind_of_drift_is_named() -> None:
-    assert set(rows("`change`")) == set(get_args(Kind))
+    assert set(rows("`change`")) == set(get_args(DriftKind))
 
 
 def test_the_examples_are_table_lists() -> None:

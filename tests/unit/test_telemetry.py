@@ -9,6 +9,7 @@ import pytest
 
 import telemetry
 from rds_to_s3.extract.outcome import Outcome
+from tests.support.manifests import entry
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,8 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[list[str]], d
 
 
 def test_a_finished_table_emits_its_figures_and_the_alarms_theirs(capsys: pytest.CaptureFixture[str]) -> None:
-    record = {"files": [{"bytes": 10}, {"bytes": 5}], "seconds": 1.5, "quarantined_rows": 2}
+    files = [{"key": str(size), "rows": 1, "bytes": size, "sha256": "0" * 64} for size in (10, 5)]
+    record = entry("orders", files=files, seconds=1.5, quarantined_rows=2)
     telemetry.emit_table("orders", Outcome("SUCCEEDED", record, rows=7, files=2, lag_seconds=3.0))
     (_, table), (dimensions, alarm) = emitted(capsys)
     assert (table["table"], table["service"]) == ("orders", "stack")
@@ -48,6 +50,6 @@ def test_an_alarm_hears_when_no_table_is_behind_any_more(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("status", ["CONTINUE", "SKIPPED"])
 def test_what_is_not_finished_emits_nothing(capsys: pytest.CaptureFixture[str], status: Any) -> None:
-    telemetry.emit_table("orders", Outcome(status))
-    telemetry.emit_table("orders", Outcome("SUCCEEDED", {"files": []}, reported_before=True))
+    telemetry.emit_table("orders", Outcome(status, None if status == "CONTINUE" else entry("orders", status)))
+    telemetry.emit_table("orders", Outcome("SUCCEEDED", entry("orders"), reported_before=True))
     assert emitted(capsys) == []

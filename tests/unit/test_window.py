@@ -18,6 +18,7 @@ from rds_to_s3.plan.bound import Bound, decide_bound
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.timestamps import Watermark, format_timestamp
+from tests.support.manifests import entry
 
 NOON = datetime(2025, 4, 2, 12, 0, 0, 700_000, UTC).timestamp()
 BERLIN, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
@@ -141,6 +142,7 @@ def commit_of(planned: PlannedRun, window: Window) -> Commit:
         watermark_before=None,
         read_from=format_timestamp(window.remember_from),
         files=[],
+        record=entry(),
         applied=True,
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.timestamps import Watermark
 
@@ -24,7 +24,7 @@ class Refused:
 class Decided:
     """An earlier attempt of this run has committed the table: its entry for the manifest."""
 
-    record: dict[str, Any]
+    record: TableEntry
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rds_to_s3.commit.entries import Unreported
+from rds_to_s3.commit.entries import FileEntry, TableEntry, Unreported
 from rds_to_s3.commit.read_as import ReadAs, Settled
 from rds_to_s3.timestamps import format_timestamp
 
@@ -41,9 +41,9 @@ class StagedFile(_Part):
     bytes: int
     sha256: str
 
-    def as_manifest(self) -> dict[str, Any]:
+    def as_manifest(self) -> FileEntry:
         """Return what the manifest shows of it."""
-        return {"key": self.key, "rows": self.rows, "bytes": self.bytes, "sha256": self.sha256}
+        return FileEntry(key=self.key, rows=self.rows, bytes=self.bytes, sha256=self.sha256)
 
 
 class Lease(_Part):
@@ -258,7 +258,7 @@ class Commit(_Part):
         What the files hold.
     table_columns : list of dict
         What the table had: the next commit tells its drift from there.
-    record : dict
+    record : TableEntry
         The table's entry in the manifest.
     previous : dict or None
         The commit before, should the uploads of this one be lost before they are completed.
@@ -294,12 +294,12 @@ class Commit(_Part):
     watermark_before: str | None
     read_from: str | None
     files: list[StagedFile]
+    record: TableEntry
     clock_lead: float | None = None
     applied: bool = False
     tail: Tail | None = None
     columns: list[dict[str, Any]] = Field(default_factory=list)
     table_columns: list[dict[str, Any]] = Field(default_factory=list)
-    record: dict[str, Any] = Field(default_factory=dict)
     previous: dict[str, Any] | None = None
     quarantine: list[StagedFile] = Field(default_factory=list)
     deletes: list[StagedFile] = Field(default_factory=list)

@@ -105,7 +105,7 @@ class TableCommit:
         last = self.state.commit
         if last is not None and last.is_of(self.run_id, self.planned_at):
             self.release()
-            return Decided(last.record | {"attempts": self.attempts})
+            return Decided(last.record.but(attempts=self.attempts))
         if (newer := self.covered()) is not None:
             # It was decided and no more; this invocation has just finished it.
             self.release()
@@ -323,11 +323,8 @@ class TableCommit:
             self._keep_unfinished(commit, completion, is_own=is_own)
         self.guard()
         edited = move_watermark(self._store, self._watermark_key, commit)
-        applied = commit.model_copy(
-            update={"applied": True, "previous": None, "visible": [], "record": dict(commit.record)}
-        )
-        if edited:
-            applied.record["warnings"] = [*applied.record.get("warnings", []), edited]
+        record = commit.record.but(warnings=[*commit.record.warnings, edited]) if edited else commit.record
+        applied = commit.model_copy(update={"applied": True, "previous": None, "visible": [], "record": record})
         update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
         self._states.save(self.state.model_copy(update=update))
         previous = Commit.model_validate(commit.previous) if commit.previous else None

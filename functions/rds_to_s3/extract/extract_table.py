@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key, record_key
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.errors import InputError
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.table_extraction import TableExtraction
@@ -54,8 +53,8 @@ def run_extraction(
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
         # This run's commit is told already; another run covered the table while the answer was under way.
-        return replace(outcome, status=earlier["status"], record=earlier, reported_before=True)
-    if outcome.status != "CONTINUE":
+        return replace(outcome, status=earlier.status, record=earlier, reported_before=True)
+    if outcome.record is not None:
         _write_record(store, run_id, table, outcome.record)
     return outcome
 
@@ -67,15 +66,13 @@ def _plan(store: ObjectStore, run_id: str) -> PlannedRun:
     return PlannedRun.from_json(stored.body)
 
 
-def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> dict[str, Any] | None:
+def _own_success(store: ObjectStore, plan: PlannedRun, table: str) -> TableEntry | None:
     stored = store.get(record_key(plan.run_id, table))
-    record: dict[str, Any] | None = json.loads(stored.body) if stored else None
-    if record is None or record["status"] not in {"SUCCEEDED", "UNCHANGED"} or not plan.wrote(record):
+    record = TableEntry.from_json(stored.body) if stored else None
+    if record is None or record.status not in {"SUCCEEDED", "UNCHANGED"} or not plan.wrote(record.finished_at):
         return None
     return record
 
 
-def _write_record(store: ObjectStore, run_id: str, table: str, record: dict[str, Any]) -> None:
-    # Half a character in an error's message becomes its escape; that the record can be written comes first.
-    body = json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
-    store.put(record_key(run_id, table), body, content_type="application/json")
+def _write_record(store: ObjectStore, run_id: str, table: str, record: TableEntry) -> None:
+    store.put(record_key(run_id, table), record.to_json(), content_type="application/json")

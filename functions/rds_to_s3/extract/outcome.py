@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-Status = Literal["SUCCEEDED", "UNCHANGED", "SKIPPED", "CONTINUE"]
+from rds_to_s3.commit.entries import Status, TableEntry
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,22 @@ class Outcome:
 
     Attributes
     ----------
-    record : dict
-        The table's entry in the manifest; empty on ``CONTINUE``.
+    record : TableEntry or None
+        The table's entry in the manifest; None on ``CONTINUE``.
     lag_seconds : float
         How far the committed data are behind the server's clock.
     reported_before : bool
         Whether an earlier invocation has reported this outcome: then there is nothing more to count.
     """
 
-    status: Status
-    record: dict[str, Any] = field(default_factory=dict)
+    status: Status | Literal["CONTINUE"]
+    record: TableEntry | None = None
     rows: int = 0
     files: int = 0
     lag_seconds: float = 0.0
     reported_before: bool = False
+
+    @classmethod
+    def of(cls, record: TableEntry, lag_seconds: float = 0.0) -> Outcome:
+        """Return the outcome that a table's entry is."""
+        return cls(record.status, record, record.rows, len(record.files), lag_seconds)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from rds_to_s3.clean_up import clean_up_after
+from rds_to_s3.commit.entries import ColumnEntry, DriftEntry, ErrorEntry, Status, TableEntry
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
@@ -19,7 +20,7 @@ from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundErro
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
-from rds_to_s3.extract.scope.drift import Change, drift_of, refused_drift
+from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
 from rds_to_s3.extract.scope.settled import SettledRows
 from rds_to_s3.extract.scope.window import change_of_format
@@ -32,6 +33,7 @@ from rds_to_s3.mysql.catalogue.charsets import unsendable_text
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan.execution import utc_now
 from rds_to_s3.plan.left_out import gone_since_the_plan
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
@@ -117,9 +119,9 @@ class TableExtraction:
         )
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
-        self._drift: list[Change] = []
+        self._drift: list[DriftEntry] = []
         self._other_format: Commit | None = None
-        self._of_other_format: list[dict[str, Any]] = []
+        self._of_other_format: list[TableEntry] = []
         self.superseded = False
 
     def extract(self) -> Outcome:
@@ -138,7 +140,7 @@ class TableExtraction:
         try:
             opened = self.commit.open(lease_seconds, self._working_seconds)
             if isinstance(opened, Refused):
-                return Outcome("SKIPPED", self._skipped_record(opened.reason))
+                return Outcome.of(self._skipped_record(opened.reason))
             self._other_format, self._of_other_format = report_other_format(
                 self._store,
                 self.spec,
@@ -313,19 +315,19 @@ class TableExtraction:
         record = committed_record(
             self._blank_record("UNCHANGED"),
             self.spec,
-            window.as_dict(),
+            window.as_entry(),
             staged,
             deleted=work.deleted if work.deletes is not None else None,
-            columns=columns,
+            columns=[ColumnEntry.model_validate(column) for column in columns],
+            key=selection.key_of(work.table),
             warnings=[
                 *work.warnings,
                 *staged.warnings,
                 *work.checks.warnings(staged),
                 *(work.deletes.warnings if work.deletes is not None else []),
+                *outstanding.warnings(),
             ],
         )
-        record["key"] = selection.key_of(work.table)
-        record["warnings"] += outstanding.warnings()
         record = joined_record(record, [each.record for each in outstanding.taken])
         bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
         return Commit(
@@ -366,32 +368,33 @@ class TableExtraction:
         ]
         return short_hash(parts)
 
-    def _blank_record(self, status: str) -> dict[str, Any]:
-        drift = {"drift": [change.as_dict() for change in self._drift]} if self._drift else {}
-        return drift | blank_record(
+    def _blank_record(self, status: Status, **members: Any) -> TableEntry:
+        drift = {"drift": self._drift} if self._drift else {}
+        return blank_record(
             self.spec,
             status,
             after=format_timestamp(self._watermark.moment) if self._watermark else None,
             until=format_timestamp(self.run.until),
             attempts=self.commit.attempts,
             seconds=time.monotonic() - self._began,
+            finished_at=utc_now(),
+            **drift,
+            **members,
         )
 
-    def _skipped_record(self, reason: str) -> dict[str, Any]:
-        return self._blank_record("SKIPPED") | {"warnings": [reason]}
+    def _skipped_record(self, reason: str) -> TableEntry:
+        return self._blank_record("SKIPPED", warnings=[reason])
 
-    def failed_record(self, error: BaseException) -> dict[str, Any]:
+    def failed_record(self, error: BaseException) -> TableEntry:
         """Return the manifest's entry for a table that failed with `error`."""
-        return self._blank_record("FAILED") | {"error": {"type": type(error).__name__, "message": str(error)}}
+        return self._blank_record("FAILED", error=ErrorEntry(type=type(error).__name__, message=str(error)))
 
     def _left_out(self, reason: str) -> Outcome:
         """Skip a table that this run reads no more: what was staged for it is not needed."""
         self.commit.remove_strays(None, self._working_seconds() / 3)
         self.commit.release()
-        record = joined_record(self._skipped_record(reason), self._of_other_format)
-        return Outcome(record["status"], record, record["rows"], len(record["files"]))
+        return Outcome.of(joined_record(self._skipped_record(reason), self._of_other_format))
 
-    def _done(self, record: dict[str, Any]) -> Outcome:
-        record = joined_record(record, self._of_other_format)
+    def _done(self, record: TableEntry) -> Outcome:
         lag = (self.run.server_now - self.run.until).total_seconds() + max(time.time() - self.run.planned_at, 0.0)
-        return Outcome(record["status"], record, record["rows"], len(record["files"]), lag)
+        return Outcome.of(joined_record(record, self._of_other_format), lag)

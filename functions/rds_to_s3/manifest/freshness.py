@@ -6,17 +6,18 @@ is up to when a table was last extracted, and what the server's clock reads now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated
 
-Json = dict[str, Any]
+from pydantic import AfterValidator, BaseModel
+
+from rds_to_s3.reported.manifest import Manifest
+
 _EXTRACTED = {"SUCCEEDED", "UNCHANGED"}
+Moment = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text) and text)]
 
 
-@dataclass(frozen=True)
-class Freshness:
+class Freshness(BaseModel):
     """Up to when the tables are extracted.
 
     Attributes
@@ -29,57 +30,36 @@ class Freshness:
         That moment by the planner's clock, seconds since 1970.
     """
 
-    until: dict[str, str] = field(default_factory=dict)
-    server_now: str | None = None
+    until: dict[str, Moment] = {}
+    server_now: Moment | None = None
     planned_at: float = 0.0
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Self:
-        """Read what `as_json` wrote; None is no knowledge yet.
-
-        Raises
-        ------
-        ValueError, TypeError, AttributeError, KeyError
-            It is something else.
-        """
-        if not data:
-            return cls()
-        for moment in data["until"].values():
-            datetime.fromisoformat(moment)
-        if data["server_now"] is not None:
-            datetime.fromisoformat(data["server_now"])
-        return cls(dict(data["until"]), data["server_now"], float(data["planned_at"]))
-
-    def as_json(self) -> Json:
-        """Return a JSON object."""
-        return {"until": self.until, "server_now": self.server_now, "planned_at": self.planned_at}
-
-    def after(self, manifest: Mapping[str, Any], planned_at: float | None, *, of_all: bool) -> Freshness:
+    def after(self, manifest: Manifest, planned_at: float | None, *, of_all: bool) -> Freshness:
         """Return what is known after a run.
 
         Parameters
         ----------
-        manifest : mapping
+        manifest : Manifest
         planned_at : float or None
             None where the run could not be planned: it has nothing to say, and time goes on.
         of_all : bool
             Whether the run was of every listed table. The tables that it does not have are listed no more.
         """
-        if planned_at is None or not manifest["bound"]:
+        if planned_at is None or not manifest.bound:
             return self
         is_newest = planned_at >= self.planned_at
         until = {} if of_all and is_newest else dict(self.until)
-        for entry in manifest["tables"]:
-            name, window = entry["table"], entry["window"]
-            known = [self.until.get(name), window["after"]]
-            if entry["status"] in _EXTRACTED:
-                known.append(window["until"])
+        for entry in manifest.tables:
+            name = entry.table
+            known = [self.until.get(name), entry.window.after]
+            if entry.status in _EXTRACTED:
+                known.append(entry.window.until)
             reached = max((moment for moment in known if moment), default=None)
             if reached is not None and (is_newest or name in until):
                 until[name] = reached
         if not is_newest:  # a redrive of a run that others have overtaken
-            return Freshness(until, self.server_now, self.planned_at)
-        return Freshness(until, manifest["bound"]["server_now"], planned_at)
+            return Freshness(until=until, server_now=self.server_now, planned_at=self.planned_at)
+        return Freshness(until=until, server_now=manifest.bound.server_now, planned_at=planned_at)
 
     def lags(self, now: float) -> dict[str, float]:
         """Return how many seconds each table is behind; one that was never extracted is left out.

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from rds_to_s3.bucket_keys import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
@@ -19,20 +21,29 @@ from rds_to_s3.bucket_keys import (
     report_key,
     state_key,
 )
-from rds_to_s3.commit.entries import pending_of
+from rds_to_s3.commit.entries import TableEntry, pending_of
 from rds_to_s3.commit.state_store import read_state
 from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.manifest.freshness import Freshness
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
-from rds_to_s3.manifest.report import RUNS_IN_TREND, render_report, summary_of
+from rds_to_s3.manifest.report import RUNS_IN_TREND, render_report
 from rds_to_s3.plan.execution import is_of_all, parse_utc, redrives_of
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.reported.register import RunRegister, manifest_body
+from rds_to_s3.reported.manifest import Manifest, RunSummary
+from rds_to_s3.reported.register import RunRegister, Taken
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 
 READERS = 16
 TRIES = 10  # of a conditional write that another run's manifest function gets in the way of
+
+
+class History(BaseModel):
+    """What is kept from run to run: figures for the trend, so that no report reads every manifest, and tables' ages."""
+
+    version: int = 1
+    runs: list[RunSummary] = []
+    freshness: Freshness = Freshness()
 
 
 def write_manifest(
@@ -75,7 +86,7 @@ def write_manifest(
     records = _records(store, plan)
     register = RunRegister(store, run_id, plan.planned_at if plan else None)
 
-    def build(taken: Sequence[dict[str, Any]], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    def build(taken: Sequence[Taken], earlier: Manifest | None) -> Manifest:
         return build_manifest(
             execution,
             plan,
@@ -92,11 +103,11 @@ def write_manifest(
     manifest = register.decide(build)
     register.publish()
     key = manifest_key(run_id)
-    _write_latest(store, manifest, manifest_body(manifest))
+    _write_latest(store, manifest)
     try:
-        runs, freshness = _remember(store, manifest, plan, of_all=is_of_all(execution))
-        on_lags(freshness.lags(time.time()))
-        _write_report(store, manifest, runs, region)
+        history = _remember(store, manifest, plan, of_all=is_of_all(execution))
+        on_lags(history.freshness.lags(time.time()))
+        _write_report(store, manifest, history.runs, region)
     except Exception as error:  # whatever it is: see the docstring
         on_problem(error)
     # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
@@ -105,14 +116,14 @@ def write_manifest(
     return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
 
 
-def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, dict[str, Any]]:
+def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, TableEntry]:
     if plan is None:
         return {}
     names = [spec.name for spec in plan.tables]
     with ThreadPoolExecutor(READERS) as readers:
         found = readers.map(lambda name: store.get(record_key(plan.run_id, name)), names)
-        records = {name: json.loads(stored.body) for name, stored in zip(names, found, strict=True) if stored}
-    return {name: record for name, record in records.items() if plan.wrote(record)}
+        records = {name: TableEntry.from_json(stored.body) for name, stored in zip(names, found, strict=True) if stored}
+    return {name: record for name, record in records.items() if plan.wrote(record.finished_at)}
 
 
 def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
@@ -137,50 +148,47 @@ def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
     )
 
 
-def _write_report(store: ObjectStore, manifest: dict[str, Any], runs: list[dict[str, Any]], region: str) -> None:
-    earlier = [run for run in runs if run["run_id"] != manifest["run_id"]]
+def _write_report(store: ObjectStore, manifest: Manifest, runs: list[RunSummary], region: str) -> None:
+    earlier = [run for run in runs if run.run_id != manifest.run_id]
     page = render_report(manifest, earlier, bucket=store.bucket, region=region).encode(errors="backslashreplace")
-    store.put(report_key(manifest["run_id"]), page, content_type="text/html; charset=utf-8")
+    store.put(report_key(manifest.run_id), page, content_type="text/html; charset=utf-8")
 
 
-def _remember(
-    store: ObjectStore, manifest: dict[str, Any], plan: PlannedRun | None, *, of_all: bool
-) -> tuple[list[dict[str, Any]], Freshness]:
-    """Add a run to the history: figures for the trend, so that no report reads every manifest, and each table's age."""
-    runs: list[dict[str, Any]] = []
-    freshness = Freshness()
+def _remember(store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool) -> History:
+    """Add a run to the history."""
+    history = History()
     for _ in range(TRIES):
         stored = store.get(HISTORY_KEY)
-        earlier, known = _history(stored)
-        runs = [run for run in earlier if run["run_id"] != manifest["run_id"]] + [summary_of(manifest)]
-        runs = sorted(runs, key=lambda run: str(run["started_at"]))[-RUNS_IN_TREND:]
-        freshness = known.after(manifest, plan.planned_at if plan else None, of_all=of_all)
-        body = json.dumps({"version": 1, "runs": runs, "freshness": freshness.as_json()}).encode()
+        known = _history(stored)
+        runs = [run for run in known.runs if run.run_id != manifest.run_id] + [manifest.summary]
+        history = History(
+            runs=sorted(runs, key=lambda run: run.started_at)[-RUNS_IN_TREND:],
+            freshness=known.freshness.after(manifest, plan.planned_at if plan else None, of_all=of_all),
+        )
         try:
-            store.replace(HISTORY_KEY, body, stored)
+            store.replace(HISTORY_KEY, history.model_dump_json().encode(), stored)
         except ConditionFailedError:
             continue
         break
-    return runs, freshness
+    return history
 
 
-def _history(stored: StoredObject | None) -> tuple[list[dict[str, Any]], Freshness]:
+def _history(stored: StoredObject | None) -> History:
     """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
     try:
-        history = json.loads(stored.body) if stored else {}
-        runs = [run for run in history.get("runs", []) if parse_utc(run["started_at"]) and run["run_id"]]
-        return runs, Freshness.from_json(history.get("freshness"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return [], Freshness()
+        history = History.model_validate_json(stored.body) if stored else History()
+        return history if all(parse_utc(run.started_at) for run in history.runs) else History()
+    except ValueError:
+        return History()
 
 
-def _write_latest(store: ObjectStore, manifest: dict[str, Any], body: bytes) -> None:
+def _write_latest(store: ObjectStore, manifest: Manifest) -> None:
     for _ in range(TRIES):
         latest = store.get(LATEST_MANIFEST_KEY)
-        if not is_newer(manifest, json.loads(latest.body) if latest else None):
+        if not is_newer(manifest.started_at, json.loads(latest.body)["started_at"] if latest else None):
             return
         try:
-            store.replace(LATEST_MANIFEST_KEY, body, latest, content_type="application/json")
+            store.replace(LATEST_MANIFEST_KEY, manifest.to_json(indent=1), latest, content_type="application/json")
         except ConditionFailedError:
             continue
         return

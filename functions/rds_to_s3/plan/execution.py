@@ -35,6 +35,11 @@ def parse_utc(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def utc_now() -> str:
+    """Write the present as the manifest does."""
+    return utc_text(datetime.now(UTC))
+
+
 def utc_text(moment: datetime) -> str:
     """Write a time as the manifest does."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -237,13 +237,10 @@ class PlannedRun:
             return True
         return (redrives_of(execution) > 0 or self.started_at is None) and now - self.planned_at < LONGEST_RUN_SECONDS
 
-    def wrote(self, record: Mapping[str, Any]) -> bool:
+    def wrote(self, finished_at: str) -> bool:
         """Whether a table record is of this run, and not of one that had its name 90 days ago or earlier."""
-        finished_at = record.get("finished_at")
-        if finished_at is None:
-            return True
         # A day, since the two clocks are of two machines.
-        return parse_utc(finished_at).timestamp() > self.planned_at - 86_400
+        return not finished_at or parse_utc(finished_at).timestamp() > self.planned_at - 86_400
 
     def to_json(self) -> bytes:
         """Write the plan."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from rds_to_s3.commit.entries import FILE_KINDS, file_keys
+from rds_to_s3.commit.entries import FILE_KINDS, ColumnEntry, FileEntry, Status, TableEntry, WindowEntry
 from rds_to_s3.commit.state import Staged, StagedFile
-from rds_to_s3.plan.execution import utc_text
 from rds_to_s3.plan.table_list import TableSpec
 
 REASON_COLUMN = "_violations"
+_LOADED = [kind for kind in FILE_KINDS if kind != "superseded"]
 
 
 def blank_record(
-    spec: TableSpec, status: str, *, after: str | None, until: str, attempts: int, seconds: float
-) -> dict[str, Any]:
+    spec: TableSpec, status: Status, *, after: str | None, until: str, attempts: int, seconds: float, **members: Any
+) -> TableEntry:
     """Return what every entry has, of a table that has delivered nothing.
 
     Parameters
@@ -25,123 +24,110 @@ def blank_record(
         The window, as the manifest shows it.
     seconds : float
         How long the table has taken.
+    **members
+        Others that the entry has.
     """
-    return {
-        "table": spec.name,
-        "mode": spec.mode,
-        "status": status,
-        "rows": 0,
-        "source_rows": 0,
-        "window": {"after": after, "until": until},
-        "format": spec.format,
-        "attempts": attempts,
-        "seconds": round(seconds, 3),
-        "files": [],
-        "columns": [],
-        "warnings": [],
-        "error": None,
-        "finished_at": utc_text(datetime.now(UTC)),
-    }
+    blank = TableEntry(
+        table=spec.name,
+        mode=spec.mode,
+        status=status,
+        rows=0,
+        source_rows=0,
+        window=WindowEntry(after=after, until=until),
+        format=spec.format,
+        attempts=attempts,
+        seconds=round(seconds, 3),
+        files=[],
+        columns=[],
+        warnings=[],
+        error=None,
+    )
+    return blank.but(**members)
 
 
 def committed_record(
-    blank: Mapping[str, Any],
+    blank: TableEntry,
     spec: TableSpec,
-    window: Mapping[str, str | None],
+    window: WindowEntry,
     staged: Staged,
     *,
     deleted: Sequence[StagedFile] | None,
-    columns: list[dict[str, Any]],
+    columns: list[ColumnEntry],
+    key: list[str],
     warnings: Sequence[str],
-) -> dict[str, Any]:
+) -> TableEntry:
     """Return the entry of a table whose window has been read.
 
     Parameters
     ----------
-    blank : mapping
+    blank : TableEntry
         What every entry has.
-    window : mapping
-        As the manifest shows it.
+    window : WindowEntry
     deleted : sequence of StagedFile, optional
         The files of deleted keys; None where deletes are not tracked.
+    key : list of str
+        The columns that tell the table's rows apart.
     """
-    rows = staged.written.rows
-    quarantined = sum(file.rows for file in staged.checked.quarantine)
-    record = dict(blank) | {
-        "status": "SUCCEEDED" if staged.every_file or deleted else "UNCHANGED",
-        "rows": rows,
-        "source_rows": rows + quarantined,
-        "window": dict(window),
-        "seconds": round(staged.seconds, 3),
-        "files": [file.as_manifest() for file in staged.written.files],
-        "columns": columns,
-        "warnings": list(dict.fromkeys(warnings)),
-    }
+    kinds: dict[str, Sequence[StagedFile]] = {"files": staged.written.files}
     if spec.on_violation == "quarantine" and spec.checks:
-        record["quarantined_rows"] = quarantined
-        record["quarantine"] = [file.as_manifest() for file in staged.checked.quarantine]
+        kinds["quarantine"] = staged.checked.quarantine
     if deleted is not None:
-        record["deleted_rows"] = sum(file.rows for file in deleted)
-        record["deletes"] = [file.as_manifest() for file in deleted]
-    if staged.invocations > 1:
-        record["invocations"] = staged.invocations
-    return record
+        kinds["deletes"] = deleted
+    record = blank.with_files(
+        {kind: [file.as_manifest() for file in files] for kind, files in kinds.items()},
+        status="SUCCEEDED" if staged.every_file or deleted else "UNCHANGED",
+        window=window,
+        seconds=round(staged.seconds, 3),
+        columns=columns,
+        key=key,
+        warnings=list(dict.fromkeys(warnings)),
+    )
+    return record.but(invocations=staged.invocations) if staged.invocations > 1 else record
 
 
-def joined_record(own: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
     """Return a table's entry with what earlier commits have to report, the oldest first.
 
     A reader applies an entry's deletes and then its rows, and replaces the table where the entry's mode is ``full``. So
     what lies before the last full extraction is `superseded`: it is named, and not to be loaded.
     """
     entries = [*earlier, own]
-    last_full = max((place for place, entry in enumerate(entries) if entry.get("mode") == "full"), default=0)
-    joined = dict(own)
-    if any(entry.get("mode") == "full" for entry in earlier):
-        joined["mode"] = "full"
-    for kind in FILE_KINDS:
-        if kind != "superseded" and any(kind in entry for entry in entries):
-            joined[kind] = []
-    superseded: list[dict[str, Any]] = []
+    last_full = max((place for place, entry in enumerate(entries) if entry.mode == "full"), default=0)
+    files: dict[str, list[FileEntry]] = {kind: [] for kind in _LOADED if any(entry.has(kind) for entry in entries)}
+    superseded: list[FileEntry] = []
     for place, entry in enumerate(entries):
-        superseded += entry.get("superseded", [])
-        for kind in ("files", "quarantine", "deletes"):
-            files = [with_columns(file, kind, entry, own) for file in entry.get(kind) or []]
+        superseded += entry.superseded
+        for kind in _LOADED:
+            named = [with_columns(file, kind, entry, own) for file in getattr(entry, kind)]
             if place < last_full and kind != "quarantine":
-                superseded += files
-            elif kind in joined:
-                joined[kind] += files
+                superseded += named
+            elif named:
+                files[kind] += named
+    changes: dict[str, Any] = {}
     if superseded:
-        joined["superseded"] = superseded
-    _count(joined)
-    drift = [change for entry in entries for change in entry.get("drift", [])]
-    if drift:
-        joined["drift"] = drift
-    if any(file_keys(entry) for entry in entries):
-        joined["status"] = "SUCCEEDED"
-    if own["format"] == entries[0]["format"] and own.get("window"):
-        joined["window"] = {"after": entries[0]["window"]["after"], "until": own["window"]["until"]}
-    return joined
+        files["superseded"] = superseded
+    if any(entry.mode == "full" for entry in earlier):
+        changes["mode"] = "full"
+    if drift := [change for entry in entries for change in entry.drift]:
+        changes["drift"] = drift
+    if any(entry.keys for entry in entries):
+        changes["status"] = "SUCCEEDED"
+    if own.format == entries[0].format:
+        changes["window"] = WindowEntry(after=entries[0].window.after, until=own.window.until)
+    return own.with_files(files, **changes)
 
 
-def with_columns(
-    file: Mapping[str, Any], kind: str, entry: Mapping[str, Any], joined: Mapping[str, Any]
-) -> dict[str, Any]:
+def with_columns(file: FileEntry, kind: str, entry: TableEntry, joined: TableEntry) -> FileEntry:
     """Return a file of `entry` as `joined` names it: with its columns, where they are not those of `joined`."""
-    here, there = _columns(kind, entry), _columns(kind, joined)
-    bare = {name: value for name, value in file.items() if name != "columns"}
-    names = file.get("columns", here)
-    return bare if names == there else {**bare, "columns": names}
+    names = file.columns if file.has("columns") else _columns(kind, entry)
+    own = {} if names == _columns(kind, joined) else {"columns": names}
+    return FileEntry(**file.model_dump(exclude={"columns"}), **own)
 
 
-def without_files(record: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+def without_files(record: TableEntry, taken: Collection[str]) -> TableEntry:
     """Return a table's entry without some of its files."""
-    left = dict(record)
-    for kind in FILE_KINDS:
-        if kind in left:
-            left[kind] = [file for file in left[kind] if file["key"] not in taken]
-    _count(left)
-    return left
+    kinds = [kind for kind in FILE_KINDS if record.has(kind)]
+    return record.with_files({kind: [f for f in getattr(record, kind) if f.key not in taken] for kind in kinds})
 
 
 def reason_column(names: Iterable[str]) -> str:
@@ -153,20 +139,7 @@ def reason_column(names: Iterable[str]) -> str:
     return name
 
 
-def _count(entry: dict[str, Any]) -> None:
-    entry["rows"] = _rows(entry["files"])
-    for count, kind in (("quarantined_rows", "quarantine"), ("deleted_rows", "deletes")):
-        if kind in entry:
-            entry[count] = _rows(entry[kind])
-    entry["source_rows"] = entry["rows"] + entry.get("quarantined_rows", 0)
-
-
-def _columns(kind: str, entry: Mapping[str, Any]) -> list[str]:
-    names = [column["name"] for column in entry["columns"]]
+def _columns(kind: str, entry: TableEntry) -> list[str]:
     if kind == "deletes":
-        return list(entry.get("key", []))
-    return [*names, reason_column(names)] if kind == "quarantine" else names
-
-
-def _rows(files: Iterable[Mapping[str, Any]]) -> int:
-    return sum(file["rows"] for file in files)
+        return entry.key
+    return [*entry.names, reason_column(entry.names)] if kind == "quarantine" else entry.names

@@ -8,25 +8,40 @@ was not written, since its function died, is written by whoever looks for it nex
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from rds_to_s3.bucket_keys import manifest_key, reported_key
-from rds_to_s3.commit.entries import file_keys
+from rds_to_s3.commit.entries import Document
 from rds_to_s3.errors import StorageUnavailableError
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 
-Json = dict[str, Any]
 TRIES = 40  # the tables of a later run may all take what is theirs from one stopped run at the same moment
 LONGEST_PAUSE = 1.0
 
 
-def keys_named(manifest: Mapping[str, Any] | None) -> set[str]:
-    """Return the keys of all files that a manifest names."""
-    return {key for entry in (manifest or {}).get("tables", []) for key in file_keys(entry)}
+class Taken(Document):
+    """Files of a table that another run reports."""
+
+    table: str
+    by: str
+    keys: list[str]
+
+
+class Reported(Document):
+    """What the object holds."""
+
+    version: int = 1
+    planned_at: float | None
+    taken: list[Taken]
+    manifest: Manifest | None
+
+    @property
+    def taken_keys(self) -> set[str]:
+        """The keys of the files that other runs report."""
+        return {key for taken in self.taken for key in taken.keys}
 
 
 class RunRegister:
@@ -57,7 +72,7 @@ class RunRegister:
     def has_written(self, keys: Sequence[str]) -> bool:
         """Whether the manifest that is there names these files."""
         stored = self._store.get(manifest_key(self._run_id))
-        return stored is not None and set(keys) <= keys_named(json.loads(stored.body))
+        return stored is not None and set(keys) <= Manifest.from_json(stored.body).keys
 
     def take(self, table: str, keys: Sequence[str], by: str) -> bool:
         """Make sure that the run's own manifest never names these files; return False if it does already.
@@ -69,16 +84,16 @@ class RunRegister:
             reports them is its next write to the table's register.
         """
 
-        def change(document: Json) -> bool:
-            if set(keys) & keys_named(document["manifest"]):
+        def change(document: Reported) -> bool:
+            if document.manifest is not None and set(keys) & document.manifest.keys:
                 return False
-            if set(keys) - taken_keys(document):
-                document["taken"].append({"table": table, "by": by, "keys": list(keys)})
+            if set(keys) - document.taken_keys:
+                document.taken.append(Taken(table=table, by=by, keys=list(keys)))
             return True
 
         return self._change(change)
 
-    def decide(self, build: Callable[[Sequence[Json], Json | None], Json]) -> Json:
+    def decide(self, build: Callable[[Sequence[Taken], Manifest | None], Manifest]) -> Manifest:
         """Decide on the run's manifest, and return it.
 
         Parameters
@@ -87,15 +102,15 @@ class RunRegister:
             Makes the manifest of what others have taken and of the manifest that was decided before; it names every
             file that the latter names, and none of the former.
         """
-        decided: Json = {}
+        decided: list[Manifest] = []
 
-        def change(document: Json) -> bool:
-            nonlocal decided
-            decided = document["manifest"] = build(document["taken"], document["manifest"])
+        def change(document: Reported) -> bool:
+            document.manifest = build(document.taken, document.manifest)
+            decided.append(document.manifest)
             return True
 
         self._change(change)
-        return decided
+        return decided[-1]
 
     def publish(self) -> None:
         """Write the manifest that was decided, unless it is there.
@@ -107,10 +122,10 @@ class RunRegister:
         for attempt in range(TRIES):
             there = self._store.get(key)
             stored = self._store.get(reported_key(self._run_id))
-            manifest = self._read(stored.body if stored else None)["manifest"]
+            manifest = self._read(stored.body if stored else None).manifest
             if manifest is None:
                 return
-            body = manifest_body(manifest)
+            body = manifest.to_json(indent=1)
             if there is not None and there.body == body:
                 return
             try:
@@ -121,19 +136,18 @@ class RunRegister:
             return
         raise StorageUnavailableError(f"other functions kept writing {key}")
 
-    def _change(self, change: Callable[[Json], bool]) -> bool:
+    def _change(self, change: Callable[[Reported], bool]) -> bool:
         """Change the object by `change`, which returns False where nothing is to be written."""
         key = reported_key(self._run_id)
         for attempt in range(TRIES):
             stored = self._store.get(key)
             document = self._read(stored.body if stored else None)
-            before = json.dumps(document)
+            before = document.to_json()
             if not change(document):
                 return False
-            if json.dumps(document) == before:
+            if (body := document.to_json()) == before:
                 return True
             try:
-                body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
                 self._store.replace(key, body, stored, content_type="application/json")
             except ConditionFailedError:
                 self._pause(attempt)
@@ -141,22 +155,11 @@ class RunRegister:
             return True
         raise StorageUnavailableError(f"other functions kept writing {key}")
 
-    def _read(self, body: bytes | None) -> Json:
-        document: Json = json.loads(body) if body else {}
-        if document.get("planned_at") != self._planned_at or not document:
-            return {"version": 1, "planned_at": self._planned_at, "taken": [], "manifest": None}
+    def _read(self, body: bytes | None) -> Reported:
+        document = Reported.from_json(body) if body else None
+        if document is None or document.planned_at != self._planned_at:
+            return Reported(version=1, planned_at=self._planned_at, taken=[], manifest=None)
         return document
 
     def _pause(self, attempt: int) -> None:
         self._sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))  # noqa: S311 - no secret
-
-
-def taken_keys(document: Mapping[str, Any]) -> set[str]:
-    """Return the keys of the files that other runs report."""
-    return {key for taken in document["taken"] for key in taken["keys"]}
-
-
-def manifest_body(manifest: Json) -> bytes:
-    """Write a manifest as it is stored."""
-    # An unpaired surrogate, in the message of an unforeseen error, becomes its escape: the manifest must be written.
-    return json.dumps(manifest, ensure_ascii=False, indent=1).encode(errors="backslashreplace")

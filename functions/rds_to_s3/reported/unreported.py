@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from rds_to_s3.bucket_keys import plan_key
 from rds_to_s3.clean_up import cleaned_up
-from rds_to_s3.commit.entries import Unreported, pending_of
+from rds_to_s3.commit.entries import TableEntry, Unreported, pending_of
 from rds_to_s3.commit.opening import Refused
 from rds_to_s3.commit.state import Commit
 from rds_to_s3.commit.table_commit import TableCommit
@@ -98,7 +97,7 @@ def report_other_format(
     *,
     lease_seconds: float,
     commit_seconds: Callable[[], float],
-) -> tuple[Commit | None, list[dict[str, Any]]]:
+) -> tuple[Commit | None, list[TableEntry]]:
     """Report what the table's other format, which it may have had before, has not reported.
 
     Each format has a chain of its own. The run takes that chain's lease and adds a commit without files, whose record
@@ -108,7 +107,7 @@ def report_other_format(
     -------
     last : Commit or None
         The last commit in that format, as it was found.
-    records : list of dict
+    records : list of TableEntry
         What this run reports of it.
 
     Raises
@@ -139,7 +138,7 @@ def _has_unreported(store: ObjectStore, run: PlannedRun, last: Commit) -> bool:
     )
 
 
-def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> list[dict[str, Any]]:
+def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> list[TableEntry]:
     last = commit.state.commit
     if last is None or commit.covered() is not None:
         return []
@@ -147,7 +146,7 @@ def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> li
     if not outstanding.taken:
         return []
     records = [each.record for each in outstanding.taken]
-    record = joined_record(records[-1] | {"warnings": outstanding.warnings()}, records[:-1])
+    record = joined_record(records[-1].but(warnings=outstanding.warnings()), records[:-1])
     commit.decide(
         last.model_copy(
             update={

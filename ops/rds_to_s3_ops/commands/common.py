@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3_ops.deployment.aws import Aws
 from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.deployment.documents import Manifest
 from rds_to_s3_ops.deployment.stack import Stack, find_stack
 from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
 from rds_to_s3_ops.errors import CommandError, InvalidInputError

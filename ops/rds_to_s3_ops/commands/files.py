@@ -74,7 +74,7 @@ def verify(
         names = [table]
     else:
         manifests = list(manifests)
-        names = [entry["table"] for entry in manifests[0]["tables"]]
+        names = [entry.table for entry in manifests[0].tables]
     specs = listed_tables(session.table_list().read(), names) if source else []
     result = verify_files(bucket, manifests, table)
     result.extra_is_fine = ignore_extra

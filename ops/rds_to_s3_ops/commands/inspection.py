@@ -46,7 +46,7 @@ def show(
     run_id = run_id_of(run_id) if run_id else None
     manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if manifest is not None:
-        run_id = manifest["run_id"]
+        run_id = manifest.run_id
     if run_id is None:
         raise NotFoundError("no run has finished yet: start one with `rds-to-s3 run`")
     run: Run | None = None

@@ -81,7 +81,7 @@ def rerun(
     if manifest is None:
         session.runs().describe(run_id)
         raise NotFoundError(f"run {run_id!r} has left no manifest, so it names no failed tables: start a new run")
-    if not any(entry["status"] == "FAILED" for entry in manifest["tables"]):
+    if not manifest.failed:
         raise InvalidInputError(f"no table failed in run {run_id!r}: there is nothing to run again")
     _start(session, {"rerun_failed_of": run_id}, watch=watch, wait_only=wait_only, as_json=as_json)
 

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
 
 from rds_to_s3.bucket_keys import LATEST_MANIFEST_KEY, manifest_key, plan_key, state_key
+from rds_to_s3.commit.entries import Document, TableEntry
 from rds_to_s3.commit.state import TableState
 from rds_to_s3.commit.state_store import read_state
 from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.plan.execution import parse_utc
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.s3.objects import ConditionFailedError, ListedObject, ObjectStore, StoredObject
 from rds_to_s3_ops.deployment.aws import aws_errors
-from rds_to_s3_ops.deployment.documents import Manifest, Plan, TableRecord
 from rds_to_s3_ops.errors import ConflictError, UnreadableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _READERS = 12
-# What the command takes for granted; the rest of a document it asks for.
-_OF_A_MANIFEST = ("run_id", "status", "started_at", "finished_at", "window_end", "totals", "tables")
-_OF_A_TABLE = ("table", "status")
-_OF_AN_ENTRY = (*_OF_A_TABLE, "files")
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+class PlannedTable(Document):
+    """One table of a plan."""
+
+    table: str
+
+
+class Plan(Document):
+    """``_state/runs/{run_id}/plan.json``, as far as the command needs it."""
+
+    until: str | None = None
+    tables: list[PlannedTable]
 
 
 @dataclass(frozen=True)
 class StoredRecord:
     """A table's record of one run, and when it was last written."""
 
-    record: TableRecord
+    record: TableEntry
     written_at: datetime
     etag: str
 
@@ -69,7 +81,7 @@ class Bucket:
 
     def plan(self, run_id: str) -> Plan | None:
         """Return a run's plan; None while it is not made."""
-        return cast("Plan | None", self._document(plan_key(run_id), "tables"))
+        return self._document(plan_key(run_id), Plan)
 
     def table_records(self, run_id: str, known: Mapping[str, StoredRecord]) -> dict[str, StoredRecord]:
         """Return the records that a run's tables have left so far.
@@ -88,11 +100,11 @@ class Bucket:
         prefix = f"_state/runs/{run_id}/tables/"
         stale = [item for item in self.listed(prefix) if item.key not in known or known[item.key].etag != item.etag]
         with ThreadPoolExecutor(_READERS) as readers:
-            read = list(readers.map(lambda item: self._document(item.key, *_OF_A_TABLE), stale))
+            read = list(readers.map(lambda item: self._document(item.key, TableEntry), stale))
         fresh = {
-            item.key: StoredRecord(cast("TableRecord", data), item.written_at, item.etag)
-            for item, data in zip(stale, read, strict=True)
-            if data is not None
+            item.key: StoredRecord(record, item.written_at, item.etag)
+            for item, record in zip(stale, read, strict=True)
+            if record is not None
         }
         return {**known, **fresh}
 
@@ -116,7 +128,7 @@ class Bucket:
             while read and -read[0][0] > written.timestamp():
                 yield heapq.heappop(read)[2]
             if (found := self._manifest(key)) is not None:
-                heapq.heappush(read, (-parse_utc(found["started_at"]).timestamp(), number, found))
+                heapq.heappush(read, (-parse_utc(found.started_at).timestamp(), number, found))
         while read:
             yield heapq.heappop(read)[2]
 
@@ -168,27 +180,19 @@ class Bucket:
             ) from None
 
     def _manifest(self, key: str) -> Manifest | None:
-        found = self._document(key, *_OF_A_MANIFEST)
-        if found is None:
-            return None
-        if found.get("version", 1) != 1:
-            raise self._unreadable(key, f"it has version {found['version']}")
-        if not isinstance(found["tables"], list) or any(_lacks(entry, _OF_AN_ENTRY) for entry in found["tables"]):
-            raise self._unreadable(key, "its tables are not what they should be")
-        return cast("Manifest", found)
+        return self._document(key, Manifest)
 
-    def _document(self, key: str, *members: str) -> dict[str, Any] | None:
-        """Return a JSON object, None where there is none; it has at least these members."""
+    def _document(self, key: str, kind: type[AnyDocument]) -> AnyDocument | None:
+        """Return a document; None where there is none."""
         stored = self.read(key)
         if stored is None:
             return None
         try:
-            found = json.loads(stored.body)
+            return kind.from_json(stored.body)
+        except ValidationError as error:
+            raise self._unreadable(key, _first_of(error)) from None
         except ValueError:
             raise self._unreadable(key, "it is not valid JSON") from None
-        if lacking := _lacks(found, members):
-            raise self._unreadable(key, f"it has no {lacking}")
-        return cast("dict[str, Any]", found)
 
     def _unreadable(self, key: str, why: str) -> UnreadableError:
         return UnreadableError(
@@ -197,8 +201,15 @@ class Bucket:
         )
 
 
-def _lacks(data: object, members: Iterable[str]) -> str:
-    """Return the first member that a JSON object lacks; empty where it has all of them."""
-    if not isinstance(data, dict):
-        return "members"
-    return next((repr(name) for name in members if name not in data), "")
+def _first_of(error: ValidationError) -> str:
+    """Return what is wrong with a document: its version, or else the first of all that is."""
+    wrong = error.errors()
+    of_version = [detail for detail in wrong if detail["loc"] == ("version",) and detail["type"] != "missing"]
+    if of_version:
+        return f"it has version {of_version[0]['input']}"
+    place, kind, told = wrong[0]["loc"], wrong[0]["type"], wrong[0]["msg"]
+    if not place:
+        return "it is no JSON object"
+    if len(place) == 1 and kind == "missing":
+        return f"it has no {place[0]!r}"
+    return f"its {'.'.join(map(str, place))} is not what it should be: {told}"

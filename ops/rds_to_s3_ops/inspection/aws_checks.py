@@ -13,7 +13,7 @@ from rds_to_s3_ops.inspection.schedules import longest_pause, next_start
 
 if TYPE_CHECKING:
     from rds_to_s3.plan.table_list import TableList
-    from rds_to_s3_ops.deployment.documents import Manifest
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.runs.runs import Run
 
 _HIGHEST_LIMIT = 168  # hours, as the template has it
@@ -207,12 +207,12 @@ def check_reached(manifest: Manifest | None, subnets: str) -> Finding:
     where = f"in {subnets}" if subnets else "outside any VPC"
     if manifest is None:
         return skipped(check, f"the functions run {where}, so only a run can tell")
-    if manifest.get("window_end"):
-        return passed(check, f"run {manifest['run_id']} reached the database, from {where.removeprefix('in ')}")
-    error = manifest.get("error")
-    if error and error["type"] in {"DatabaseUnreachableError", "CredentialsNotFoundError", "DatabaseTlsError"}:
-        return failed(check, f"run {manifest['run_id']}: {error['message']}", "see docs/deploy.md, Network")
-    return skipped(check, f"run {manifest['run_id']} did not come to it; the next one can tell")
+    if manifest.window_end:
+        return passed(check, f"run {manifest.run_id} reached the database, from {where.removeprefix('in ')}")
+    error = manifest.error
+    if error and error.type in {"DatabaseUnreachableError", "CredentialsNotFoundError", "DatabaseTlsError"}:
+        return failed(check, f"run {manifest.run_id}: {error.message}", "see docs/deploy.md, Network")
+    return skipped(check, f"run {manifest.run_id} did not come to it; the next one can tell")
 
 
 def check_subscribers(subscriptions: Sequence[Mapping[str, Any]]) -> Finding:

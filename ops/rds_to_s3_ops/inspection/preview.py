@@ -225,13 +225,13 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
         warnings.append(f"run {holder.run_id} is extracting this table now: a run started meanwhile would skip it")
     if any(estimate.sorts for estimate in estimates):
         warnings.append("no index has the rows in the order that they are read in: the server sorts them")
-    shown = window.as_dict()
+    shown = window.as_entry()
     return TablePreview(
         table=spec.name,
         mode=spec.mode,
         format=spec.format,
-        after=shown["after"] if spec.mode == "incremental" else None,
-        until=shown["until"],
+        after=shown.after if spec.mode == "incremental" else None,
+        until=shown.until,
         estimates=estimates,
         columns=[column.name for column in selection.columns],
         remembered=last.tail.count if window.uses_tail and last is not None and last.tail is not None else 0,

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
 
 if TYPE_CHECKING:
-    from rds_to_s3_ops.deployment.bucket import StoredRecord
-    from rds_to_s3_ops.deployment.documents import Plan
+    from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
     from rds_to_s3_ops.runs.runs import Run
 
 
@@ -173,14 +172,14 @@ def measure(
     now : datetime
         Aware.
     """
-    by_table = {stored.record["table"]: stored for stored in records}
-    planned = [table["table"] for table in plan["tables"]] if plan else []
+    by_table = {stored.record.table: stored for stored in records}
+    planned = [table.table for table in plan.tables] if plan else []
     names = list(dict.fromkeys([*planned, *history.tables(), *by_table]))
     return RunProgress(
         run=run,
         phase=history.phase if run.is_running else run.status.lower().replace("_", " "),
         elapsed=max(0.0, ((run.stopped_at or now) - run.started_at).total_seconds()),
-        until=plan.get("until") if plan else None,
+        until=plan.until if plan else None,
         tables=tuple(_table(name, history.table(name), by_table.get(name), run.stopped_at or now) for name in names),
     )
 
@@ -188,15 +187,14 @@ def measure(
 def _table(name: str, told: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:
     if stored is not None and (told is None or _is_newer(stored, told)):
         record = stored.record
-        error = record.get("error")
         return TableProgress(
             table=name,
-            state=_final_state(record["status"]),
-            rows=record.get("rows"),
-            bytes=sum(file["bytes"] for file in record.get("files", [])),
-            seconds=record.get("seconds"),
-            attempts=record.get("attempts", 1),
-            note=f"{error['type']}: {error['message']}" if error else "",
+            state=_final_state(record.status),
+            rows=record.rows,
+            bytes=record.bytes,
+            seconds=record.seconds,
+            attempts=record.attempts,
+            note=str(record.error or ""),
         )
     if told is None:
         return TableProgress(name)
@@ -214,7 +212,7 @@ def _is_newer(stored: StoredRecord, told: _TableHistory) -> bool:
     """Whether a record belongs to the attempt that the history shows, not to one before it."""
     if told.state.is_final:
         return True
-    if _final_state(stored.record["status"]) is TableState.FAILED:
+    if _final_state(stored.record.status) is TableState.FAILED:
         return False  # every failed attempt leaves one; the next attempt is under way
     # S3 tells whole seconds.
     return told.asked_at is None or stored.written_at >= told.asked_at.replace(microsecond=0)

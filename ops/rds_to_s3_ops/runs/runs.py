@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
 
-    from rds_to_s3_ops.deployment.documents import Manifest
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.deployment.stack import Stack
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
@@ -61,9 +61,9 @@ class Run:
 
     def is_told_by(self, manifest: Manifest) -> bool:
         """Whether a manifest of this run says how it ended, and not how it had ended before it was redriven."""
-        if self.status != manifest["status"]:
+        if self.status != manifest.status:
             return False  # it is at work, or was stopped, and a manifest knows of neither
-        return self.status == "SUCCEEDED" or manifest.get("redrives", 0) >= self.redrives
+        return self.status == "SUCCEEDED" or manifest.redrives >= self.redrives
 
 
 def new_run_id(now: datetime) -> str:

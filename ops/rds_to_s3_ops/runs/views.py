@@ -17,8 +17,9 @@ from rds_to_s3.timestamps import short
 from rds_to_s3.wording import counted
 
 if TYPE_CHECKING:
+    from rds_to_s3.commit.entries import TableEntry
     from rds_to_s3.plan.table_list import TableList, TableSpec
-    from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.deployment.stack import Stack
     from rds_to_s3_ops.runs.runs import Run
 
@@ -50,20 +51,17 @@ class HistoryEntry:
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``history --json`` prints for it."""
-        manifest = self.manifest or {}
-        totals = manifest.get("totals")
+        manifest = self.manifest
+        totals = manifest.totals if manifest else None
         return {
             "run_id": self.run.run_id,
             "status": self.run.status,
             "started_at": timestamp(self.run.started_at),
             "finished_at": timestamp(self.run.stopped_at) if self.run.stopped_at else None,
             "seconds": self.seconds,
-            "window_end": manifest.get("window_end"),
-            "tables": totals["tables"] if totals else None,
-            "failed": totals["failed"] if totals else None,
-            "rows": totals["rows"] if totals else None,
-            "bytes": totals["bytes"] if totals else None,
-            "redrives": max(self.run.redrives, manifest.get("redrives", 0)),
+            "window_end": manifest.window_end if manifest else None,
+            **{name: getattr(totals, name, None) for name in ("tables", "failed", "rows", "bytes")},
+            "redrives": max(self.run.redrives, manifest.redrives if manifest else 0),
         }
 
     @property
@@ -133,76 +131,69 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
         Whether to list every table and file, however many there are.
     """
     parts: list[RenderableType] = [_manifest_head(manifest), Text()]
-    tables = manifest.get("tables", [])
+    tables = manifest.tables
     shown = summarised(tables, _is_telling, everything=everything)
     if shown:
         parts.append(_manifest_tables(shown))
     parts += rest_view(len(tables) - len(shown))
     for table in shown:
-        error = table.get("error")
-        if error:
-            parts += [Text(), Text.assemble((table["table"], "bold red"), f": {error['type']}\n  {error['message']}")]
-        if deleted := table.get("deleted_rows"):
-            keys = ", ".join(file["key"] for file in table["deletes"])
-            parts.append(
-                Text.assemble((table["table"], "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}")
-            )
-        parts += [Text.assemble((table["table"], "yellow"), f": {told}") for told in table.get("warnings", [])]
-    parts += [Text(told, style="yellow") for told in manifest.get("warnings", [])]
-    failure = manifest.get("error")
-    if failure:
-        parts += [Text(), Text.assemble((failure["type"], "bold red"), f": {failure['message']}")]
+        if error := table.error:
+            parts += [Text(), Text.assemble((table.table, "bold red"), f": {error.type}\n  {error.message}")]
+        if deleted := table.deleted_rows:
+            keys = ", ".join(file.key for file in table.deletes)
+            parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}"))
+        parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
+    parts += [Text(told, style="yellow") for told in manifest.warnings]
+    if failure := manifest.error:
+        parts += [Text(), Text.assemble((failure.type, "bold red"), f": {failure.message}")]
     if everything and (files := _files(shown, bucket)).row_count:
         parts += [Text(), files]
-    parts += [Text(), Text(f"s3://{bucket}/runs/{manifest['run_id']}/manifest.json", style="dim")]
+    parts += [Text(), Text(f"s3://{bucket}/runs/{manifest.run_id}/manifest.json", style="dim")]
     return Group(*parts)
 
 
 def _manifest_head(manifest: Manifest) -> Text:
-    totals = manifest["totals"]
-    head = Text.assemble((manifest["run_id"], "bold"), "  ", state_text(manifest["status"]))
-    failed = f", {totals['failed']} failed" if totals["failed"] else ""
+    totals = manifest.totals
+    head = Text.assemble((manifest.run_id, "bold"), "  ", state_text(manifest.status))
+    failed = f", {totals.failed} failed" if totals.failed else ""
     head.append(
-        f"\n{counted(totals['tables'], 'table')} ({totals['succeeded']} succeeded{failed})"
-        f"  {counted(totals['rows'], 'row')}  {counted(totals['files'], 'file')}  {size(totals['bytes'])}"
+        f"\n{counted(totals.tables, 'table')} ({totals.succeeded} succeeded{failed})"
+        f"  {counted(totals.rows, 'row')}  {counted(totals.files, 'file')}  {size(totals.bytes)}"
     )
-    if manifest["window_end"]:
-        head.append(f"\nwindow up to {short(manifest['window_end'])} on the database's clock")
-    head.append(f"\nfrom {manifest['started_at']} to {manifest['finished_at']}")
-    if manifest.get("redrives"):
-        head.append(f", redriven {manifest['redrives']}x")
+    if manifest.window_end:
+        head.append(f"\nwindow up to {short(manifest.window_end)} on the database's clock")
+    head.append(f"\nfrom {manifest.started_at} to {manifest.finished_at}")
+    if manifest.redrives:
+        head.append(f", redriven {manifest.redrives}x")
     return head
 
 
-def _manifest_tables(tables: Sequence[TableRecord]) -> Table:
+def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
     grid = new_grid(
         "table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time")
     )
     for table in tables:
-        files = table.get("files", [])
-        window = table.get("window")
         grid.add_row(
-            Text(table["table"]),
-            state_text(table["status"]),
-            count(table.get("rows")),
-            count(len(files)),
-            size(sum(file["bytes"] for file in files)),
-            duration(table.get("seconds")),
-            Text(short(window["after"] or "the beginning") if window and table["status"] in _READ else ""),
+            Text(table.table),
+            state_text(table.status),
+            count(table.rows),
+            count(len(table.files)),
+            size(table.bytes),
+            duration(table.seconds),
+            Text(short(table.window.after or "the beginning") if table.status in _READ else ""),
         )
     return grid
 
 
-def _is_telling(table: TableRecord) -> bool:
-    told = table.get("warnings"), table.get("rows"), table.get("deleted_rows")
-    return table["status"] == "FAILED" or any(told)
+def _is_telling(table: TableEntry) -> bool:
+    return bool(table.status == "FAILED" or table.warnings or table.rows or table.deleted_rows)
 
 
-def _files(tables: Sequence[TableRecord], bucket: str) -> Table:
+def _files(tables: Sequence[TableEntry], bucket: str) -> Table:
     grid = new_grid("file", "rows", "bytes", right=("rows", "bytes"), wrap=("file",))
     for table in tables:
-        for file in [*table.get("files", []), *table.get("quarantine", []), *table.get("deletes", [])]:
-            grid.add_row(Text(f"s3://{bucket}/{file['key']}"), count(file["rows"]), size(file["bytes"]))
+        for file in [*table.files, *table.quarantine, *table.deletes]:
+            grid.add_row(Text(f"s3://{bucket}/{file.key}"), count(file.rows), size(file.bytes))
     return grid
 
 
@@ -226,14 +217,14 @@ def outcome_view(
         return shown
     if manifest is None:
         return run_view(run)
-    before = Text(f"Its manifest is from before that, of {manifest['finished_at']}:", style="yellow")
+    before = Text(f"Its manifest is from before that, of {manifest.finished_at}:", style="yellow")
     return Group(run_view(run), Text(), before, Text(), shown)
 
 
 def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
     """Return the same for ``--json``: the manifest where it tells the run's end, else how the run stands."""
     if manifest and (run is None or run.is_told_by(manifest)):
-        return manifest
+        return manifest.model_dump()
     return run_json(run, manifest) if run else {}
 
 
@@ -265,7 +256,7 @@ def run_json(run: Run, manifest: Manifest | None = None) -> dict[str, Any]:
         "redrives": run.redrives,
         "error": run.error,
         "cause": run.cause,
-        "manifest": manifest,
+        "manifest": manifest.model_dump() if manifest else None,
     }
 
 

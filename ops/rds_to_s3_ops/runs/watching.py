@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from rds_to_s3_ops.runs.progress import History, RunProgress, measure
 
 if TYPE_CHECKING:
-    from rds_to_s3_ops.deployment.bucket import Bucket, StoredRecord
-    from rds_to_s3_ops.deployment.documents import Plan
+    from rds_to_s3_ops.deployment.bucket import Bucket, Plan, StoredRecord
     from rds_to_s3_ops.runs.runs import Runs
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from rds_to_s3.bucket_keys import segment
 from rds_to_s3.commit.entries import pending_of
-from rds_to_s3.reported.register import keys_named
 from rds_to_s3_ops.findings import Finding, failed, passed
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ def unreported_files(
     named: list[Any] = []
     first: datetime | None = None
     for manifest in bucket.newest_manifests():
-        named.append(np.fromiter(map(_digest, keys_named(manifest)), np.uint64))
-        first = datetime.fromisoformat(manifest["started_at"])
+        named.append(np.fromiter(map(_digest, manifest.keys), np.uint64))
+        first = datetime.fromisoformat(manifest.started_at)
     missing = set(np.setdiff1d(listed, np.concatenate(named) if named else np.array([], np.uint64)).tolist())
     if not missing:
         return []

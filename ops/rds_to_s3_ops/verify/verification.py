@@ -18,8 +18,8 @@ from rds_to_s3_ops.verify.unreported import UnreportedFile
 if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.plan.table_list import TableSpec
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.deployment.bucket import Bucket
-    from rds_to_s3_ops.deployment.documents import Manifest
     from rds_to_s3_ops.deployment.table_list_parameter import TableListDocument
 
 DIFFERS, NOT_COMPARED = 1, 7
@@ -111,7 +111,7 @@ def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> Iter
 def _manifests_of(bucket: Bucket, table: str) -> Iterator[Manifest]:
     is_known = False
     for manifest in bucket.every_manifest():
-        if any(entry["table"] == table for entry in manifest["tables"]):
+        if manifest.table(table) is not None:
             is_known = True
             yield manifest
     if not is_known:
@@ -129,12 +129,12 @@ def verify_files(
     with tempfile.TemporaryDirectory(prefix="rds-to-s3-verify-") as folder:
         for named in named_files(manifests, table):
             file = named[2]
-            say(file["key"])
-            with reading_errors(file["key"]):
+            say(file.key)
+            with reading_errors(file.key):
                 check = check_file(bucket, named, Path(folder))
             result.files += 1
-            result.rows += file["rows"]
-            result.bytes += file["bytes"]
+            result.rows += file.rows
+            result.bytes += file.bytes
             if check.problems:
                 result.broken.append(check)
     return result

@@ -9,9 +9,8 @@ What differs between warehouses is how a CSV file tells NULL (nothing between th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from rds_to_s3.extract.scope.drift import Change
 from rds_to_s3_ops.warehouses import athena, duckdb, redshift, snowflake
 from rds_to_s3_ops.warehouses.sql import TableLoad
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn
@@ -43,7 +42,9 @@ def ddl(warehouse: Warehouse, load: TableLoad) -> str:
     """
     columns = load.columns_for(warehouse)
     notes = [f"{load.table} for {warehouse}: the {load.format} files of run {load.run_id} in s3://{load.bucket}"]
-    notes += [f"Drift: {sentence}; a table that is there does not follow" for sentence in _drift(load)]
+    # Columns are added by a statement or a note of their own, and named, whatever their order.
+    drift = [change.sentence() for change in load.drift if change.change not in {"added", "reordered"}]
+    notes += [f"Drift: {sentence}; a table that is there does not follow" for sentence in drift]
     notes += [f"{column.name}: {column.remark}" for column in columns if column.remark]
     if not load.key:
         notes.append("The table has no key, or its files do not hold it: rows are appended, versions of a row too.")
@@ -52,10 +53,3 @@ def ddl(warehouse: Warehouse, load: TableLoad) -> str:
     notes += _NOTES[warehouse](load, columns) if warehouse in _NOTES else []
     comments = "".join(f"-- {line}\n" for note in notes for line in note.splitlines())
     return comments + "\n" + "\n\n".join(f"{statement};" for statement in load_statements(warehouse, load)) + "\n"
-
-
-def _drift(load: TableLoad) -> Iterator[str]:
-    for change in load.drift:
-        # Columns are added by a statement or a note of their own, and named, whatever their order.
-        if change["change"] not in {"added", "reordered"}:
-            yield Change(change["change"], change["column"], change["from"], change["to"]).sentence()

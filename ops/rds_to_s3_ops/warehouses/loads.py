@@ -10,8 +10,9 @@ from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 from rds_to_s3_ops.warehouses.sql import TableLoad
 
 if TYPE_CHECKING:
+    from rds_to_s3.commit.entries import TableEntry
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.deployment.bucket import Bucket
-    from rds_to_s3_ops.deployment.documents import Manifest, TableRecord
 
 _LOOKED_AT = 200  # manifests, for the newest that has files of a table
 
@@ -40,7 +41,7 @@ def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequ
     newest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if newest is None:
         raise NotFoundError(f"run {run_id!r} has left no manifest" if run_id else "no run has finished yet")
-    wanted = [table] if table else [entry["table"] for entry in newest["tables"]]
+    wanted = [table] if table else [entry.table for entry in newest.tables]
     manifests: Iterable[Manifest] = [newest] if run_id else islice(bucket.newest_manifests(), _LOOKED_AT)
     found = _newest_entries(manifests, wanted)
     if table and table not in found:
@@ -50,49 +51,51 @@ def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequ
     return [_load(bucket.name, *found[name], key) for name in wanted if name in found]
 
 
-def _newest_entries(manifests: Iterable[Manifest], wanted: Sequence[str]) -> dict[str, tuple[str, TableRecord]]:
-    found: dict[str, tuple[str, TableRecord]] = {}
+def _newest_entries(manifests: Iterable[Manifest], wanted: Sequence[str]) -> dict[str, tuple[str, TableEntry]]:
+    found: dict[str, tuple[str, TableEntry]] = {}
     for manifest in manifests:
-        for entry in manifest["tables"]:
-            if entry["table"] in wanted and entry["table"] not in found and _has_files(entry):
-                found[entry["table"]] = (manifest["run_id"], entry)
+        for entry in manifest.tables:
+            if entry.table in wanted and entry.table not in found and _has_files(entry):
+                found[entry.table] = (manifest.run_id, entry)
         if len(found) == len(wanted):
             break
     return found
 
 
-def _has_files(entry: TableRecord) -> bool:
+def _has_files(entry: TableEntry) -> bool:
     # Deletes that the data files have no key for are not to be loaded.
-    return bool(entry["files"] or (entry.get("deletes") and entry.get("key")))
+    return bool(entry.files or (entry.deletes and entry.key))
 
 
-def _refuse_other_columns(run_id: str, entry: TableRecord) -> None:
+def _refuse_other_columns(run_id: str, entry: TableEntry) -> None:
     # Loaded by position under the entry's columns, values would land in the wrong ones.
-    for file in [*entry["files"], *entry.get("deletes", [])]:
-        is_other_format = file in entry["files"] and (".parquet" in file["key"]) != (entry["format"] == "parquet")
-        if "columns" in file or is_other_format:
-            names = ", ".join(file.get("columns") or [column["name"] for column in entry["columns"]])
+    for place, file in enumerate([*entry.files, *entry.deletes]):
+        is_of_rows = place < len(entry.files)
+        is_other_format = is_of_rows and (".parquet" in file.key) != (entry.format == "parquet")
+        if file.has("columns") or is_other_format:
+            names = ", ".join(file.columns or entry.names)
             raise InvalidInputError(
-                f"run {run_id} reports {file['key']}, which an earlier run extracted with other columns or in another "
-                f"format: it cannot be loaded together with the run's other files of table {entry['table']!r}. Load "
+                f"run {run_id} reports {file.key}, which an earlier run extracted with other columns or in another "
+                f"format: it cannot be loaded together with the run's other files of table {entry.table!r}. Load "
                 f"that file by hand first, with its own columns: {names}. Then load the run's other files by hand, too"
             )
 
 
-def _load(bucket: str, run_id: str, entry: TableRecord, key: Sequence[str]) -> TableLoad:
+def _load(bucket: str, run_id: str, entry: TableEntry, key: Sequence[str]) -> TableLoad:
     _refuse_other_columns(run_id, entry)
-    names = [column["name"] for column in entry["columns"]]
-    if unknown := [name for name in key if name not in names]:
-        raise InvalidInputError(f"--key {unknown[0]}: the files have no such column; they have {', '.join(names)}")
+    if unknown := [name for name in key if name not in entry.names]:
+        raise InvalidInputError(
+            f"--key {unknown[0]}: the files have no such column; they have {', '.join(entry.names)}"
+        )
     return TableLoad(
-        table=entry["table"],
+        table=entry.table,
         bucket=bucket,
         run_id=run_id,
-        format=entry["format"],
-        columns=entry["columns"],
-        key=list(key) or entry.get("key", []),
-        files=[file["key"] for file in entry["files"]],
-        deletes=[file["key"] for file in entry.get("deletes", [])],
-        deletes_key=entry.get("key", []),
-        drift=entry.get("drift", []),
+        format=entry.format,
+        columns=entry.columns,
+        key=list(key) or entry.key,
+        files=[file.key for file in entry.files],
+        deletes=[file.key for file in entry.deletes],
+        deletes_key=entry.key,
+        drift=entry.drift,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rds_to_s3.commit.entries import ColumnEntry, DriftEntry
 from rds_to_s3.rows.columns import OutputColumn
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
 
@@ -20,8 +20,7 @@ class TableLoad:
 
     Attributes
     ----------
-    columns : sequence of mapping
-        As the manifest has them.
+    columns : sequence of ColumnEntry
     key : sequence of str
         Empty where the table has none: its rows are appended.
     files : sequence of str
@@ -30,20 +29,20 @@ class TableLoad:
         Those of the files that hold the keys of deleted rows, as CSV.
     deletes_key : sequence of str
         The columns of these files; empty where the data files lack one of them.
-    drift : sequence of mapping
-        How the columns have changed since the run before, as the manifest has it.
+    drift : sequence of DriftEntry
+        How the columns have changed since the run before.
     """
 
     table: str
     bucket: str
     run_id: str
     format: str
-    columns: Sequence[Any]
+    columns: Sequence[ColumnEntry]
     key: Sequence[str]
     files: Sequence[str]
     deletes: Sequence[str] = ()
     deletes_key: Sequence[str] = ()
-    drift: Sequence[Any] = ()
+    drift: Sequence[DriftEntry] = ()
 
     @property
     def is_gzipped(self) -> bool:
@@ -61,7 +60,7 @@ class TableLoad:
 
     def added(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
         """Return the columns that the drift tells of as added."""
-        names = {change["column"] for change in self.drift if change["change"] == "added"}
+        names = {change.column for change in self.drift if change.change == "added"}
         return [column for column in columns if column.name in names]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from rds_to_s3.commit.entries import ColumnEntry
 from rds_to_s3.mysql.catalogue.schema import TableColumn
 from rds_to_s3.rows.column_type import ColumnType
 from rds_to_s3.rows.columns import Kind, OutputColumn
@@ -83,20 +84,19 @@ class _Types:
         return self.binary(length) if kind == "binary" else self.text(length)
 
 
-def warehouse_column(warehouse: Warehouse, column: Mapping[str, Any], file_format: str) -> WarehouseColumn:
+def warehouse_column(warehouse: Warehouse, column: ColumnEntry, file_format: str) -> WarehouseColumn:
     """Return what holds a column of the manifest.
 
     Parameters
     ----------
     warehouse : {"snowflake", "redshift", "athena", "duckdb"}
-    column : mapping
-        ``name``, ``type`` and ``nullable``, as the manifest has them.
+    column : ColumnEntry
     file_format : {"csv", "parquet"}
     """
-    mysql = ColumnType.parse(str(column["type"]))
-    kind = TableColumn(column["name"], mysql.name, str(column["type"]), nullable=True).kind
+    mysql = ColumnType.parse(column.type)
+    kind = TableColumn(column.name, mysql.name, column.type, nullable=True).kind
     chosen, remark = _TYPES[warehouse].choose(mysql, kind)
-    nullable = bool(column["nullable"])
+    nullable = column.nullable
     if mysql.name in _CALENDAR and file_format == "csv":
         remark = "a date of no calendar, such as 0000-00-00, stops the load: make it text where one may occur"
     elif mysql.name in _CALENDAR:
@@ -108,7 +108,7 @@ def warehouse_column(warehouse: Warehouse, column: Mapping[str, Any], file_forma
             remark = (
                 f"more than {DECIMAL_DIGITS} digits: DuckDB reads it from Parquet rounded; extract the table as CSV"
             )
-    return WarehouseColumn(column["name"], str(column["type"]), chosen, kind, nullable, remark)
+    return WarehouseColumn(column.name, column.type, chosen, kind, nullable, remark)
 
 
 def _fitting(*types: tuple[int, str]) -> Callable[[int, bool], str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from rds_to_s3.commit.entries import DriftEntry, DriftKind
 from rds_to_s3.commit.state import Commit
 from rds_to_s3.errors import DriftError
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.rows.column_type import ColumnType
 
-Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered"]
 Column = dict[str, Any]  # name, type, nullable: as the manifest's `columns` has them
 
 _TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
@@ -24,48 +23,7 @@ _LONGEST_VARCHAR = 65_534
 _SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different age write them
 
 
-@dataclass(frozen=True)
-class Change:
-    """One difference.
-
-    Attributes
-    ----------
-    column : str
-        Its name now; for a dropped column the name it had.
-    before, after : str or None
-        Types; for a renamed column names; for ``nullability`` ``NULL`` and ``NOT NULL``.
-    """
-
-    change: Kind
-    column: str
-    before: str | None = None
-    after: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what the manifest's ``drift`` shows."""
-        return {"change": self.change, "column": self.column, "from": self.before, "to": self.after}
-
-    def sentence(self) -> str:
-        """Say it to a person."""
-        match self.change:
-            case "added":
-                return f"column {self.column} {self.after} was added"
-            case "dropped":
-                return f"column {self.column} {self.before} was dropped"
-            case "renamed":
-                # The catalogue does not tell a rename from a DROP and an ADD of the same type in the same place.
-                return (
-                    f"column {self.before} is gone, and column {self.after} of the same type is in its place: it was "
-                    "renamed, or dropped and another one added"
-                )
-            case "nullability":
-                return f"column {self.column} was {self.before} and is {self.after}"
-            case "reordered":
-                return f"the columns stand in another order: {self.after}"
-        return f"column {self.column} was {self.change} from {self.before} to {self.after}"
-
-
-def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[DriftEntry]:
     """Compare a table's columns with what they were.
 
     A column that is gone and a new one of the same type in its place count as a renamed column. The width that an
@@ -85,25 +43,25 @@ def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[Change
     return [*_changed_columns(before, after), *_reordered(before, after)]
 
 
-def _changed_columns(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+def _changed_columns(before: Sequence[Column], after: Sequence[Column]) -> list[DriftEntry]:
     renamed = _renamed(before, after)
     old: dict[str, Column] = {renamed.get(name := str(column["name"]), name): column for column in before}
     names = {column["name"] for column in after}
-    changes = [Change("renamed", new, name, new) for name, new in renamed.items()]
-    changes += [Change("dropped", name, column["type"]) for name, column in old.items() if name not in names]
+    changes = [_change("renamed", new, name, new) for name, new in renamed.items()]
+    changes += [_change("dropped", name, column["type"], None) for name, column in old.items() if name not in names]
     for column in after:
         name, former = column["name"], old.get(column["name"])
         if former is None:
-            changes.append(Change("added", name, None, column["type"]))
+            changes.append(_change("added", name, None, column["type"]))
             continue
         if (kind := compare_types(former["type"], column["type"])) is not None:
-            changes.append(Change(kind, name, former["type"], column["type"]))
+            changes.append(_change(kind, name, former["type"], column["type"]))
         if former["nullable"] != column["nullable"]:
-            changes.append(Change("nullability", name, _nullability(former), _nullability(column)))
+            changes.append(_change("nullability", name, _nullability(former), _nullability(column)))
     return changes
 
 
-def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[Change]:
+def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[DriftEntry]:
     """Return whether the columns that both sides have stand in another order."""
     renamed = _renamed(before, after)
     old = [renamed.get(name := str(column["name"]), name) for column in before]
@@ -113,12 +71,12 @@ def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[Change
     if kept_before == kept_after:
         return []
     moved = next(name for name, was in zip(kept_after, kept_before, strict=True) if name != was)
-    return [Change("reordered", moved, ", ".join(kept_before), ", ".join(kept_after))]
+    return [_change("reordered", moved, ", ".join(kept_before), ", ".join(kept_after))]
 
 
 def concerning(
-    changes: Sequence[Change], written_before: Collection[str], written_now: Collection[str]
-) -> list[Change]:
+    changes: Sequence[DriftEntry], written_before: Collection[str], written_now: Collection[str]
+) -> list[DriftEntry]:
     """Return the changes of columns that the files have or had: what is left out may change as it likes."""
     written = {*written_before, *written_now}
     return [change for change in changes if change.column in written or change.before in written]
@@ -205,11 +163,15 @@ def _places(columns: Sequence[Column], others: Collection[str]) -> dict[tuple[st
     return places
 
 
+def _change(kind: DriftKind, column: str, before: str | None, after: str | None) -> DriftEntry:
+    return DriftEntry(change=kind, column=column, before=before, after=after)
+
+
 def _nullability(column: Column) -> str:
     return "NULL" if column["nullable"] else "NOT NULL"
 
 
-def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Change]:
+def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[DriftEntry]:
     """Return how the columns of the files have changed in the database since the last commit."""
     if last is None:
         return []
@@ -226,7 +188,7 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Ch
     )
 
 
-def refused_drift(name: str, drift: Sequence[Change]) -> DriftError:
+def refused_drift(name: str, drift: Sequence[DriftEntry]) -> DriftError:
     """Return the error of a table that may not drift; it says how to accept what has happened."""
     told = "; ".join(change.sentence() for change in drift)
     return DriftError(

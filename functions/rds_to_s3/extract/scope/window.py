@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from rds_to_s3.commit.entries import WindowEntry
 from rds_to_s3.commit.read_as import ReadAs, short_hash
 from rds_to_s3.commit.state import Commit
 from rds_to_s3.extract.scope.selection import Selection
@@ -53,10 +54,10 @@ class Window:
         """The window's end as keys carry it: whole seconds."""
         return self.until.moment.isoformat("_", "seconds").translate(_WITHOUT_SIGNS)
 
-    def as_dict(self) -> dict[str, str | None]:
+    def as_entry(self) -> WindowEntry:
         """Return what the manifest's ``window`` shows."""
         after = None if self.watermark is None else format_timestamp(self.watermark.moment)
-        return {"after": after, "until": format_timestamp(self.until.moment)}
+        return WindowEntry(after=after, until=format_timestamp(self.until.moment))
 
 
 def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime:
@@ -279,7 +280,7 @@ def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other
     """
     if other is None or (last is not None and other.planned_at <= last.planned_at):
         return []
-    begins = "everything" if window.read_from is None else f"what is stamped after {window.as_dict()['after']}"
+    begins = "everything" if window.read_from is None else f"what is stamped after {window.as_entry().after}"
     return [
         f"the format is {spec.format}, and was another until {other.watermark}: these files continue with {begins}, "
         "which files of the other format may hold, too"

@@ -6,29 +6,31 @@ It is well-formed XML too, so that any parser can check it, and needs neither a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rds_to_s3.manifest.report.files import files_section
 from rds_to_s3.manifest.report.outcome import failures_section, footer, header, warnings_section
-from rds_to_s3.manifest.report.pieces import LABELS, Json, text
+from rds_to_s3.manifest.report.pieces import LABELS, text
 from rds_to_s3.manifest.report.style import STYLE
 from rds_to_s3.manifest.report.tables import tables_section
 from rds_to_s3.manifest.report.timeline import TABLES_IN_TIMELINE, timeline_section
 from rds_to_s3.manifest.report.trend import RUNS_IN_TREND, trend_section
+from rds_to_s3.reported.manifest import Manifest, RunSummary
 
-__all__ = ["RUNS_IN_TREND", "TABLES_IN_TIMELINE", "render_report", "summary_of"]
+__all__ = ["RUNS_IN_TREND", "TABLES_IN_TIMELINE", "render_report"]
 
 
-def render_report(manifest: Json, previous: Iterable[Json] = (), *, bucket: str = "", region: str = "") -> str:
+def render_report(
+    manifest: Manifest, previous: Iterable[RunSummary] = (), *, bucket: str = "", region: str = ""
+) -> str:
     """Write a run's report.
 
     Parameters
     ----------
-    manifest : mapping
-        As ``schemas/manifest-v1.schema.json`` describes it. Where a table also has ``finished_at``, its bar in the
-        timeline stands where it belongs; without it all bars begin at the left.
-    previous : iterable of mapping
-        Manifests of earlier runs, or what `summary_of` keeps of them, in any order.
+    manifest : Manifest
+        Where a table also has ``finished_at``, its bar in the timeline stands where it belongs; without it all bars
+        begin at the left.
+    previous : iterable of RunSummary
+        Earlier runs, in any order.
     bucket : str
         The data bucket; empty leaves out what needs its name.
     region : str
@@ -41,14 +43,15 @@ def render_report(manifest: Json, previous: Iterable[Json] = (), *, bucket: str 
 
     Examples
     --------
-    >>> run = {"run_id": "run-1", "status": "SUCCEEDED", "tables": [], "window_end": None, "redrives": 0,
-    ...        "started_at": "2025-04-02T12:00:00Z", "finished_at": "2025-04-02T12:00:09Z",
-    ...        "totals": {"tables": 0, "succeeded": 0, "failed": 0, "rows": 0, "files": 0, "bytes": 0}}
+    >>> from rds_to_s3.reported.manifest import Totals
+    >>> run = Manifest(version=1, run_id="run-1", execution_arn="arn:aws:states:…", status="SUCCEEDED", redrives=0,
+    ...                started_at="2025-04-02T12:00:00Z", finished_at="2025-04-02T12:00:09Z", window_end=None,
+    ...                totals=Totals.of([]), tables=[])
     >>> "<h1>Run run-1</h1>" in render_report(run)
     True
     """
-    title = f"Run {manifest['run_id']}: {LABELS[manifest['status']]}"
-    tables = sorted(manifest["tables"], key=lambda table: table["status"] != "FAILED")
+    title = f"Run {manifest.run_id}: {LABELS[manifest.status]}"
+    tables = sorted(manifest.tables, key=lambda table: table.status != "FAILED")
     body = "\n".join(
         part
         for part in (
@@ -82,9 +85,3 @@ def render_report(manifest: Json, previous: Iterable[Json] = (), *, bucket: str 
 </body>
 </html>
 """
-
-
-def summary_of(manifest: Json) -> dict[str, Any]:
-    """Return what the trend needs of a run."""
-    kept = ("run_id", "status", "started_at", "finished_at", "redrives", "totals")
-    return {key: manifest[key] for key in kept}

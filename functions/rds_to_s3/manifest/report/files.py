@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from rds_to_s3.commit.entries import file_keys
+from rds_to_s3.commit.entries import FileEntry, TableEntry
 from rds_to_s3.manifest.report.figures import size
-from rds_to_s3.manifest.report.pieces import Json, quarantine_id, section, text
+from rds_to_s3.manifest.report.pieces import quarantine_id, section, text
 from rds_to_s3.wording import counted
 
 _FILES_SHOWN_OPEN = 12
 
 
-def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
-    written = [table for table in tables if file_keys(table)]
+def files_section(tables: Sequence[TableEntry], bucket: str, region: str) -> str:
+    written = [table for table in tables if table.keys]
     if not written:
         return ""
-    number = sum(len(file_keys(table)) for table in written)
+    number = sum(len(table.keys) for table in written)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
     # The signature of a presigned link is of one object.
     where = "Links lead to where each file lies from here: in the bucket or a copy of it, not behind a presigned link."
@@ -25,10 +25,9 @@ def files_section(tables: Sequence[Json], bucket: str, region: str) -> str:
     return section("Files", hint + "".join(_table(table, is_open, bucket, region) for table in written))
 
 
-def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
-    data, quarantine, deletes = (table.get(kind) or [] for kind in ("files", "quarantine", "deletes"))
-    superseded = table.get("superseded") or []
-    told = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(sum(file['bytes'] for file in data))}"]
+def _table(table: TableEntry, is_open: str, bucket: str, region: str) -> str:
+    data, quarantine, deletes, superseded = table.files, table.quarantine, table.deletes, table.superseded
+    told = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(table.bytes)}"]
     content = _list(data, bucket, region)
     if quarantine:
         told.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
@@ -46,24 +45,24 @@ def _table(table: Json, is_open: str, bucket: str, region: str) -> str:
             f"<p>Superseded: {counted(len(superseded), 'file')} of runs that were stopped, which these replace: not to "
             f"be loaded</p>{_list(superseded, bucket, region)}"
         )
-    return f"<details{is_open}><summary>{text(table['table'])}: {'; '.join(told)}</summary>{content}</details>\n"
+    return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(told)}</summary>{content}</details>\n"
 
 
-def _rows(files: Sequence[Json]) -> int:
-    return sum(file["rows"] for file in files)
+def _rows(files: Sequence[FileEntry]) -> int:
+    return sum(file.rows for file in files)
 
 
-def _list(files: Sequence[Json], bucket: str, region: str) -> str:
+def _list(files: Sequence[FileEntry], bucket: str, region: str) -> str:
     items = "".join(f"<li>{_file(file, bucket, region)}</li>\n" for file in files)
     return f"<ul>\n{items}</ul>" if files else ""
 
 
-def _file(file: Json, bucket: str, region: str) -> str:
-    name = f"s3://{bucket}/{file['key']}" if bucket else file["key"]
-    link = f'<a href="../../{quote(file["key"])}"><code>{text(name)}</code></a>'
+def _file(file: FileEntry, bucket: str, region: str) -> str:
+    name = f"s3://{bucket}/{file.key}" if bucket else file.key
+    link = f'<a href="../../{quote(file.key)}"><code>{text(name)}</code></a>'
     console = ""
     if bucket and region:
-        place = f"{bucket}?region={region}&prefix={quote(file['key'], safe='')}"
+        place = f"{bucket}?region={region}&prefix={quote(file.key, safe='')}"
         url = f"https://{region}.console.aws.amazon.com/s3/object/{place}"
         console = f'<span class="screen">, <a href="{text(url)}" aria-label="console: {text(name)}">console</a></span>'
-    return f"{link}<br/>{counted(file['rows'], 'row')}, {size(file['bytes'])}{console}"
+    return f"{link}<br/>{counted(file.rows, 'row')}, {size(file.bytes)}{console}"

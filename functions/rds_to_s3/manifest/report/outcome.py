@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count, duration, size
-from rds_to_s3.manifest.report.pieces import (
-    Json,
-    how_often,
-    moment,
-    period,
-    quarantine_id,
-    section,
-    state,
-    text,
-)
+from rds_to_s3.manifest.report.pieces import how_often, moment, period, quarantine_id, section, state, text
+from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.timestamps import short
 from rds_to_s3.wording import counted
 
@@ -27,64 +20,65 @@ _HELD_BACK_BY = {
 }
 
 
-def header(manifest: Json) -> str:
-    totals = manifest["totals"]
-    seconds = (moment(manifest["finished_at"]) - moment(manifest["started_at"])).total_seconds()
-    redriven = f", redriven {how_often(manifest['redrives'])}" if manifest.get("redrives") else ""
+def header(manifest: Manifest) -> str:
+    totals = manifest.totals
+    seconds = (moment(manifest.finished_at) - moment(manifest.started_at)).total_seconds()
+    redriven = f", redriven {how_often(manifest.redrives)}" if manifest.redrives else ""
     waited = ", with the wait for the redrive" if redriven else ""
-    failed = f"{totals['failed']} failed" if totals["failed"] else "none failed"
+    failed = f"{totals.failed} failed" if totals.failed else "none failed"
     aside = [
-        f"{count(sum(table.get(key, 0) for table in manifest['tables']))} {what}"
-        for key, what in (("quarantined_rows", "in quarantine"), ("deleted_rows", "deleted"))
-        if any(table.get(key) for table in manifest["tables"])
+        f"{count(rows)} {what}"
+        for rows, what in (
+            (sum(table.quarantined_rows for table in manifest.tables), "in quarantine"),
+            (sum(table.deleted_rows for table in manifest.tables), "deleted"),
+        )
+        if rows
     ]
     figures = [
-        ("Tables", count(totals["tables"]), failed),
-        ("Rows", count(totals["rows"]), ", ".join(aside)),
-        ("Files", count(totals["files"]), size(totals["bytes"])),
-        ("Took", duration(seconds), f"{period(manifest['started_at'], manifest['finished_at'])}{waited}"),
+        ("Tables", count(totals.tables), failed),
+        ("Rows", count(totals.rows), ", ".join(aside)),
+        ("Files", count(totals.files), size(totals.bytes)),
+        ("Took", duration(seconds), f"{period(manifest.started_at, manifest.finished_at)}{waited}"),
         ("Complete up to", *_window_end(manifest)),
     ]
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{text(value)}{f'<small>{text(note)}</small>' if note else ''}</dd></div>"
         for name, value, note in figures
     )
-    day = f"{moment(manifest['started_at']):%Y-%m-%d}"
+    day = f"{moment(manifest.started_at):%Y-%m-%d}"
     return (
-        f"<header><h1>Run {text(manifest['run_id'])}</h1>\n"
-        f'<p>{state(manifest["status"])} <span class="soft">on {day}{redriven}</span></p>\n<dl>{cells}</dl></header>'
+        f"<header><h1>Run {text(manifest.run_id)}</h1>\n"
+        f'<p>{state(manifest.status)} <span class="soft">on {day}{redriven}</span></p>\n<dl>{cells}</dl></header>'
     )
 
 
-def _window_end(manifest: Json) -> tuple[str, str]:
-    end = manifest.get("window_end")
+def _window_end(manifest: Manifest) -> tuple[str, str]:
+    end, bound = manifest.window_end, manifest.bound
     if end is None:
         return "not planned", ""
     note = "the database's clock"
-    bound = manifest.get("bound") or {}
-    if bound.get("server_now"):
-        behind = datetime.fromisoformat(bound["server_now"]) - datetime.fromisoformat(end)
+    if bound and bound.server_now:
+        behind = datetime.fromisoformat(bound.server_now) - datetime.fromisoformat(end)
         note = f"{duration(behind.total_seconds())} behind the database's clock"
         # The end stays that of the first plan.
-        note += " when first planned" if manifest.get("redrives") else ""
-    held = _HELD_BACK_BY.get(str(bound.get("decided_by")))
+        note += " when first planned" if manifest.redrives else ""
+    held = _HELD_BACK_BY.get(bound.decided_by) if bound else None
     return short(end), f"{note}, held back by {held}" if held else note
 
 
-def failures_section(manifest: Json, tables: Sequence[Json]) -> str:
-    run_error = manifest.get("error")
+def failures_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
     # Once it was planned it has tables: then it is a redrive that could not be.
     unplanned = f"The {'redrive' if tables else 'run'} could not be planned"
-    failed = [(table["table"], table["error"]) for table in tables if table["status"] == "FAILED"]
-    if not failed and not run_error:
+    failed = [(table.table, table.error) for table in tables if table.error]
+    told = [*([(unplanned, manifest.error)] if manifest.error else []), *failed]
+    if not told:
         return ""
     articles = "".join(
-        f"<article><h3>{text(name)}</h3>"
-        f"<p><strong>{text(error['type'])}</strong>: {text(error['message'])}</p></article>\n"
-        for name, error in ([(unplanned, run_error)] if run_error else []) + failed
+        f"<article><h3>{text(name)}</h3><p><strong>{text(error.type)}</strong>: {text(error.message)}</p></article>\n"
+        for name, error in told
     )
     again = (
-        f"<p>Run only these again: redrive the execution, or <code>rds-to-s3 rerun {text(manifest['run_id'])}</code>. "
+        f"<p>Run only these again: redrive the execution, or <code>rds-to-s3 rerun {text(manifest.run_id)}</code>. "
         "Their watermarks have not moved, so the next scheduled run covers their rows too.</p>\n"
         if failed
         else ""
@@ -92,10 +86,10 @@ def failures_section(manifest: Json, tables: Sequence[Json]) -> str:
     return section("Failures", f"{again}{articles}")
 
 
-def warnings_section(manifest: Json, tables: Sequence[Json]) -> str:
-    told = [("", text(warning)) for warning in manifest.get("warnings") or []]
-    told += [(table["table"], text(warning)) for table in tables for warning in table["warnings"]]
-    told += [(table["table"], _in_quarantine(table)) for table in tables if table.get("quarantined_rows")]
+def warnings_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
+    told = [("", text(warning)) for warning in manifest.warnings]
+    told += [(table.table, text(warning)) for table in tables for warning in table.warnings]
+    told += [(table.table, _in_quarantine(table)) for table in tables if table.quarantined_rows]
     if not told:
         return ""
     items = "".join(
@@ -104,14 +98,14 @@ def warnings_section(manifest: Json, tables: Sequence[Json]) -> str:
     return section("Warnings", f"<ul>\n{items}</ul>")
 
 
-def _in_quarantine(table: Json) -> str:
+def _in_quarantine(table: TableEntry) -> str:
     return (
-        f"{counted(table['quarantined_rows'], 'row')} broke a check and went into "
+        f"{counted(table.quarantined_rows, 'row')} broke a check and went into "
         f'<a href="#{text(quarantine_id(table))}">quarantine</a>'
     )
 
 
-def footer(manifest: Json, bucket: str) -> str:
-    key = f"runs/{manifest['run_id']}/manifest.json"
+def footer(manifest: Manifest, bucket: str) -> str:
+    key = f"runs/{manifest.run_id}/manifest.json"
     name = f"s3://{bucket}/{key}" if bucket else key
     return f'<footer><p class="soft">Made from <a href="manifest.json"><code>{text(name)}</code></a></p></footer>'

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
 from urllib.parse import quote
 
-Json = Mapping[str, Any]
+from rds_to_s3.commit.entries import TableEntry
 
 LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
 # A sign beside each word and colour: neither is ever alone in carrying a meaning.
@@ -38,9 +37,9 @@ def state(status: str) -> str:
     )
 
 
-def quarantine_id(table: Json) -> str:
+def quarantine_id(table: TableEntry) -> str:
     """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
-    return f"quarantine-{quote(table['table'], safe='')}"
+    return f"quarantine-{quote(table.table, safe='')}"
 
 
 def how_often(number: int) -> str:

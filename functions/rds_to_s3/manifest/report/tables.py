@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count, duration, size
-from rds_to_s3.manifest.report.pieces import Json, breakable, scrolling_table, section, state, text
+from rds_to_s3.manifest.report.pieces import breakable, scrolling_table, section, state, text
 from rds_to_s3.timestamps import short
 
 
-def tables_section(tables: Sequence[Json]) -> str:
+def tables_section(tables: Sequence[TableEntry]) -> str:
     if not tables:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{breakable(table["table"])}</th><td>{state(table["status"])}</td>'
-        f'<td class="n">{count(table["rows"])}</td><td class="n">{_bytes(table)}</td>'
-        f'<td class="n">{duration(table["seconds"])}</td><td class="n">{table["attempts"]}</td>'
+        f'<tr><th scope="row">{breakable(table.table)}</th><td>{state(table.status)}</td>'
+        f'<td class="n">{count(table.rows)}</td><td class="n">{size(table.bytes)}</td>'
+        f'<td class="n">{duration(table.seconds)}</td><td class="n">{table.attempts}</td>'
         f"<td>{text(_after(table))}</td><td>{text(_complete_up_to(table))}</td></tr>\n"
         for table in tables
     )
@@ -27,18 +28,14 @@ def tables_section(tables: Sequence[Json]) -> str:
     return section("Tables", scrolling_table("tables", caption, heads, rows))
 
 
-def _after(table: Json) -> str:
-    if table["status"] in {"FAILED", "SKIPPED"}:
+def _after(table: TableEntry) -> str:
+    if table.status in {"FAILED", "SKIPPED"}:
         return ""
-    return short(table["window"]["after"] or "the beginning")
+    return short(table.window.after or "the beginning")
 
 
-def _complete_up_to(table: Json) -> str:
-    if table["status"] in {"FAILED", "SKIPPED"}:
-        after = table["window"]["after"]
+def _complete_up_to(table: TableEntry) -> str:
+    if table.status in {"FAILED", "SKIPPED"}:
+        after = table.window.after
         return short(after) if after else "as before this run"
-    return short(table["window"]["until"] or "")
-
-
-def _bytes(table: Json) -> str:
-    return size(sum(file["bytes"] for file in table["files"]))
+    return short(table.window.until or "")

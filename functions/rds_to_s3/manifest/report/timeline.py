@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import duration
-from rds_to_s3.manifest.report.pieces import Json, breakable, moment, scrolling_table, section, state
+from rds_to_s3.manifest.report.pieces import breakable, moment, scrolling_table, section, state
+from rds_to_s3.reported.manifest import Manifest
 
 TABLES_IN_TIMELINE = 60
 _NARROWEST = 0.004  # of the plot, so that no bar is invisible
 _TELLING_PAUSE = 0.25  # of what is drawn: with a longer one, the bars beside it are too small to compare
-Span = tuple[Json, float, float]
+Span = tuple[TableEntry, float, float]
 
 
-def timeline_section(manifest: Json, tables: Sequence[Json]) -> str:
-    worked = [table for table in tables if table["seconds"] > 0]
+def timeline_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
+    worked = [table for table in tables if table.seconds > 0]
     if not worked:
         return ""
     few = len(worked) <= TABLES_IN_TIMELINE
-    worked = sorted(worked, key=lambda table: (table["status"] != "FAILED", -table["seconds"]))[:TABLES_IN_TIMELINE]
-    placed = all("finished_at" in table for table in worked)
-    spans = _spans(manifest, worked) if placed else [(table, 0.0, table["seconds"]) for table in worked]
-    passes = _passes(spans, manifest.get("redrives", 0) if placed else 0)
+    worked = sorted(worked, key=lambda table: (table.status != "FAILED", -table.seconds))[:TABLES_IN_TIMELINE]
+    placed = all(table.finished_at for table in worked)
+    spans = _spans(manifest, worked) if placed else [(table, 0.0, table.seconds) for table in worked]
+    passes = _passes(spans, manifest.redrives if placed else 0)
     whole = max(end - began for began, part in passes for _, _, end in part)
     parted = passes != [(0.0, spans)]
     bodies = []
@@ -36,11 +38,11 @@ def timeline_section(manifest: Json, tables: Sequence[Json]) -> str:
     return section("Timeline", scrolling_table("timeline", _caption(placed, few, parted), heads, *bodies))
 
 
-def _spans(manifest: Json, worked: Sequence[Json]) -> list[Span]:
-    begin = moment(manifest["started_at"])
+def _spans(manifest: Manifest, worked: Sequence[TableEntry]) -> list[Span]:
+    begin = moment(manifest.started_at)
     # A table's end is told by another clock than the run's start.
-    ends = [(table, max((moment(table["finished_at"]) - begin).total_seconds(), table["seconds"])) for table in worked]
-    return sorted(((table, max(end - table["seconds"], 0.0), end) for table, end in ends), key=lambda span: span[1])
+    ends = [(table, max((moment(table.finished_at) - begin).total_seconds(), table.seconds)) for table in worked]
+    return sorted(((table, max(end - table.seconds, 0.0), end) for table, end in ends), key=lambda span: span[1])
 
 
 def _passes(spans: Sequence[Span], redrives: int) -> list[tuple[float, list[Span]]]:
@@ -80,25 +82,25 @@ def _caption(placed: bool, few: bool, parted: bool) -> str:
     return caption if few else f"{caption}: what failed, and the longest, {TABLES_IN_TIMELINE} in all"
 
 
-def _pass_head(manifest: Json, began: float) -> str:
+def _pass_head(manifest: Manifest, began: float) -> str:
     what = "After a redrive" if began else "At first"
-    since = moment(manifest["started_at"]) + timedelta(seconds=began)
+    since = moment(manifest.started_at) + timedelta(seconds=began)
     return f'<tr><th colspan="4" scope="rowgroup">{what}, from {since:%Y-%m-%d %H:%M:%S} UTC</th></tr>\n'
 
 
-def _row(table: Json, start: float, end: float) -> str:
+def _row(table: TableEntry, start: float, end: float) -> str:
     return (
-        f'<tr><th scope="row">{breakable(table["table"])}</th><td class="bar">{_bar(table, start, end)}</td>'
-        f'<td class="n">{duration(table["seconds"])}</td><td>{state(table["status"])}</td></tr>\n'
+        f'<tr><th scope="row">{breakable(table.table)}</th><td class="bar">{_bar(table, start, end)}</td>'
+        f'<td class="n">{duration(table.seconds)}</td><td>{state(table.status)}</td></tr>\n'
     )
 
 
-def _bar(table: Json, start: float, end: float) -> str:
-    fill = "url(#hatch)" if table["status"] == "FAILED" else "currentColor"
+def _bar(table: TableEntry, start: float, end: float) -> str:
+    fill = "url(#hatch)" if table.status == "FAILED" else "currentColor"
     width = max(end - start, _NARROWEST)
     # The figures stand in the cells beside it.
     return (
-        f'<svg height="20" class="{table["status"]}" aria-hidden="true">'
+        f'<svg height="20" class="{table.status}" aria-hidden="true">'
         f'<rect x="{min(start, 1 - width):.2%}" y="3" width="{width:.2%}" height="14" rx="2" '
         f'style="fill:{fill};stroke:currentColor"/></svg>'
     )

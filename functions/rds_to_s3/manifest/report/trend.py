@@ -6,27 +6,28 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from rds_to_s3.manifest.report.figures import count, duration, size
-from rds_to_s3.manifest.report.pieces import LABELS, Json, how_often, moment, scrolling_table, section, state, text
+from rds_to_s3.manifest.report.pieces import LABELS, how_often, moment, scrolling_table, section, state, text
+from rds_to_s3.reported.manifest import RunSummary
 
 RUNS_IN_TREND = 30
 
 
-def trend_section(manifest: Json, previous: Iterable[Json]) -> str:
-    others = {run["run_id"]: run for run in previous if run["started_at"] <= manifest["started_at"]}
-    runs = sorted({**others, manifest["run_id"]: manifest}.values(), key=lambda run: str(run["started_at"]))
+def trend_section(manifest: RunSummary, previous: Iterable[RunSummary]) -> str:
+    others = {run.run_id: run for run in previous if run.started_at <= manifest.started_at}
+    runs = sorted({**others, manifest.run_id: manifest}.values(), key=lambda run: run.started_at)
     runs = runs[-RUNS_IN_TREND:]
     if len(runs) < 2:
         return ""
-    rows = [run["totals"]["rows"] for run in runs]
-    times = [None if run.get("redrives") else _seconds(run) for run in runs]
+    rows = [run.totals.rows for run in runs]
+    times = [None if run.redrives else _seconds(run) for run in runs]
     longest = max((seconds for seconds in times if seconds is not None), default=None)
     note = "Oldest run first; failed runs are hatched."
     if None in times:
         note += " Runs that were redriven have no bar of their time, but a dashed place: they waited for somebody."
     lines = "".join(
-        f'<tr><th scope="row">{_run_link(run, manifest)}</th><td>{state(run["status"])}</td>'
-        f'<td class="n">{count(run["totals"]["failed"])}</td><td class="n">{count(run["totals"]["rows"])}</td>'
-        f'<td class="n">{size(run["totals"]["bytes"])}</td><td class="n">{_time(run)}</td></tr>\n'
+        f'<tr><th scope="row">{_run_link(run, manifest)}</th><td>{state(run.status)}</td>'
+        f'<td class="n">{count(run.totals.failed)}</td><td class="n">{count(run.totals.rows)}</td>'
+        f'<td class="n">{size(run.totals.bytes)}</td><td class="n">{_time(run)}</td></tr>\n'
         for run in reversed(runs)
     )
     heads = [("Run", ""), ("Outcome", ""), ("Failed", "n"), ("Rows", "n"), ("Bytes", "n"), ("Time", "n")]
@@ -40,27 +41,27 @@ def trend_section(manifest: Json, previous: Iterable[Json]) -> str:
     )
 
 
-def _seconds(run: Json) -> float:
-    return (moment(run["finished_at"]) - moment(run["started_at"])).total_seconds()
+def _seconds(run: RunSummary) -> float:
+    return (moment(run.finished_at) - moment(run.started_at)).total_seconds()
 
 
-def _time(run: Json) -> str:
-    redriven = f", redriven {how_often(run['redrives'])}" if run.get("redrives") else ""
+def _time(run: RunSummary) -> str:
+    redriven = f", redriven {how_often(run.redrives)}" if run.redrives else ""
     return f"{duration(_seconds(run))}{redriven}"
 
 
-def _plot(name: str, values: Sequence[float | None], runs: Sequence[Json], highest: str) -> str:
+def _plot(name: str, values: Sequence[float | None], runs: Sequence[RunSummary], highest: str) -> str:
     most = max((value for value in values if value is not None), default=0) or 1
     step = 1 / len(values)
     bars = []
     for index, (value, run) in enumerate(zip(values, runs, strict=True)):
         tall = 100.0 if value is None else 100 * value / most
-        fill = "url(#hatch)" if run["status"] == "FAILED" else "currentColor"
+        fill = "url(#hatch)" if run.status == "FAILED" else "currentColor"
         look = "fill:none;stroke-dasharray:3" if value is None else f"fill:{fill}"
         bars.append(
-            f'<rect class="{run["status"]}" x="{index * step + step * 0.15:.2%}" y="{100 - tall:.1f}" '
+            f'<rect class="{run.status}" x="{index * step + step * 0.15:.2%}" y="{100 - tall:.1f}" '
             f'width="{step * 0.7:.2%}" height="{max(tall, 1):.1f}" style="{look};stroke:currentColor">'
-            f"<title>{text(run['run_id'])}, {LABELS[run['status']]}: {count(run['totals']['rows'])} rows, {_time(run)}"
+            f"<title>{text(run.run_id)}, {LABELS[run.status]}: {count(run.totals.rows)} rows, {_time(run)}"
             "</title></rect>"
         )
     label = f"{name} of the last {len(values)} runs, oldest first; the highest is {highest}"
@@ -71,8 +72,8 @@ def _plot(name: str, values: Sequence[float | None], runs: Sequence[Json], highe
     )
 
 
-def _run_link(run: Json, manifest: Json) -> str:
-    name = text(run["run_id"])
-    if run["run_id"] == manifest["run_id"]:
+def _run_link(run: RunSummary, manifest: RunSummary) -> str:
+    name = text(run.run_id)
+    if run.run_id == manifest.run_id:
         return f"{name} (this one)"
-    return f'<a href="../{quote(run["run_id"])}/report.html">{name}</a>'
+    return f'<a href="../{quote(run.run_id)}/report.html">{name}</a>'

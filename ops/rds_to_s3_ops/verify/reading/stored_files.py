@@ -7,21 +7,20 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rds_to_s3.bucket_keys import data_prefix, segment
-from rds_to_s3.commit.entries import FILE_KINDS
 from rds_to_s3_ops.deployment.aws import aws_errors
 
 if TYPE_CHECKING:
+    from rds_to_s3.commit.entries import FileEntry
+    from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.deployment.bucket import Bucket
-    from rds_to_s3_ops.deployment.documents import File, Manifest
 
 PIECE_BYTES = 1 << 20
 SIDE_KINDS = ("deletes", "quarantine")
@@ -108,40 +107,39 @@ class FileCheck:
         return {"key": self.key, "table": self.table, "run_id": self.run_id, "problems": self.problems}
 
 
-def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, File]]:
+def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, FileEntry]]:
     """Yield run, table and file for every file that the manifests name, each key once."""
     seen: set[bytes] = set()  # of each key a digest: there may be millions
     for manifest in manifests:
-        for entry in manifest["tables"]:
-            if table in (None, entry["table"]):
-                of_kinds = (cast("list[File]", entry.get(kind) or []) for kind in FILE_KINDS)
-                for file in chain.from_iterable(of_kinds):
-                    digest = hashlib.blake2b(file["key"].encode(), digest_size=8).digest()
+        for entry in manifest.tables:
+            if table in (None, entry.table):
+                for file in entry.every_file:
+                    digest = hashlib.blake2b(file.key.encode(), digest_size=8).digest()
                     if digest not in seen:
                         seen.add(digest)
-                        yield manifest["run_id"], entry["table"], file
+                        yield manifest.run_id, entry.table, file
 
 
-def check_file(bucket: Bucket, named: tuple[str, str, File], scratch: Path) -> FileCheck:
+def check_file(bucket: Bucket, named: tuple[str, str, FileEntry], scratch: Path) -> FileCheck:
     """Read a file and compare it with what the manifest says of it.
 
     Parameters
     ----------
-    named : tuple of run id, table, File
+    named : tuple of run id, table, FileEntry
         As `named_files` yields it.
     scratch : Path
         A directory; a Parquet file is kept there while its footer is read.
     """
     run_id, table, file = named
-    found = fetch(bucket, file["key"], scratch / "checked")
-    check = FileCheck(file["key"], table, run_id)
+    found = fetch(bucket, file.key, scratch / "checked")
+    check = FileCheck(file.key, table, run_id)
     if found is None:
         check.problems.append("is missing")
         return check
     if found.problem:
         check.problems.append(found.problem)
     for name in ("bytes", "sha256", "rows"):
-        is_now, said = getattr(found, name), file[name]
+        is_now, said = getattr(found, name), getattr(file, name)
         if is_now is not None and is_now != said:
             check.problems.append(f"{name}: {is_now}, the manifest says {said}")
     return check
