@@ -17,7 +17,8 @@ import pytest
 from tests.integration.chaos import Chaos, Report
 from tests.integration.conftest import fresh_database
 from tests.integration.pipeline import Pipeline
-from tests.integration.worlds import WORLDS, LateReplicas, StartServer, World
+from tests.integration.worlds import WORLDS, LateReplicas, World
+from tests.support.servers import StartServer
 
 SECONDS = 10.0
 SECONDS_ELSEWHERE = 5.0

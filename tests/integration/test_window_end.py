@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from local.mysql_server import MySqlServer
 from rds_to_s3.mysql.server import clock
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
 from tests.support.replicas import wait_until
+from tests.support.servers import StartServer
 
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NULL DEFAULT "
@@ -332,9 +332,7 @@ def test_a_small_window_of_a_large_table_touches_about_its_rows_and_without_inde
 
 
 @pytest.fixture
-def replicated(
-    start_server: Callable[..., MySqlServer], bucket: str, s3_client: Any
-) -> Iterator[tuple[Database, Pipeline]]:
+def replicated(start_server: StartServer, bucket: str, s3_client: Any) -> Iterator[tuple[Database, Pipeline]]:
     """A source's database, and a pipeline that reads its replica."""
     gtid = ("--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--log-bin=binlog")
     source = start_server("mysql", "--server-id=1", *gtid)

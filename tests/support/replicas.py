@@ -18,6 +18,7 @@ from tests.integration.conftest import Database
 if TYPE_CHECKING:
     from local.mysql_programs import Flavour
     from local.mysql_server import MySqlServer
+    from tests.support.servers import StartServer
 
 GTIDS = ("--gtid-mode=ON", "--enforce-gtid-consistency=ON")
 
@@ -35,7 +36,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def started(start_server: Callable[..., MySqlServer], flavour: Flavour, number: int, *options: str) -> MySqlServer:
+def started(start_server: StartServer, flavour: Flavour, number: int, *options: str) -> MySqlServer:
     """Start a server that can be a source and a replica, with nothing in its binary log."""
     gtids = GTIDS if flavour == "mysql" else ("--log-slave-updates=ON",)
     server = start_server(flavour, f"--server-id={number}", "--log-bin=binlog", *gtids, *options)
@@ -102,7 +103,7 @@ class Replicated:
 
     @classmethod
     def start(
-        cls, start_server: Callable[..., MySqlServer], flavour: Flavour = "mysql", replicas: int = 2, *options: str
+        cls, start_server: StartServer, flavour: Flavour = "mysql", replicas: int = 2, *options: str
     ) -> Replicated:
         """Start a source and its replicas."""
         source = started(start_server, flavour, 1)
