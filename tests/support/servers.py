@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pymysql
 
 from local.mysql_programs import Flavour
 from local.mysql_server import MySqlServer
@@ -88,7 +90,8 @@ def _make_as_new(server: MySqlServer, options: tuple[str, ...]) -> None:
             cursor.execute(statement)
         sessions = f"SELECT id FROM information_schema.processlist WHERE user = '{server.user}'"
         for session in column(f"{sessions} AND id != CONNECTION_ID() AND command != 'Killed'"):
-            cursor.execute(f"KILL {session}" if is_mysql else f"KILL HARD CONNECTION {session}")
+            with suppress(pymysql.OperationalError):  # it has ended meanwhile
+                cursor.execute(f"KILL {session}")
         for database in column("SHOW DATABASES"):
             if database not in _SYSTEM:
                 cursor.execute(f"DROP DATABASE `{database}`")
