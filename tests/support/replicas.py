@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.mysql.connection import Connection, Tls, connect
+from rds_to_s3.mysql.connection import Connection, connect
 from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
+from tests.support.tls import trusting
 
 if TYPE_CHECKING:
     from local.mysql_programs import Flavour
@@ -163,7 +164,7 @@ def connect_to(
     """Connect to one server as the extractor does."""
     name, password = user or (server.user, server.password)
     credentials = Credentials(host=server.host, port=server.port, username=name, database=database, password=password)
-    return connect(lambda _: credentials, Tls("verify", server.authority.read_text()), read_seconds=read_seconds)
+    return connect(lambda _: credentials, trusting(server), read_seconds=read_seconds)
 
 
 def _value(server: MySqlServer, query: str) -> Any:
