@@ -344,6 +344,10 @@ class Moved(World):
             self.pipeline.database = self._place
             self.hot_row_in_each_run = True
 
+    def may_fail_with(self, error: str) -> bool:
+        """Refuse, loudly, to read a run on the other server that was planned just before anybody noticed."""
+        return error == "SourceChangedError" and self._since == self.WARM_RUNS + 1
+
     def excuses(self, problem: str, warnings: list[str]) -> bool:
         """Repeat rows where more share the last second than digests are kept of."""
         return problem.startswith("delivered more than once") and any("may be extracted again" in w for w in warnings)
