@@ -12,7 +12,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
+.PHONY: help up down demo test test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test:           ## every check and every test; needs no AWS account and no MySQL
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/e2e tests/integration tests/statemachine tests/unit
+
+test-unit:      ## the tests that need no server (under a minute)
+	@$(SETUP) venv
+	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
+	@$(VENV)/python -m pytest -q -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/unit
 
 bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
 	@$(SETUP) venv mysql bench

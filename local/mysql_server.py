@@ -147,9 +147,9 @@ class MySqlServer:
         server.stop()
         return None
 
-    def stop(self) -> None:
-        """Shut the server down and wait for its end."""
-        stop_server(self.directory)
+    def stop(self, seconds: float = 60) -> None:
+        """Shut the server down and wait for its end; kill it when that takes longer."""
+        stop_server(self.directory, seconds)
 
     def url(self, database: str = "") -> str:
         """Return ``mysql://user:password@host:port/database`` of the owner."""
@@ -224,10 +224,10 @@ class MySqlServer:
         processes.wait_until(self.answers, f"the {program.flavour} server", process, log, 90)
 
 
-def stop_server(directory: Path | str) -> bool:
+def stop_server(directory: Path | str, seconds: float = 60) -> bool:
     """Stop the server that runs on `directory`; return whether one did."""
     directory = Path(directory).resolve()
-    return processes.stop(directory / "mysqld.pid", _marker(directory), seconds=60)
+    return processes.stop(directory / "mysqld.pid", _marker(directory), seconds=seconds)
 
 
 def _marker(directory: Path) -> str:

@@ -102,21 +102,21 @@ class Chaos:
         self._fates: list[str] = []
         self._late: dict[str, Any] | None = None
 
-    def run(self, seconds: float, *, ddl: bool) -> Report:
+    def run(self, seconds: float, *, ddl: bool, least_runs: int = 0) -> Report:
         """Go through it; the report lists what was wrong."""
         with self.world.inhabited():
-            self._play(seconds, ddl=ddl)
+            self._play(seconds, ddl=ddl, least_runs=least_runs)
         return self.report
 
-    def _play(self, seconds: float, *, ddl: bool) -> None:
+    def _play(self, seconds: float, *, ddl: bool, least_runs: int) -> None:
         world, pipeline, report = self.world, self.pipeline, self.report
         original = Original(pipeline)
         began = time.monotonic()
         for phase, _ in enumerate(world.phases()):
-            until = began + seconds / world.count_of_phases * (phase + 1)
+            share = (phase + 1) / world.count_of_phases
             writers = Writers(world, report.seed, first_version=phase * VERSIONS_OF_A_PHASE, ddl=ddl)
             with writers.writing() as counts:
-                while time.monotonic() < until:
+                while time.monotonic() < began + seconds * share or report.runs < least_runs * share:
                     self._one_run()
                     original.run()
                     self._on_run(report)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
+from tests.support.servers import ServerPool, StartServer, discard, start, starting_servers
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -45,12 +44,6 @@ class Database:
         return self.server.connect(self.name, **options)
 
 
-def discard(server: MySqlServer) -> None:
-    server.stop()
-    # 200 MB each are not worth keeping for a look afterwards; the log is.
-    shutil.rmtree(server.directory / "data")
-
-
 @contextmanager
 def fresh_database(server: MySqlServer) -> Iterator[Database]:
     name = f"test_{secrets.token_hex(6)}"
@@ -66,38 +59,28 @@ def fresh_database(server: MySqlServer) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
     """Oracle's MySQL."""
-    server = MySqlServer.start(tmp_path_factory.mktemp("mysql"), "mysql")
+    server = start(tmp_path_factory.mktemp("mysql"), "mysql")
     yield server
     discard(server)
 
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MySqlServer]:
-    server = MySqlServer.start(tmp_path_factory.mktemp("mariadb"), "mariadb")
+    server = start(tmp_path_factory.mktemp("mariadb"), "mariadb")
     yield server
     discard(server)
 
 
-@contextmanager
-def starting_servers(new_folder: Callable[[str], Path]) -> Iterator[Callable[..., MySqlServer]]:
-    """Start servers that are stopped again: ``start("mysql", "--log-bin=binlog", "--server-id=2")``."""
-    servers: list[MySqlServer] = []
-
-    def start(flavour: str, *options: str) -> MySqlServer:
-        servers.append(MySqlServer.start(new_folder(flavour), flavour, options))  # type: ignore[arg-type]
-        return servers[-1]
-
-    try:
-        yield start
-    finally:
-        for server in servers:
-            discard(server)
+@pytest.fixture(scope="module")
+def server_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPool]:
+    with starting_servers(tmp_path_factory.mktemp) as start_another:
+        yield ServerPool(start_another)
 
 
 @pytest.fixture
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., MySqlServer]]:
-    """Start servers of one test's own, see `starting_servers`."""
-    with starting_servers(tmp_path_factory.mktemp) as start:
+def start_server(server_pool: ServerPool) -> Iterator[StartServer]:
+    """Servers that this test has for itself: ``start_server("mysql", "--log-bin=binlog", "--server-id=2")``."""
+    with server_pool.lending() as start:
         yield start
 
 

@@ -18,7 +18,7 @@ from rds_to_s3.errors import PermanentError
 from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.gate import decide
 from rds_to_s3.manifest.write_manifest import write_manifest
-from rds_to_s3.mysql.connection import Connection, Tls, connect
+from rds_to_s3.mysql.connection import Connection, connect
 from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.plan.execution import parse_utc
 from rds_to_s3.plan.plan_run import plan_run, read_manifest
@@ -28,6 +28,7 @@ from rds_to_s3.settings import PlanSettings
 from tests.integration.conftest import Database
 from tests.support.csv_reading import read_csv
 from tests.support.effects import EffectStore, OnEffect
+from tests.support.tls import trusting
 
 Json = dict[str, Any]
 Extract = Callable[[str, str], str]
@@ -78,7 +79,7 @@ class Pipeline:
         credentials = Credentials(
             host=server.host, port=server.port, username=user, database=self.database.name, password=password
         )
-        return connect(lambda _: credentials, Tls("verify", server.authority.read_text()), read_seconds=read_seconds)
+        return connect(lambda _: credentials, trusting(server), read_seconds=read_seconds)
 
     # --- the state machine's steps ---
 

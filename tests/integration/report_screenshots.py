@@ -9,15 +9,15 @@ from pathlib import Path
 from local import browser
 from rds_to_s3.manifest.report import render_report
 from rds_to_s3.reported.manifest import Manifest
-from tests.support.devtools import open_browser
+from tests.support.browsing import Media, Scheme, viewing
 from tests.support.sample_report import BUCKET, REGION, earlier_runs, sample_manifest
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 # A4 with margins of 1 cm, at 96 dots an inch; as far as the first sheet goes.
 PAPER, MARGIN = (794, 1035), 38
-PICTURES = {
-    "report.png": ((1040, 1950), "", "light"),
-    "report-phone-dark.png": ((390, 1800), "", "dark"),
+PICTURES: dict[str, tuple[tuple[int, int], Media, Scheme]] = {
+    "report.png": ((1040, 1950), "screen", "light"),
+    "report-phone-dark.png": ((390, 1800), "screen", "dark"),
     "report-print.png": (PAPER, "print", "light"),
 }
 
@@ -29,13 +29,12 @@ def main() -> int:
         page.write_text(
             render_report(Manifest.model_validate(sample_manifest()), earlier_runs(), bucket=BUCKET, region=REGION)
         )
-        with open_browser(browser.find(print), Path(folder)) as tab:
-            tab.open(page)
+        with viewing(browser.find(print)) as viewer:
             for name, ((width, height), media, scheme) in PICTURES.items():
-                tab.look_at(width, height, media=media, scheme=scheme)
+                shown = viewer.open(page, width, height, media=media, scheme=scheme).page
                 if media == "print":
-                    tab.run(f"document.body.style.padding = '{MARGIN}px'")
-                (IMAGES / name).write_bytes(tab.screenshot())
+                    shown.evaluate(f"document.body.style.padding = '{MARGIN}px'")
+                shown.screenshot(path=IMAGES / name)
                 sys.stdout.write(f"{IMAGES / name}\n")
     return 0
 

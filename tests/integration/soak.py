@@ -19,9 +19,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
 from tests.integration.chaos import Chaos, Report
-from tests.integration.conftest import fresh_database, starting_servers
+from tests.integration.conftest import fresh_database
 from tests.integration.pipeline import Pipeline
-from tests.integration.worlds import WORLDS, StartServer, World
+from tests.integration.worlds import WORLDS, World
+from tests.support.servers import StartServer, starting_servers
 
 SESSION_SECONDS = 60.0
 

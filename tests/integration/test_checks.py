@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import jsonschema
@@ -13,6 +12,7 @@ from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_long_reads import hurry
 from tests.support.csv_reading import read_csv
 from tests.support.schemas import manifest_schema
+from tests.support.staged_time import StagedTime
 
 ORDERS = """CREATE TABLE orders (
     id INT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(20) NULL, total DECIMAL(10,2) NULL, note LONGTEXT NULL,
@@ -204,10 +204,11 @@ def test_checks_hold_over_every_invocation_of_a_long_read(orders: Pipeline, monk
     orders.tables = [{"name": "orders", "checks": checks, **settings}]
     monkeypatch.setattr(page_reader, "FIRST_PAGE_BYTES", 200_000)
     statuses: list[str] = []
+    time = StagedTime(monkeypatch)
 
     def impatient(run_id: str, table: str) -> str:
         orders.seconds = 2.5 if len(statuses) < 4 else 60.0
-        on_effect = lambda name: time.sleep(0.15 if name == "after part" and orders.seconds == 2.5 else 0)  # noqa: E731
+        on_effect = lambda name: time.passes(0.15 if name == "after part" else 0)  # noqa: E731
         statuses.append(orders.extract(run_id, table, on_effect))
         return statuses[-1]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import random
-import time
 from typing import Any
 
 import jsonschema
@@ -16,6 +15,7 @@ from rds_to_s3.extract.stages import deletes, key_runs
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.csv_reading import read_csv
 from tests.support.schemas import manifest_schema
+from tests.support.staged_time import StagedTime
 
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(2000) NULL,
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
@@ -200,6 +200,7 @@ def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
     monkeypatch.setattr(page_reader, "FIRST_PAGE_BYTES", 200_000)
     statuses: list[str] = []
     gone: list[int] = []
+    time = StagedTime(monkeypatch)
 
     def impatient(run_id: str, table: str) -> str:
         if staged_rows(orders) and not gone:
@@ -207,7 +208,7 @@ def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
             orders.database.execute("DELETE FROM orders WHERE id = 1")
             gone.append(len(statuses))
         orders.seconds = 2.5 if len(statuses) < 4 else 60.0
-        on_effect = lambda name: time.sleep(0.15 if name == "after part" and orders.seconds == 2.5 else 0)  # noqa: E731
+        on_effect = lambda name: time.passes(0.15 if name == "after part" else 0)  # noqa: E731
         statuses.append(orders.extract(run_id, table, on_effect))
         return statuses[-1]
 

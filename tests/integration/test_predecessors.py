@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.integration.crash_matrix import hurried
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_in_child
 from tests.support.ledger import problems_with_leftovers, problems_with_manifests, problems_with_rows
+from tests.support.staged_time import StagedTime
 
 
 @pytest.fixture
@@ -64,10 +64,11 @@ def test_a_commit_of_many_files_takes_several_short_invocations(
     orders.tables = [{"name": "orders", "target_file_bytes": 40}]
     complete = ObjectStore.complete_upload
     visible_at: list[int] = []
+    time = StagedTime(monkeypatch)
 
     def slowly(store: ObjectStore, *given: Any) -> None:
-        time.sleep(0.7)
         complete(store, *given)
+        time.passes(0.1)
 
     def extract_and_look(run_id: str, table: str) -> str:
         status = orders.extract(run_id, table)

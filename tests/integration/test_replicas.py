@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -30,9 +30,9 @@ from tests.support.replicas import (
     stop_applying,
     wait_until,
 )
+from tests.support.servers import StartServer
 from tests.support.stalling_proxy import StallingProxy
 
-StartServer = Callable[..., MySqlServer]
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NOT NULL DEFAULT "
     "CURRENT_TIMESTAMP, modifiedDate DATETIME NULL ON UPDATE CURRENT_TIMESTAMP, KEY (createdDate), KEY (modifiedDate))"
@@ -42,8 +42,8 @@ MARGIN = 2.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reached, "WAIT_SECONDS", 1.0)
-    monkeypatch.setattr(reached, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(reached, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(reached, "PAUSE_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_cascade_whose_middle_is_late_loses_nothing(start_server: StartServer,
     pipeline.run()
     stop_applying(middle)
     source.execute("INSERT INTO t (note) VALUES ('late')")
-    time.sleep(MARGIN + 2.5)
+    time.sleep(MARGIN + 1.5)
     behind = pipeline.run()
     assert until(behind) < stamp(source, "late"), "seconds behind are 0 here"
     assert (behind["bound"]["decided_by"], behind["bound"]["role"]) == ("replica", "replica")
@@ -116,7 +116,7 @@ def test_where_nothing_arrives_the_bound_stands_still_in_every_channel(
     wait_until(lambda: bool(pipeline.run()))
     with proxies[0].stalled():
         source.execute("INSERT INTO t (note) VALUES ('on the line')")
-        time.sleep(MARGIN + 2.5)
+        time.sleep(MARGIN + 1.5)
         other.execute("INSERT INTO other.t VALUES ()")
         time.sleep(0.5)
         behind = pipeline.run()
@@ -311,7 +311,7 @@ def test_a_replica_of_mariadb_needs_a_heartbeat_and_the_error_has_it(
     wait_until(lambda: pipeline.run()["status"] == "SUCCEEDED")
     stop_applying(middle)
     source.execute("INSERT INTO t (note) VALUES ('late')")
-    time.sleep(MARGIN + 2.5)
+    time.sleep(MARGIN + 1.5)
     assert until(pipeline.run()) < stamp(source, "late")
     go_on_applying(middle)
     wait_until(lambda: world.caught_up(last) or bool(world.database(last).rows("SELECT 1 FROM t WHERE note = 'late'")))

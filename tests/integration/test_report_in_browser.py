@@ -11,19 +11,20 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from playwright.sync_api import Page, PdfMargins
 
 from local import browser
 from local.errors import LocalSystemError
 from rds_to_s3.manifest.report import render_report
 from rds_to_s3.reported.manifest import Manifest
-from tests.support.devtools import Tab, open_browser
+from tests.support.browsing import Media, Scheme, View, Viewer, viewing
 from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs, sample_manifest
 
 HOSTILE = "</style><script src='x.js'>console.log('ran')</script><img src=x onerror=console.log(1)>\"'&\x00\ud800"
-SCHEMES = ["light", "dark"]
+SCHEMES: list[Scheme] = ["light", "dark"]
 PHONE, DESK = 360, 1280
+MARGINS: PdfMargins = {"top": "0.4in", "right": "0.4in", "bottom": "0.4in", "left": "0.4in"}
 SHEET = 718  # A4 less Chromium's own margins, in CSS pixels
-TAB, ENTER, RIGHT = ("Tab", 9), ("Enter", 13, "\r"), ("ArrowRight", 39)
 
 # --- the pages ----------------------------------------------------------------------------------------------------
 
@@ -60,13 +61,13 @@ RUNS = {"sample": sample_manifest(), "unplanned": unplanned(), "many": of_many_t
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+def viewer() -> Iterator[Viewer]:
     try:
         program = browser.find()
     except LocalSystemError as error:
         pytest.skip(f"no browser: put chromium or google-chrome on PATH; {error}")
-    with open_browser(program, tmp_path_factory.mktemp("browser")) as tab:
-        yield tab
+    with viewing(program) as viewer:
+        yield viewer
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +87,18 @@ def report(bucket: Path, name: str) -> Path:
 
 
 def open_report(
-    tab: Tab, bucket: Path, name: str = "sample", width: int = DESK, scheme: str = "light", media: str = ""
-) -> None:
-    tab.look_at(width, scheme=scheme, media=media)
-    tab.open(report(bucket, name))
+    viewer: Viewer,
+    bucket: Path,
+    name: str = "sample",
+    width: int = DESK,
+    scheme: Scheme = "light",
+    media: Media = "screen",
+) -> View:
+    return viewer.open(report(bucket, name), width, scheme=scheme, media=media)
 
 
-def unfold(tab: Tab) -> None:
-    tab.run("document.querySelectorAll('details').forEach(part => part.open = true)")
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
 
 
 every_run = pytest.mark.parametrize("name", RUNS)
@@ -101,55 +106,44 @@ every_run = pytest.mark.parametrize("name", RUNS)
 # --- what it asks for ---------------------------------------------------------------------------------------------
 
 
-def asked_for(tab: Tab) -> list[str]:
-    return [event["params"]["request"]["url"] for event in tab.events if event["method"] == "Network.requestWillBeSent"]
-
-
-def complaints(tab: Tab) -> list[str]:
-    return [
-        name for name in tab.told() if name in {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}
-    ]
-
-
 @every_run
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_page_asks_for_nothing_but_itself_and_the_console_stays_empty(
-    tab: Tab, bucket: Path, name: str, scheme: str
+    viewer: Viewer, bucket: Path, name: str, scheme: Scheme
 ) -> None:
-    open_report(tab, bucket, name, scheme=scheme)
-    unfold(tab)
-    tab.screenshot()  # what is not painted may not have been asked for yet
-    assert asked_for(tab) == [report(bucket, name).as_uri()]
-    assert complaints(tab) == []
+    view = open_report(viewer, bucket, name, scheme=scheme)
+    unfold(view.page)
+    view.page.screenshot()  # what is not painted may not have been asked for yet
+    assert view.asked_for == [report(bucket, name).as_uri()]
+    assert view.complaints == []
 
 
-def test_another_page_would_be_caught_at_it(tab: Tab, tmp_path: Path) -> None:
+def test_another_page_would_be_caught_at_it(viewer: Viewer, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<img src='picture.png'><script>console.log('ran'); nothing()</script>")
-    tab.open(page)
-    assert len(asked_for(tab)) == 2
-    assert {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"} <= set(complaints(tab))
+    view = viewer.open(page, DESK)
+    assert len(view.asked_for) == 2
+    assert sorted(complaint.split()[0] for complaint in view.complaints) == ["error:", "exception:", "log:"]
 
 
-def test_what_a_name_or_a_message_holds_makes_no_element_in_the_browser(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket, "hostile")
-    assert tab.run("document.querySelectorAll('script, img, iframe, link, [onerror]').length") == 0
-    assert "<script src='x.js'>" in tab.run("document.body.innerText")
+def test_what_a_name_or_a_message_holds_makes_no_element_in_the_browser(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket, "hostile").page
+    assert page.evaluate("document.querySelectorAll('script, img, iframe, link, [onerror]').length") == 0
+    assert "<script src='x.js'>" in page.evaluate("document.body.innerText")
 
 
-def test_the_policy_keeps_even_a_page_that_was_tampered_with_from_the_network(tab: Tab, bucket: Path) -> None:
+def test_the_policy_keeps_even_a_page_that_was_tampered_with_from_the_network(viewer: Viewer, bucket: Path) -> None:
     page = bucket / "runs" / "tampered.html"
     text = report(bucket, "sample").read_text(encoding="utf-8")
     page.write_text(text.replace("<main>", "<main><img src='x.png'/><script>document.title = 'ran'</script>"))
-    tab.open(page)
-    failures = [event["params"] for event in tab.events if event["method"] == "Network.loadingFailed"]
-    assert [failure["blockedReason"] for failure in failures] == ["csp"] * (len(asked_for(tab)) - 1) == ["csp"]
-    assert tab.run("document.title") != "ran"
+    view = viewer.open(page, DESK)
+    assert view.refused == ["csp"] * (len(view.asked_for) - 1) == ["csp"]
+    assert view.page.evaluate("document.title") != "ran"
 
 
-def test_in_a_copy_of_the_bucket_every_link_leads_to_its_file(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    links = tab.run("[...document.links].map(link => link.href)")
+def test_in_a_copy_of_the_bucket_every_link_leads_to_its_file(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    links = page.evaluate("[...document.links].map(link => link.href)")
     local = {unquote(link.removeprefix(f"{bucket.as_uri()}/")) for link in links if link.startswith("file:")}
     files = {
         file["key"]
@@ -175,26 +169,26 @@ STICKING_OUT = """
 
 @every_run
 @pytest.mark.parametrize("width", [320, PHONE, 768, DESK])
-def test_it_does_not_scroll_sideways(tab: Tab, bucket: Path, name: str, width: int) -> None:
-    open_report(tab, bucket, name, width)
-    unfold(tab)
-    assert tab.run("document.scrollingElement.scrollWidth") == width
-    assert tab.run("innerWidth") == width  # a phone zooms out of a page that is too wide
-    assert tab.run(STICKING_OUT) == []
+def test_it_does_not_scroll_sideways(viewer: Viewer, bucket: Path, name: str, width: int) -> None:
+    page = open_report(viewer, bucket, name, width).page
+    unfold(page)
+    assert page.evaluate("document.scrollingElement.scrollWidth") == width
+    assert page.evaluate("innerWidth") == width  # a phone zooms out of a page that is too wide
+    assert page.evaluate(STICKING_OUT) == []
 
 
-def test_at_a_desk_it_is_centred_and_no_table_needs_scrolling(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    unfold(tab)
-    left, right = tab.run("(box => [box.left, innerWidth - box.right])(document.body.getBoundingClientRect())")
+def test_at_a_desk_it_is_centred_and_no_table_needs_scrolling(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    unfold(page)
+    left, right = page.evaluate("(box => [box.left, innerWidth - box.right])(document.body.getBoundingClientRect())")
     assert left == right > 50
-    assert tab.run("[...document.querySelectorAll('.wide')].every(part => part.scrollWidth <= part.clientWidth)")
+    assert page.evaluate("[...document.querySelectorAll('.wide')].every(part => part.scrollWidth <= part.clientWidth)")
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_sections_follow_each_other_without_overlapping(tab: Tab, bucket: Path, width: int) -> None:
-    open_report(tab, bucket, width=width)
-    boxes = tab.run(
+def test_sections_follow_each_other_without_overlapping(viewer: Viewer, bucket: Path, width: int) -> None:
+    page = open_report(viewer, bucket, width=width).page
+    boxes = page.evaluate(
         "[...document.querySelectorAll('header, section, footer')].map(part => part.getBoundingClientRect())"
         ".map(box => [box.top, box.bottom])"
     )
@@ -203,9 +197,9 @@ def test_sections_follow_each_other_without_overlapping(tab: Tab, bucket: Path, 
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_every_bar_can_be_seen_and_stays_in_its_plot(tab: Tab, bucket: Path, width: int) -> None:
-    open_report(tab, bucket, width=width)
-    out = tab.run(
+def test_every_bar_can_be_seen_and_stays_in_its_plot(viewer: Viewer, bucket: Path, width: int) -> None:
+    page = open_report(viewer, bucket, width=width).page
+    out = page.evaluate(
         """[...document.querySelectorAll('main svg')].flatMap(plot => {
              const frame = plot.getBoundingClientRect();
              return [...plot.querySelectorAll('rect')].map(bar => bar.getBoundingClientRect())
@@ -215,10 +209,10 @@ def test_every_bar_can_be_seen_and_stays_in_its_plot(tab: Tab, bucket: Path, wid
     assert out == 0
 
 
-def test_on_a_phone_the_names_that_stay_leave_room_for_what_scrolls(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket, width=PHONE)
-    unfold(tab)
-    shares = tab.run(
+def test_on_a_phone_the_names_that_stay_leave_room_for_what_scrolls(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket, width=PHONE).page
+    unfold(page)
+    shares = page.evaluate(
         "[...document.querySelectorAll('.wide')].map(part => "
         "part.querySelector('th[scope=row]').getBoundingClientRect().width / part.clientWidth)"
     )
@@ -264,42 +258,42 @@ FAINT = """
 
 @every_run
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("media", ["", "print"], ids=["screen", "print"])
+@pytest.mark.parametrize("media", ["screen", "print"])
 def test_every_text_stands_out_from_what_is_behind_it(
-    tab: Tab, bucket: Path, name: str, scheme: str, media: str
+    viewer: Viewer, bucket: Path, name: str, scheme: Scheme, media: Media
 ) -> None:
-    open_report(tab, bucket, name, scheme=scheme, media=media)
-    unfold(tab)
-    seen = tab.run(FAINT.replace("LEAST", "4.5"))
+    page = open_report(viewer, bucket, name, scheme=scheme, media=media).page
+    unfold(page)
+    seen = page.evaluate(FAINT.replace("LEAST", "4.5"))
     assert seen["texts"] > 20
     assert seen["faint"] == []
 
 
-def test_the_measure_of_contrast_finds_what_is_faint(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    assert tab.run(FAINT.replace("LEAST", "22"))["faint"]
-    tab.run("document.querySelector('h1').style.color = '#ccc'")
-    assert [said for _, said in tab.run(FAINT.replace("LEAST", "4.5"))["faint"]] == [f"Run {RUN}"]
+def test_the_measure_of_contrast_finds_what_is_faint(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    assert page.evaluate(FAINT.replace("LEAST", "22"))["faint"]
+    page.evaluate("document.querySelector('h1').style.color = '#ccc'")
+    assert [said for _, said in page.evaluate(FAINT.replace("LEAST", "4.5"))["faint"]] == [f"Run {RUN}"]
 
 
-def test_the_page_is_dark_where_the_reader_wants_it_dark_and_white_on_paper(tab: Tab, bucket: Path) -> None:
+def test_the_page_is_dark_where_the_reader_wants_it_dark_and_white_on_paper(viewer: Viewer, bucket: Path) -> None:
     grounds = {}
-    for look in (("light", ""), ("dark", ""), ("dark", "print")):
-        open_report(tab, bucket, scheme=look[0], media=look[1])
-        grounds[look] = tab.run("getComputedStyle(document.body).backgroundColor")
+    looks: list[tuple[Scheme, Media]] = [("light", "screen"), ("dark", "screen"), ("dark", "print")]
+    for look in looks:
+        page = open_report(viewer, bucket, scheme=look[0], media=look[1]).page
+        grounds[look] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds == {
-        ("light", ""): "rgb(255, 255, 255)",
-        ("dark", ""): "rgb(20, 23, 26)",
+        ("light", "screen"): "rgb(255, 255, 255)",
+        ("dark", "screen"): "rgb(20, 23, 26)",
         ("dark", "print"): "rgb(255, 255, 255)",
     }
 
 
-def test_the_browser_names_every_part_for_a_screen_reader(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    tab.do("Accessibility.enable")
-    nodes = [node for node in tab.do("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+def test_the_browser_names_every_part_for_a_screen_reader(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    devtools = page.context.new_cdp_session(page)
+    nodes = [node for node in devtools.send("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
     named = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes]
-    tab.do("Accessibility.disable")
     must_have = {"heading", "link", "table", "region", "image", "DisclosureTriangle", "columnheader", "rowheader"}
     assert must_have <= {role for role, _ in named}
     assert [role for role, name in named if role in must_have and not name] == []
@@ -316,13 +310,13 @@ FOCUSED = """
 """
 
 
-def walk(tab: Tab) -> list[dict[str, Any]]:
+def walk(page: Page) -> list[dict[str, Any]]:
     """Press Tab until the focus has been everywhere."""
     stops: list[dict[str, Any]] = []
-    tab.run("document.activeElement.blur(); scrollTo(0, 0)")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     for _ in range(300):
-        tab.press(*TAB)
-        stop = tab.run(FOCUSED)
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
         if stop["tag"] == "BODY" or stop in stops[:1]:
             break
         stops.append(stop)
@@ -330,82 +324,86 @@ def walk(tab: Tab) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_tab_reaches_everything_that_unfolds_scrolls_or_leads_somewhere(tab: Tab, bucket: Path, width: int) -> None:
-    open_report(tab, bucket, width=width)
-    tab.do("Page.bringToFront")
-    folded = walk(tab)
-    shown = tab.run("[...document.links].filter(link => link.checkVisibility({contentVisibilityAuto: true})).length")
-    summaries = tab.run("document.querySelectorAll('summary').length")
+def test_tab_reaches_everything_that_unfolds_scrolls_or_leads_somewhere(
+    viewer: Viewer, bucket: Path, width: int
+) -> None:
+    page = open_report(viewer, bucket, width=width).page
+    page.bring_to_front()
+    folded = walk(page)
+    shown = page.evaluate(
+        "[...document.links].filter(link => link.checkVisibility({contentVisibilityAuto: true})).length"
+    )
+    summaries = page.evaluate("document.querySelectorAll('summary').length")
     assert len([stop for stop in folded if stop["tag"] == "SUMMARY"]) == summaries > 3
-    assert len([stop for stop in folded if stop["tag"] == "A"]) < tab.run("document.links.length")
+    assert len([stop for stop in folded if stop["tag"] == "A"]) < page.evaluate("document.links.length")
     assert {"Timeline", "Tables"} <= {stop["name"] for stop in folded}
 
-    open_report(tab, bucket, width=width)
-    unfold(tab)
-    unfolded = walk(tab)
-    assert len([stop for stop in unfolded if stop["tag"] == "A"]) == tab.run("document.links.length") >= shown
+    page = open_report(viewer, bucket, width=width).page
+    unfold(page)
+    unfolded = walk(page)
+    assert len([stop for stop in unfolded if stop["tag"] == "A"]) == page.evaluate("document.links.length") >= shown
     assert {(stop["outline"], stop["width"]) for stop in [*folded, *unfolded]} == {("solid", 3)}
 
 
-def test_enter_unfolds_and_folds_what_has_the_focus(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    tab.run("document.querySelector('summary').focus()")
+def test_enter_unfolds_and_folds_what_has_the_focus(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    page.evaluate("document.querySelector('summary').focus()")
     opened = []
     for _ in range(2):
-        tab.press(*ENTER)
-        opened.append(tab.run("document.activeElement.parentElement.open"))
+        page.keyboard.press("Enter")
+        opened.append(page.evaluate("document.activeElement.parentElement.open"))
     assert opened == [True, False]
 
 
-def test_the_arrow_keys_scroll_a_table_that_is_too_wide(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket, width=PHONE)
-    tab.run("document.querySelector('.tables').focus()")
-    tab.press(*RIGHT)
-    tab.screenshot()  # a frame later it has moved
-    assert tab.run("document.querySelector('.tables').scrollLeft") > 0
+def test_the_arrow_keys_scroll_a_table_that_is_too_wide(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket, width=PHONE).page
+    page.evaluate("document.querySelector('.tables').focus()")
+    page.keyboard.press("ArrowRight")
+    page.screenshot()  # a frame later it has moved
+    assert page.evaluate("document.querySelector('.tables').scrollLeft") > 0
 
 
-def test_the_link_to_the_quarantine_unfolds_its_files(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    tab.run("document.querySelector('#warnings ~ ul a').click()")
-    tab.screenshot()
-    assert tab.run("document.querySelector(':target').closest('details').open")
-    assert tab.run("document.querySelector(':target').innerText").startswith("Quarantine: 42 rows")
+def test_the_link_to_the_quarantine_unfolds_its_files(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    page.evaluate("document.querySelector('#warnings ~ ul a').click()")
+    page.screenshot()
+    assert page.evaluate("document.querySelector(':target').closest('details').open")
+    assert page.evaluate("document.querySelector(':target').innerText").startswith("Quarantine: 42 rows")
 
 
 # --- on paper -----------------------------------------------------------------------------------------------------
 
 
-def test_on_paper_everything_is_unfolded_and_no_table_is_cut(tab: Tab, bucket: Path) -> None:
+def test_on_paper_everything_is_unfolded_and_no_table_is_cut(viewer: Viewer, bucket: Path) -> None:
     for name in RUNS:
-        open_report(tab, bucket, name, SHEET, media="print")
+        page = open_report(viewer, bucket, name, SHEET, media="print").page
         hidden = "[...document.querySelectorAll('details :is(li, td)')].filter(part => !part.checkVisibility()).length"
-        assert tab.run(hidden) == 0
-        assert tab.run("document.scrollingElement.scrollWidth") == SHEET
-        assert tab.run(
+        assert page.evaluate(hidden) == 0
+        assert page.evaluate("document.scrollingElement.scrollWidth") == SHEET
+        assert page.evaluate(
             f"[...document.querySelectorAll('th, td')].every(cell => cell.getBoundingClientRect().right <= {SHEET})"
         )
-        assert tab.run(
+        assert page.evaluate(
             "[...document.querySelectorAll('.wide')].every(part => getComputedStyle(part).overflowX === 'visible'"
             " && part.scrollWidth <= part.clientWidth)"
         )
 
 
-def test_a_row_is_not_parted_between_two_sheets_and_heads_come_again(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket, media="print")
-    assert tab.run(
+def test_a_row_is_not_parted_between_two_sheets_and_heads_come_again(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket, media="print").page
+    assert page.evaluate(
         "[...new Set([...document.querySelectorAll('tr')].map(row => getComputedStyle(row).breakInside))]"
     ) == ["avoid"]
-    assert tab.run("getComputedStyle(document.querySelector('thead')).display") == "table-header-group"
+    assert page.evaluate("getComputedStyle(document.querySelector('thead')).display") == "table-header-group"
 
 
-def test_the_printed_page_has_every_link_of_what_was_folded_within_its_sheet(tab: Tab, bucket: Path) -> None:
-    open_report(tab, bucket)
-    assert tab.run("document.querySelector('details:open')") is None
-    folded = tab.run(
+def test_the_printed_page_has_every_link_of_what_was_folded_within_its_sheet(viewer: Viewer, bucket: Path) -> None:
+    page = open_report(viewer, bucket).page
+    assert page.evaluate("document.querySelector('details:open')") is None
+    folded = page.evaluate(
         "[...document.querySelectorAll('details a')].filter(link => !link.closest('.screen')).map(link => link.href)"
     )
-    pdf = tab.pdf(paperWidth=8.27, paperHeight=11.69).decode("latin-1")
+    pdf = page.pdf(width="8.27in", height="11.69in", margin=MARGINS).decode("latin-1")
     links = re.findall(r"/Subtype /Link.*?/Rect \[([-\d. ]+)\].*?/URI \((.*?)\)>>", pdf, re.DOTALL)
     sheet = [float(number) for number in re.findall(r"/MediaBox \[([-\d. ]+)\]", pdf)[0].split()]
     assert len(folded) > 30

@@ -16,11 +16,12 @@ from rds_to_s3.errors import RdsToS3Error, RowCountError, SessionVariableError
 from rds_to_s3.mysql import session
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.catalogue.tables import read_table, table_names
-from rds_to_s3.mysql.connection import Connection, Tls
+from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.session import prepare_session
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline
 from tests.support.session_variables import LEFT, SET
+from tests.support.tls import trusting
 
 TABLES = (
     "CREATE TABLE heap (a INT, f FLOAT, ch CHAR(10), t TEXT, ts TIMESTAMP NULL)",
@@ -153,7 +154,7 @@ class World:
             charset="utf8mb4",
             autocommit=None,
             read_timeout=20,
-            ssl=Tls("unverified").context(server.host),
+            ssl=trusting(server).context(server.host),
         )
 
 

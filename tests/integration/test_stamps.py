@@ -27,33 +27,44 @@ def execute_lax(database: Database, *statements: str) -> None:
 # --- a modified column that means never ---
 
 
-@pytest.mark.parametrize(
-    ("kind", "never", "indexes"),
-    [
-        *(("DATETIME", never, INDEXES) for never in NEVER),
-        ("DATETIME(3)", NEVER[0], INDEXES),
-        ("TIMESTAMP", NEVER[0], INDEXES),
-        ("TIMESTAMP", NEVER[3], ""),
-        *(("DATETIME", NEVER[0], indexes) for indexes in (", KEY (createdDate)", ", KEY (modifiedDate)", "")),
-    ],
-)
-def test_a_row_whose_modification_means_never_is_extracted_by_its_creation(
-    any_pipeline: Pipeline, kind: str, never: str, indexes: str
-) -> None:
-    execute_lax(
-        any_pipeline.database,
-        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20), createdDate DATETIME NOT NULL DEFAULT "
-        f"CURRENT_TIMESTAMP, modifiedDate {kind} NOT NULL DEFAULT '{never}'{indexes})",
-        "INSERT INTO t (note, createdDate) VALUES ('first', NOW() - INTERVAL 1 HOUR)",
+# A table for each: the kind of the column, what stands for never, the indexes.
+OF_NEVER = {
+    f"t{number}": case
+    for number, case in enumerate(
+        [
+            *(("DATETIME", never, INDEXES) for never in NEVER),
+            ("DATETIME(3)", NEVER[0], INDEXES),
+            ("TIMESTAMP", NEVER[0], INDEXES),
+            ("TIMESTAMP", NEVER[3], ""),
+            *(("DATETIME", NEVER[0], indexes) for indexes in (", KEY (createdDate)", ", KEY (modifiedDate)", "")),
+        ]
     )
-    any_pipeline.tables = ["t"]
-    any_pipeline.run()
-    execute_lax(any_pipeline.database, "INSERT INTO t (note) VALUES ('second'), ('third')")
-    assert entry(any_pipeline.run(), "t")["rows"] == 2
-    execute_lax(any_pipeline.database, "UPDATE t SET note = 'changed', modifiedDate = NOW() WHERE id = 2")
-    assert entry(any_pipeline.run(), "t")["rows"] == 1
-    assert entry(any_pipeline.run(), "t")["status"] == "UNCHANGED"
-    assert problems_with_rows(any_pipeline, "t") == []
+}
+
+
+def test_a_row_whose_modification_means_never_is_extracted_by_its_creation(any_pipeline: Pipeline) -> None:
+    def execute(statement: str) -> None:
+        execute_lax(any_pipeline.database, *(statement.replace("TABLE_", table) for table in OF_NEVER))
+
+    def run() -> list[tuple[str, int]]:
+        manifest = any_pipeline.run()
+        return [(entry(manifest, table)["status"], entry(manifest, table)["rows"]) for table in OF_NEVER]
+
+    for table, (kind, never, indexes) in OF_NEVER.items():
+        execute_lax(
+            any_pipeline.database,
+            f"CREATE TABLE {table} (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20), createdDate DATETIME NOT NULL "
+            f"DEFAULT CURRENT_TIMESTAMP, modifiedDate {kind} NOT NULL DEFAULT '{never}'{indexes})",
+        )
+    execute("INSERT INTO TABLE_ (note, createdDate) VALUES ('first', NOW() - INTERVAL 1 HOUR)")
+    any_pipeline.tables = list(OF_NEVER)
+    run()
+    execute("INSERT INTO TABLE_ (note) VALUES ('second'), ('third')")
+    assert run() == [("SUCCEEDED", 2)] * len(OF_NEVER)
+    execute("UPDATE TABLE_ SET note = 'changed', modifiedDate = NOW() WHERE id = 2")
+    assert run() == [("SUCCEEDED", 1)] * len(OF_NEVER)
+    assert run() == [("UNCHANGED", 0)] * len(OF_NEVER)
+    assert {table: problems_with_rows(any_pipeline, table) for table in OF_NEVER} == {table: [] for table in OF_NEVER}
 
 
 def test_a_creation_later_than_the_modification_counts(any_pipeline: Pipeline) -> None:
@@ -168,41 +179,42 @@ def write_in_zone(database: Database, zone: str, *statements: str) -> None:
 
 INSERT = "INSERT INTO t (note, createdDate) VALUES ('x', NOW(6))"
 UPDATE = "UPDATE t SET note = CONCAT(note, 'y'), modifiedDate = NOW(6) WHERE id = 1"
+# A table for each: the kind of its column, the application's zone, and the name that the table's setting has for it.
+OF_ZONES = {
+    "t0": ("DATETIME", "-05:00", "-05:00"),
+    "t1": ("DATETIME(6)", "+05:30", "Asia/Kolkata"),
+    "t2": ("TIMESTAMP", "-03:00", "Brazil/East"),
+    "t3": ("DATE", "-05:00", "-05:00"),
+}
 
 
-@pytest.mark.parametrize(
-    ("kind", "zone", "name"),
-    [
-        ("DATETIME", "-05:00", "-05:00"),
-        ("DATETIME(6)", "+05:30", "Asia/Kolkata"),
-        ("TIMESTAMP", "-03:00", "Brazil/East"),
-        ("DATE", "-05:00", "-05:00"),
-    ],
-)
-def test_rows_stamped_in_another_zone_are_extracted_once_if_the_table_names_it(
-    any_pipeline: Pipeline, kind: str, zone: str, name: str
-) -> None:
-    any_pipeline.database.execute(
-        f"CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20), createdDate {kind} NULL, "
-        f"modifiedDate DATETIME(3) NULL{INDEXES})"
-    )
-    any_pipeline.tables = [{"name": "t", "time_zone": name}]
+def test_rows_stamped_in_another_zone_are_extracted_once_if_the_table_names_it(any_pipeline: Pipeline) -> None:
+    for table, (kind, _, _) in OF_ZONES.items():
+        any_pipeline.database.execute(
+            f"CREATE TABLE {table} (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20), createdDate {kind} NULL, "
+            f"modifiedDate DATETIME(3) NULL{INDEXES})"
+        )
+    any_pipeline.tables = [{"name": table, "time_zone": name} for table, (_, _, name) in OF_ZONES.items()]
     for number in range(4):
-        write_in_zone(any_pipeline.database, zone, INSERT, *[UPDATE] * (number > 0))
+        for table, (_, zone, _) in OF_ZONES.items():
+            statements = [INSERT, *[UPDATE] * (number > 0)]
+            renamed = (statement.replace(" t ", f" {table} ") for statement in statements)
+            write_in_zone(any_pipeline.database, zone, *renamed)
         manifest = any_pipeline.run()
-        assert warnings_of(manifest) == ""
+        assert [warnings_of(manifest, table) for table in OF_ZONES] == [""] * len(OF_ZONES)
         if number == 1:
             time.sleep(2.5)
-    window = entry(manifest, "t")["window"]
-    assert any_pipeline.watermark("t") == window["until"][:19]
-    hours = (float(zone[:3]) * 60 + float(zone[4:]) * (1 if zone[0] == "+" else -1)) / 60
     server = any_pipeline.database.rows("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) / 3600")[0][0]
-    behind = any_pipeline.database.rows(
-        f"SELECT TIMESTAMPDIFF(SECOND, '{window['until']}', '{manifest['window_end']}') / 3600"
-    )[0][0]
-    assert abs(float(behind) - (float(server) - hours)) < 0.01, "the window is in that zone"
+    for table, (_, zone, _) in OF_ZONES.items():
+        window = entry(manifest, table)["window"]
+        assert any_pipeline.watermark(table) == window["until"][:19]
+        hours = (float(zone[:3]) * 60 + float(zone[4:]) * (1 if zone[0] == "+" else -1)) / 60
+        behind = any_pipeline.database.rows(
+            f"SELECT TIMESTAMPDIFF(SECOND, '{window['until']}', '{manifest['window_end']}') / 3600"
+        )[0][0]
+        assert abs(float(behind) - (float(server) - hours)) < 0.01, "the window is in that zone"
     any_pipeline.run()
-    assert problems_with_rows(any_pipeline, "t") == []
+    assert {table: problems_with_rows(any_pipeline, table) for table in OF_ZONES} == {table: [] for table in OF_ZONES}
 
 
 def test_rows_stamped_in_another_zone_are_noticed_where_the_table_does_not_name_it(table: Pipeline) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -21,57 +20,17 @@ from rds_to_s3_ops.verify import reconciliation
 from rds_to_s3_ops.verify.reading import stored_files
 from rds_to_s3_ops.verify.reading.digests import Digests
 from rds_to_s3_ops.verify.reading.stored_files import StoredFile
-from rds_to_s3_ops.verify.reconciliation import Reconciler, Reconciliation
-from rds_to_s3_ops.verify.verification import Verification, compare_tables, manifests_for, verify_files
+from rds_to_s3_ops.verify.verification import compare_tables
 from tests.integration.pipeline import Pipeline
 from tests.integration.test_types import make_table
+from tests.integration.verifying import ORDERS, ROWS, SETTINGS, counts, files, reconcile, with_orders
 from tests.support.every_type import ONLY_MYSQL, TABLES
 from tests.support.measured import measured
-
-ORDERS = """CREATE TABLE orders (
-    id INT, part VARCHAR(9), note VARCHAR(50) NULL, amount DECIMAL(40,3), raw VARBINARY(9),
-    createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
-    PRIMARY KEY (id, part), KEY (createdDate), KEY (modifiedDate))"""
-ROWS = (
-    "INSERT INTO orders (id, part, note, amount, raw) VALUES (1,'a','x',1.5,x'00'),(2,'a','',2,NULL),(3,'b',NULL,3,x'')"
-)
-FIRST_ROW = ROWS.partition(",(2")[0]
-SETTINGS: list[dict[str, Any]] = [
-    {"format": "csv"},
-    {"format": "csv", "compression": "gzip", "target_file_bytes": 100},
-    {"format": "parquet"},
-]
 
 
 @pytest.fixture(params=SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
 def orders(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
-    pipeline.database.execute(ORDERS, ROWS)
-    pipeline.defaults, pipeline.tables = request.param, ["orders"]
-    return pipeline
-
-
-def reconcile(
-    pipeline: Pipeline, table: str = "orders", *, memory: str = "200MB", samples: int | None = 10, **settings: Any
-) -> Reconciliation:
-    spec = TableSpec.model_validate({"name": table, **pipeline.defaults, **settings})
-    bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    reconciler = Reconciler(lambda: closing(pipeline.connect(60)), bucket, memory=memory, samples=samples)
-    return reconciler.reconcile(spec)
-
-
-def files(pipeline: Pipeline, table: str | None = None) -> Verification:
-    bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    return verify_files(bucket, manifests_for(bucket, None, table), table)
-
-
-def counts(result: Reconciliation) -> dict[str, int]:
-    assert result.error is None, result.error
-    return {"equal": result.equal} | {kind: count for kind, count in result.counts.items() if count}
-
-
-def next_second() -> None:
-    """Let the next window end later than the last: two of one second share a stamp."""
-    time.sleep(1.1)
+    return with_orders(pipeline, request.param)
 
 
 def test_what_two_runs_left_is_the_table(orders: Pipeline) -> None:
@@ -121,121 +80,6 @@ def test_what_the_next_run_reads_again_is_pending(orders: Pipeline) -> None:
     orders.store.put(f"orders/{orders.defaults['format']}/last_extract.txt", moment.encode())
     assert counts(reconcile(orders, lookback_seconds=0)) == {"equal": 4, "missing": 2}
     assert counts(reconcile(orders)) == {"equal": 4, "missing": 1, "pending": 1}
-
-
-def test_deleted_and_quarantined_rows_are_no_fault_where_the_bucket_tells_of_them(orders: Pipeline) -> None:
-    checks = {"note": {"not_null": True}}
-    orders.defaults = orders.defaults | {"deletes": "track", "checks": checks, "on_violation": "quarantine"}
-    orders.run()
-    orders.database.execute("DELETE FROM orders WHERE id = 1")
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 1, "deleted": 1, "quarantined": 1}
-    checked = files(orders, "orders")
-    assert (checked.is_fine, checked.rows) == (True, 4)
-
-
-def test_a_quarantined_version_excuses_that_version_only(orders: Pipeline) -> None:
-    orders.defaults = orders.defaults | {"checks": {"note": {"not_null": True}}, "on_violation": "quarantine"}
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 2, "quarantined": 1}
-    # Corrected, without a stamp that would bring it into a window.
-    orders.database.execute("UPDATE orders SET note = 'mended' WHERE id = 3")
-    assert counts(reconcile(orders)) == {"equal": 2, "missing": 1}
-    # Delivered, and lost again.
-    orders.database.execute("UPDATE orders SET modifiedDate = '2025-01-02' WHERE id = 3")
-    orders.store.put(f"orders/{orders.defaults['format']}/last_extract.txt", b"2025-01-01 00:00:00")
-    next_second()
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 3}
-    orders.database.execute("UPDATE orders SET note = 'lost' WHERE id = 3")
-    assert counts(reconcile(orders)) == {"equal": 2, "different": 1}
-    # Back to what was set aside before the newest version was delivered.
-    orders.database.execute("UPDATE orders SET note = NULL, modifiedDate = NULL WHERE id = 3")
-    assert counts(reconcile(orders)) == {"equal": 2, "different": 1}
-
-
-def test_a_delete_excuses_what_was_delivered_before_it_only(orders: Pipeline) -> None:
-    orders.defaults = orders.defaults | {"deletes": "track"}
-    orders.run()
-    next_second()
-    orders.database.execute("DELETE FROM orders WHERE id = 1")
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 2, "deleted": 1}
-    next_second()
-    orders.database.execute(FIRST_ROW, "UPDATE orders SET createdDate = NOW() WHERE id = 1")
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 3}
-    orders.database.execute("DELETE FROM orders WHERE id = 1")
-    assert counts(reconcile(orders)) == {"equal": 2, "extra": 1}
-
-
-def test_a_row_that_came_back_after_its_delete_was_told_is_missing_until_it_is_delivered_again(
-    orders: Pipeline,
-) -> None:
-    orders.defaults = orders.defaults | {"deletes": "track"}
-    orders.run()
-    next_second()
-    orders.database.execute("DELETE FROM orders WHERE id = 1")
-    orders.run()
-    # As it was, stamp included: a reader who applies the deletes does not have it.
-    orders.database.execute(FIRST_ROW)
-    assert counts(reconcile(orders)) == {"equal": 2, "missing": 1}
-
-
-def test_rows_and_deletes_of_windows_that_end_in_one_second_are_fine_in_either_order(orders: Pipeline) -> None:
-    orders.defaults = orders.defaults | {"deletes": "track"}
-    orders.run()
-    orders.database.execute("DELETE FROM orders WHERE id = 1")
-    orders.run()
-    (deletes,) = orders.keys("orders/deletes/")
-    (rows,) = orders.data_keys("orders", orders.defaults["format"])[:1]
-    stamp = re.findall(r"_(\d{8}_\d{6})", rows)[0]
-    # The window of the delete ended with that of the row.
-    same = f"orders/deletes/orders_deletes_{stamp}_part0002.csv"
-    orders.store.put(same, orders.body(deletes))
-    if deletes != same:
-        orders.store.delete(deletes)
-    found = reconcile(orders)
-    assert counts(found) == {"equal": 2, "deleted": 1}
-    assert "1 key is both in the rows and in the deletes of windows that end in the same second" in found.notes[-1]
-    orders.database.execute(FIRST_ROW)
-    assert counts(reconcile(orders)) == {"equal": 3}
-
-
-@pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_keys_of_every_kind_are_the_same_in_the_deletes_and_in_the_quarantine(
-    pipeline: Pipeline, file_format: str
-) -> None:
-    pipeline.database.execute(
-        "CREATE TABLE orders (moment DATETIME(6), padded INT(8) UNSIGNED ZEROFILL, number DOUBLE, "
-        "amount DECIMAL(12,4), great DECIMAL(40,3), raw BINARY(2), day DATE, elapsed TIME(3), note VARCHAR(9) NULL, "
-        "createdDate DATETIME(6) DEFAULT '2025-01-01 00:00:00.5', "
-        "PRIMARY KEY (moment, padded, number, amount, great, raw, day, elapsed))",
-        *(
-            f"INSERT INTO orders VALUES ('2025-01-01 10:00:00.5', {number}, 1e20, 1.5, -2.25, x'0a00', '2025-01-01', "
-            f"'-100:00:00.5', {note}, DEFAULT)"
-            for number, note in ((7, "'stays'"), (8, "'goes'"), (9, "NULL"))
-        ),
-    )
-    pipeline.tables = ["orders"]
-    pipeline.defaults = {"format": file_format, "deletes": "track", "on_violation": "quarantine"} | {
-        "checks": {"note": {"not_null": True}}
-    }
-    pipeline.run()
-    pipeline.database.execute("DELETE FROM orders WHERE note = 'goes'")
-    pipeline.run()
-    assert counts(reconcile(pipeline)) == {"equal": 1, "deleted": 1, "quarantined": 1}
-
-
-def test_a_table_in_full_is_excused_by_the_quarantine_of_its_newest_run_only(orders: Pipeline) -> None:
-    checks = {"note": {"not_null": True}}
-    orders.defaults = orders.defaults | {"mode": "full", "checks": checks, "on_violation": "quarantine"}
-    orders.run()
-    assert counts(reconcile(orders)) == {"equal": 2, "quarantined": 1}
-    orders.database.execute("UPDATE orders SET note = 'mended' WHERE id = 3")
-    orders.run()
-    orders.database.execute("UPDATE orders SET note = NULL WHERE id = 3")
-    assert counts(reconcile(orders)) == {"equal": 2, "different": 1}
 
 
 def test_a_column_that_came_later_is_not_looked_for_in_older_files(orders: Pipeline) -> None:

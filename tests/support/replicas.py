@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3.mysql.connection import Connection, Tls, connect
+from rds_to_s3.mysql.connection import Connection, connect
 from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
+from tests.support.tls import trusting
 
 if TYPE_CHECKING:
     from local.mysql_programs import Flavour
     from local.mysql_server import MySqlServer
+    from tests.support.servers import StartServer
 
 GTIDS = ("--gtid-mode=ON", "--enforce-gtid-consistency=ON")
 
@@ -35,7 +37,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def started(start_server: Callable[..., MySqlServer], flavour: Flavour, number: int, *options: str) -> MySqlServer:
+def started(start_server: StartServer, flavour: Flavour, number: int, *options: str) -> MySqlServer:
     """Start a server that can be a source and a replica, with nothing in its binary log."""
     gtids = GTIDS if flavour == "mysql" else ("--log-slave-updates=ON",)
     server = start_server(flavour, f"--server-id={number}", "--log-bin=binlog", *gtids, *options)
@@ -102,7 +104,7 @@ class Replicated:
 
     @classmethod
     def start(
-        cls, start_server: Callable[..., MySqlServer], flavour: Flavour = "mysql", replicas: int = 2, *options: str
+        cls, start_server: StartServer, flavour: Flavour = "mysql", replicas: int = 2, *options: str
     ) -> Replicated:
         """Start a source and its replicas."""
         source = started(start_server, flavour, 1)
@@ -162,7 +164,7 @@ def connect_to(
     """Connect to one server as the extractor does."""
     name, password = user or (server.user, server.password)
     credentials = Credentials(host=server.host, port=server.port, username=name, database=database, password=password)
-    return connect(lambda _: credentials, Tls("verify", server.authority.read_text()), read_seconds=read_seconds)
+    return connect(lambda _: credentials, trusting(server), read_seconds=read_seconds)
 
 
 def _value(server: MySqlServer, query: str) -> Any:

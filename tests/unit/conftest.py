@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import pytest
@@ -23,11 +24,17 @@ def session() -> Iterator[boto3.Session]:
         yield boto3.Session("test", "test", region_name="eu-west-1")
 
 
+@pytest.fixture(scope="module")
+def clients(session: boto3.Session) -> list[Any]:
+    """The tests' own, S3's, SSM's and that of Step Functions; the command makes itself others."""
+    return [session.client("s3"), session.client("ssm"), session.client("stepfunctions")]
+
+
 @pytest.fixture
-def deployed(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+def deployed(session: boto3.Session, clients: list[Any], monkeypatch: pytest.MonkeyPatch) -> Deployed:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "STACK_NAME", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    s3, ssm, stepfunctions = session.client("s3"), session.client("ssm"), session.client("stepfunctions")
+    s3, ssm, stepfunctions = clients
     name = f"food-{secrets.token_hex(4)}"
     machine = stepfunctions.create_state_machine(name=name, definition="{}", roleArn="arn:aws:iam::123456789012:role/r")
     stack = Stack("food", machine["stateMachineArn"], name, f"/{name}/table-list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.errors import LeaseLostError, StateMalformedError, StorageUnavailableError, WatermarkMalformedError
 from tests.support.effects import EffectMemory
 from tests.support.manifests import entry
+from tests.support.staged_time import StagedTime
 
 KEY = "orders/csv/orders_data_20250402_120000.csv"
 MARK = "orders/csv/last_extract.txt"
@@ -225,15 +225,21 @@ def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: 
 class SlowToComplete(EffectMemory):
     """A bucket in which each completion takes a while."""
 
+    def __init__(self, time: StagedTime) -> None:
+        super().__init__()
+        self._time = time
+
     def complete_upload(self, *given: Any) -> None:
-        time.sleep(0.02)
         super().complete_upload(*given)
+        self._time.passes(0.002)
 
 
 @pytest.mark.parametrize("successor", ["a", "b"])
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_commit_of_many_files_continues_where_the_invocation_before_was_stopped(successor: str, killed: bool) -> None:
-    bucket = Bucket(SlowToComplete())
+def test_a_commit_of_many_files_continues_where_the_invocation_before_was_stopped(
+    successor: str, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket(SlowToComplete(StagedTime(monkeypatch)))
     commit = bucket.invocation("a")
     files = [bucket.staged(f"orders/csv/{n:04}.csv", token=str(n)) for n in range(200)]
     decision = bucket.decision(commit, *files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_imports_go_down(package: str) -> None:
             if other_room != room and other_floor <= floor:
                 up.append(f"{module} -> {imported}")
     assert not up, "\n".join(up)
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_file_imports_what_imports_it(package: str) -> None:
+    names = {path.relative_to(ROOT / package).with_suffix("").as_posix(): path for path in _modules(package)}
+    graph = {
+        name: {each for each in _imports(path, Path(package).name) if each in names} for name, path in names.items()
+    }
+    sorter: TopologicalSorter[str] = TopologicalSorter(graph)
+    sorter.prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("package", FLOORS)
