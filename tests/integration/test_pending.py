@@ -13,7 +13,8 @@ import pytest
 from rds_to_s3.bucket_keys import state_key
 from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.verify.reconciliation import Reconciler, Reconciliation
+from rds_to_s3_ops.verify.comparison import Reconciliation
+from rds_to_s3_ops.verify.reconciliation import Reconciler
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.verify.reconciliation import Reconciler, Reconciliation
+from rds_to_s3_ops.verify.comparison import Reconciliation
+from rds_to_s3_ops.verify.reconciliation import Reconciler
 from rds_to_s3_ops.verify.verification import Verification, manifests_for, verify_files
 from tests.integration.pipeline import Pipeline
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rds_to_s3_ops.verify.comparison import Reconciliation
 from rds_to_s3_ops.verify.reading.stored_files import FileCheck
-from rds_to_s3_ops.verify.reconciliation import Reconciliation
 from rds_to_s3_ops.verify.verification import Verification
 from rds_to_s3_ops.verify.views import verification_lines
 

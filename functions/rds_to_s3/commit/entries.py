@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,9 +20,6 @@ from pydantic import (
     WithJsonSchema,
     model_serializer,
 )
-
-if TYPE_CHECKING:
-    from rds_to_s3.commit.state import Commit
 
 FILE_KINDS = ("files", "quarantine", "deletes", "superseded")
 """The lists of files in a table's entry."""
@@ -243,11 +240,3 @@ class Unreported(BaseModel):
     def keys(self) -> list[str]:
         """The keys of its files, of every kind."""
         return self.record.keys
-
-
-def pending_of(commit: Commit | None) -> list[Unreported]:
-    """Return what a chain may have to report, the oldest first."""
-    if commit is None or not commit.applied:
-        return []
-    own = Unreported(run_id=commit.run_id, planned_at=commit.planned_at, record=commit.record)
-    return [each for each in (*commit.unreported, own) if each.keys]

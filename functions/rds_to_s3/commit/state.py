@@ -359,3 +359,11 @@ class TableState(_Part):
         """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
         commit = self.commit
         return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None
+
+
+def pending_of(commit: Commit | None) -> list[Unreported]:
+    """Return what a chain may have to report, the oldest first."""
+    if commit is None or not commit.applied:
+        return []
+    own = Unreported(run_id=commit.run_id, planned_at=commit.planned_at, record=commit.record)
+    return [each for each in (*commit.unreported, own) if each.keys]

@@ -21,7 +21,8 @@ from rds_to_s3.bucket_keys import (
     report_key,
     state_key,
 )
-from rds_to_s3.commit.entries import TableEntry, pending_of
+from rds_to_s3.commit.entries import TableEntry
+from rds_to_s3.commit.state import pending_of
 from rds_to_s3.commit.state_store import read_state
 from rds_to_s3.errors import StateMalformedError
 from rds_to_s3.manifest.freshness import Freshness

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 
 from rds_to_s3.bucket_keys import plan_key
 from rds_to_s3.clean_up import cleaned_up
-from rds_to_s3.commit.entries import TableEntry, Unreported, pending_of
+from rds_to_s3.commit.entries import TableEntry, Unreported
 from rds_to_s3.commit.opening import Refused
-from rds_to_s3.commit.state import Commit
+from rds_to_s3.commit.state import Commit, pending_of
 from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.timestamps import Watermark
 from rds_to_s3_ops.deployment.database import database_errors, database_name
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
-from rds_to_s3_ops.verify.comparison import WINDOW_BITS, compare
+from rds_to_s3_ops.verify.comparison import WINDOW_BITS, Reconciliation, compare
 from rds_to_s3_ops.verify.pending import pending_rows
 from rds_to_s3_ops.verify.reading.digests import Digests, Kind
 from rds_to_s3_ops.verify.reading.duckdb_reading import open_duckdb, reading_errors
@@ -40,58 +39,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 10
 SNAPSHOT_SECONDS = 6 * 3600.0
-KINDS = ("missing", "different", "extra", "deleted", "quarantined", "pending")
-"""What a key can be, other than equal. All but `pending`, `deleted` and `quarantined` say that something is wrong."""
-
-
-@dataclass
-class Reconciliation:
-    """What came of comparing one table.
-
-    Attributes
-    ----------
-    key : list of str
-        Columns that rows were matched by; empty where whole rows were counted.
-    source_rows, delivered_rows : int
-        Rows of the table, and different keys in its files; without a key, their rows.
-    counts : dict
-        How many of each of `KINDS`: *missing* from the files, *different* in them, *extra* since only they have it,
-        *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
-        since the next run reads it again.
-    samples : dict
-        Keys of each, as many as were asked for.
-    error : str or None
-        Why the table could not be compared; what was counted until then says nothing.
-    """
-
-    table: str
-    format: str
-    key: list[str]
-    files: int = 0
-    source_rows: int = 0
-    delivered_rows: int = 0
-    equal: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    error: str | None = None
-
-    def differs(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files were found not to hold the table."""
-        wrong = ("missing", "different") if extra_is_fine else ("missing", "different", "extra")
-        return self.error is None and any(self.counts[kind] for kind in wrong)
-
-    def is_fine(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files hold the table: it was compared, and does not differ."""
-        return self.error is None and not self.differs(extra_is_fine=extra_is_fine)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what ``verify --json`` prints."""
-        return {
-            "table": self.table, "format": self.format, "key": self.key, "files": self.files,
-            "source_rows": self.source_rows, "delivered_rows": self.delivered_rows, "equal": self.equal,
-            **self.counts, "samples": self.samples, "notes": self.notes, "error": self.error,
-        }  # fmt: skip
 
 
 class Reconciler:

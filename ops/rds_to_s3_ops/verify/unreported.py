@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from rds_to_s3.bucket_keys import segment
-from rds_to_s3.commit.entries import pending_of
+from rds_to_s3.commit.state import pending_of
 from rds_to_s3_ops.findings import Finding, failed, passed
 
 if TYPE_CHECKING:

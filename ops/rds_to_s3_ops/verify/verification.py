@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.errors import NotFoundError
+from rds_to_s3_ops.verify.comparison import Reconciliation
 from rds_to_s3_ops.verify.reading.duckdb_reading import reading_errors
 from rds_to_s3_ops.verify.reading.stored_files import FileCheck, check_file, named_files
-from rds_to_s3_ops.verify.reconciliation import SAMPLES, Reconciler, Reconciliation
+from rds_to_s3_ops.verify.reconciliation import SAMPLES, Reconciler
 from rds_to_s3_ops.verify.unreported import UnreportedFile
 
 if TYPE_CHECKING:

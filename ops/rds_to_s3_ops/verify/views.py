@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rds_to_s3_ops.verify.reconciliation import KINDS, Reconciliation
+from rds_to_s3_ops.verify.comparison import KINDS, Reconciliation
 from rds_to_s3_ops.verify.unreported import described, remedy
 
 if TYPE_CHECKING:
