@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
-from rds_to_s3.commit.read_as import short_hash
+from rds_to_s3.commit.read_as import Ledger, short_hash
 from rds_to_s3.commit.staged_upload import Uploader
 from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
 from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
 from rds_to_s3.extract.outcome import Outcome
+from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of
+from rds_to_s3.extract.proof.prove import Proof
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import Change, drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
@@ -40,7 +42,7 @@ from rds_to_s3.reported.unreported import Outstanding, report_other_format, sett
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
-STAGED_LAYOUT = 4  # of what a read keeps between its invocations; another version's progress is begun anew
+STAGED_LAYOUT = 5  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
 
@@ -65,6 +67,8 @@ class _Work:
     warnings: list[str]
     deleted: list[StagedFile] = field(default_factory=list)
     key_runs: list[KeyRun] = field(default_factory=list)
+    ledger: Ledger | None = None
+    proof: Proof | None = None
 
     @property
     def reading(self) -> Reading:
@@ -114,6 +118,7 @@ class TableExtraction:
             side_prefixes=side_prefixes(spec),
             keeps_keys=spec.deletes == "track",
             keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
+            keeps_ledger=wants_proof(spec),
         )
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
@@ -238,15 +243,17 @@ class TableExtraction:
         """Read on; return whether that reached the window's end, and time is left to commit."""
         staged, prepared = work.staged, work.prepared
         began_at = staged.written.position
+        bounds = prepared.marks.each(prepared.selection, prepared.window.remember_from)
         tail, warnings = open_tail(
             prepared.selection,
             prepared.window,
             work.opened.last,
-            prepared.marks.each(prepared.selection, prepared.window.remember_from),
+            bounds,
             self._store,
             comparable=prepared.same_cursors,
         )
         work.warnings += warnings
+        proving = Proving.of(self.spec, self._store, work.table, prepared, self.commit.token)
         with Uploader(self._store) as uploader:
             files = self._files(work, uploader)
             row_checks = work.checks.of_rows(
@@ -256,17 +263,32 @@ class TableExtraction:
                 partial(files.side, "quarantine", before=len(staged.checked.quarantine)),
             )
             stages: list[Stage] = [DeliveredAhead(self.spec, self._store, self.commit.token, tail)]
-            stages += [stage for stage in (row_checks, work.deletes) if stage is not None]
+            stages += [proving.stage()] if proving is not None else []
+            of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
             data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
-            read = CheckpointedRead(work.reading, stages, data, staged, self.commit.save_staged)
+            read = CheckpointedRead(work.reading, [*stages, *of_checks], data, staged, self.commit.save_staged)
             finished = read.run(work.connection, self._working_seconds())
+            staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
+            if finished and work.deletes is not None and began_at.segment < len(prepared.segments):
+                # If time is short, an invocation that has nothing else to do compares the keys.
+                finished = self._time_left() >= work.deletes.needs_seconds(work.table)
+            if finished and proving is not None and not (row_checks is not None and row_checks.failed):
+                self._prove(work, proving, bounds, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
-        staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
-        if not finished or work.deletes is None or began_at.segment == len(prepared.segments):
-            return finished
-        # If time is short, an invocation that has nothing else to do compares the keys.
-        return self._time_left() >= work.deletes.needs_seconds(work.table)
+        return finished
+
+    def _prove(self, work: _Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> None:
+        """Prove a slice: only in the invocation that commits, since nothing of it is recorded before that."""
+        ledger, warnings = proving.continued(work.opened.last, work.staged)
+        work.warnings += warnings
+        if ledger is None:
+            return
+        until = time.monotonic() + self._working_seconds() / 2
+        work.ledger, work.proof = proving.prove(
+            work.connection, ledger, work.staged, bounds, stages, has_time=lambda: time.monotonic() < until
+        )
+        work.warnings += warnings_of(work.proof)
 
     def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
@@ -324,6 +346,7 @@ class TableExtraction:
                 *(work.deletes.warnings if work.deletes is not None else []),
             ],
         )
+        record["proof"] = work.proof.as_dict() if work.proof is not None else None
         record["key"] = selection.key_of(work.table)
         record["warnings"] += outstanding.warnings()
         record = joined_record(record, [each.record for each in outstanding.taken])
@@ -345,6 +368,7 @@ class TableExtraction:
             key_runs=work.key_runs,
             key_columns=work.deletes.key_columns if work.deletes is not None else None,
             tail=committed_tail(staged),
+            ledger=work.ledger,
             columns=columns,
             read_as=work.prepared.read_as,
             settled=staged.settled,
