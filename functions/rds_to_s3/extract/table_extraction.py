@@ -5,31 +5,30 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
-from rds_to_s3.commit.read_as import Ledger, short_hash
+from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
-from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
+from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
 from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
-from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
+from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of
-from rds_to_s3.extract.proof.prove import Proof
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import Change, drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
 from rds_to_s3.extract.scope.settled import SettledRows
 from rds_to_s3.extract.scope.window import change_of_format
 from rds_to_s3.extract.stages.deletes import DeleteTracking
-from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, committed_tail, open_tail
+from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, open_tail
 from rds_to_s3.extract.stages.files import DataFiles, WindowFiles, side_prefixes
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.extract.stages.table_checks import TableChecks
+from rds_to_s3.extract.work import Work
 from rds_to_s3.mysql.catalogue.charsets import unsendable_text
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
@@ -37,7 +36,7 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.left_out import gone_since_the_plan
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.reported.record import blank_record, committed_record, joined_record
+from rds_to_s3.reported.record import blank_record, joined_record
 from rds_to_s3.reported.unreported import Outstanding, report_other_format, settle
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
@@ -45,34 +44,6 @@ from rds_to_s3.timestamps import Watermark, format_timestamp
 STAGED_LAYOUT = 5  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
-
-
-@dataclass
-class _Work:
-    """What one invocation reads, in its snapshot, and what it has found.
-
-    Attributes
-    ----------
-    deletes : DeleteTracking or None
-        None where deletes are not tracked.
-    """
-
-    connection: Connection
-    opened: Opened
-    table: Table
-    prepared: PreparedRead
-    staged: Staged
-    checks: TableChecks
-    deletes: DeleteTracking | None
-    warnings: list[str]
-    deleted: list[StagedFile] = field(default_factory=list)
-    key_runs: list[KeyRun] = field(default_factory=list)
-    ledger: Ledger | None = None
-    proof: Proof | None = None
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(self.table, self.prepared.selection, self.prepared.window, self.prepared.segments)
 
 
 class TableExtraction:
@@ -192,7 +163,7 @@ class TableExtraction:
         finally:
             connection.close()
 
-    def _prepare(self, connection: Connection, opened: Opened) -> _Work:
+    def _prepare(self, connection: Connection, opened: Opened) -> Work:
         """Take the snapshot, and find out what is to be read in it."""
         last = opened.last
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
@@ -206,7 +177,7 @@ class TableExtraction:
         if self.spec.deletes == "track":
             deletes = DeleteTracking(self.spec, self._store, self.commit.token)
             deletes.open(table, prepared.selection, last)
-        return _Work(
+        return Work(
             connection,
             opened,
             table,
@@ -239,7 +210,7 @@ class TableExtraction:
         staged.invocations += 1
         return staged
 
-    def _read(self, work: _Work) -> bool:
+    def _read(self, work: Work) -> bool:
         """Read on; return whether that reached the window's end, and time is left to commit."""
         staged, prepared = work.staged, work.prepared
         began_at = staged.written.position
@@ -278,7 +249,7 @@ class TableExtraction:
             raise work.checks.failure(row_checks.violations, finished=finished)
         return finished
 
-    def _prove(self, work: _Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> None:
+    def _prove(self, work: Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> None:
         """Prove a slice: only in the invocation that commits, since nothing of it is recorded before that."""
         ledger, warnings = proving.continued(work.opened.last, work.staged)
         work.warnings += warnings
@@ -301,15 +272,18 @@ class TableExtraction:
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.written.rows, files=len(staged.written.files))
 
-    def _finish(self, work: _Work) -> Outcome:
+    def _finish(self, work: Work) -> Outcome:
         outstanding = settle(self._store, self.run, self.spec.name, work.opened.last)
         self._find_deleted(work, outstanding)
         work.checks.conclude(work.prepared.selection, work.staged)
-        applied = self.commit.finish(self._decision(work, outstanding), self._working_seconds)
+        work.staged.seconds += time.monotonic() - self._began
+        blank = self._blank_record("UNCHANGED")
+        decision = work.commit(self.run, self.spec, self.commit.token, blank, outstanding)
+        applied = self.commit.finish(decision, self._working_seconds)
         work.checks.forget_seen(work.staged)
         return self._done(applied.record)
 
-    def _find_deleted(self, work: _Work, outstanding: Outstanding) -> None:
+    def _find_deleted(self, work: Work, outstanding: Outstanding) -> None:
         if work.deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -322,61 +296,10 @@ class TableExtraction:
                 unreported=outstanding.runs,
             )
 
-    def _files(self, work: _Work, uploader: Uploader) -> WindowFiles:
+    def _files(self, work: Work, uploader: Uploader) -> WindowFiles:
         return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part)
 
     # --- what is committed, and what is reported ---
-
-    def _decision(self, work: _Work, outstanding: Outstanding) -> Commit:
-        staged, selection, window = work.staged, work.prepared.selection, work.prepared.window
-        last = work.opened.last
-        columns = [column.as_dict() for column in selection.columns]
-        staged.seconds += time.monotonic() - self._began
-        record = committed_record(
-            self._blank_record("UNCHANGED"),
-            self.spec,
-            window.as_dict(),
-            staged,
-            deleted=work.deleted if work.deletes is not None else None,
-            columns=columns,
-            warnings=[
-                *work.warnings,
-                *staged.warnings,
-                *work.checks.warnings(staged),
-                *(work.deletes.warnings if work.deletes is not None else []),
-            ],
-        )
-        record["proof"] = work.proof.as_dict() if work.proof is not None else None
-        record["key"] = selection.key_of(work.table)
-        record["warnings"] += outstanding.warnings()
-        record = joined_record(record, [each.record for each in outstanding.taken])
-        bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
-        return Commit(
-            run_id=self.run.run_id,
-            token=self.commit.token,
-            planned_at=self.run.planned_at,
-            server_utc=self.run.server_utc,
-            source=staged.source,
-            seen_until=staged.seen_until,
-            clock_lead=self.run.bound.get("clock_lead"),
-            watermark=window.until.text,
-            watermark_before=work.opened.etag,
-            read_from=format_timestamp(window.remember_from),
-            files=staged.written.files,
-            quarantine=staged.checked.quarantine,
-            deletes=work.deleted,
-            key_runs=work.key_runs,
-            key_columns=work.deletes.key_columns if work.deletes is not None else None,
-            tail=committed_tail(staged),
-            ledger=work.ledger,
-            columns=columns,
-            read_as=work.prepared.read_as,
-            settled=staged.settled,
-            table_columns=[column.as_dict() for column in work.table.columns],
-            record=record,
-            unreported=outstanding.carried,
-            previous=last.model_copy(update=bare).model_dump() if last else None,
-        )
 
     def _fingerprint(self, prepared: PreparedRead) -> str:
         """Stand for what the progress of a read depends on."""
