@@ -348,6 +348,10 @@ class Moved(World):
             self.pipeline.database = self._place
             self.hot_row_in_each_run = True
 
+    def may_fail_with(self, error: str) -> bool:
+        """Fail where the secret has moved since the plan."""
+        return error == "SourceChangedError"
+
     def excuses(self, problem: str, warnings: list[str]) -> bool:
         """Repeat rows where more share the last second than digests are kept of."""
         return problem.startswith("delivered more than once") and any("may be extracted again" in w for w in warnings)
