@@ -110,6 +110,16 @@ def key_run_key(table: str, file_format: str, token: str, number: int) -> str:
     return f"{key_runs_prefix(table, file_format)}{token}_{number:04d}.arrow"
 
 
+def ledger_prefix(table: str, file_format: str) -> str:
+    """Return what the keys of a table's ledger begin with."""
+    return f"_state/ledger/{segment(table)}/{file_format}/"
+
+
+def ledger_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of one of its objects."""
+    return f"{ledger_prefix(table, file_format)}{token}_{number:04d}.bin"
+
+
 def plan_key(run_id: str) -> str:
     """Return the key of a run's plan."""
     return f"_state/runs/{run_id}/plan.json"

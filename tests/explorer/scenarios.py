@@ -32,6 +32,7 @@ OPERATOR = Player("operator", rewind("2020-01-01 00:00:00"))
 RULE = Player("lifecycle", lifecycle)
 LATE_RULE = Player("lifecycle", lifecycle, is_decided)
 ONE_FILE = {"target_file_bytes": 100_000}
+PROVED = {"prove_bytes": 1_000_000}
 EVERYTHING = {"deletes": "track", "checks": {"note": {"unique": True}}}
 
 FULL = Bounds(switches=2, faults=1, expiries=1, together=2)
@@ -82,4 +83,8 @@ SCENARIOS = (
         in_pages=True,
     ),
     Scenario("deletes", "Deletes: two runs", (A, B), Bounds(1, 1, 1, 1), EVERYTHING | ONE_FILE, quiet_runs=2),
+    Scenario("proved", "A proof in every run: two runs", (A, B), Bounds(2, 1, 1, 2), PROVED | ONE_FILE),
+    Scenario(
+        "proved retried", "A proof: a frozen invocation and its retry", (FROZEN, RETRY), Bounds(2, 1, 1, 2), PROVED
+    ),
 )

@@ -8,11 +8,14 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
+import pymysql
+
 from rds_to_s3.extract import page_reader, reached
+from rds_to_s3.extract.proof import ledgers, prove
 from rds_to_s3.plan import bound
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
@@ -397,4 +400,48 @@ class LateReplicas(World):
         return error in {"ReplicaBehindError", "ReplicaStoppedError"}
 
 
-WORLDS: tuple[type[World], ...] = (World, Sentinel, Zoned, TextKey, Hostile, Hidden, Changed, Moved, LateReplicas)
+class Unstamped(World):
+    """Somebody who repairs rows by hand, restores old ones and adds columns: no stamp shows it, the proof does."""
+
+    name = "changes without a stamp"
+
+    def befall(self, runs: int) -> None:
+        """Change rows, bring an old one in, delete some; sometimes in a table of many blocks."""
+        first = self.random.randint(2, 350)
+        connection = self.session(self.database)
+        with suppress(pymysql.err.MySQLError), connection.cursor() as cursor:
+            version = 10**12 + runs
+            cursor.execute(f"UPDATE {TABLE} SET version = {version} WHERE id BETWEEN {first} AND {first + 9}")
+            cursor.execute(
+                f"INSERT INTO {TABLE} (note, version, createdDate) VALUES ('restored', {version}, '2001-01-01'), "
+                f"('unstamped', {version}, NULL)"
+            )
+            cursor.execute(f"DELETE FROM {TABLE} WHERE id = {first + 20}")
+            connection.commit()
+        connection.close()
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Have many blocks."""
+        with (
+            patch.object(prove, "FEWEST_ROWS", 100),
+            patch.object(ledgers, "FEWEST_ROWS", 100),
+            patch.object(prove, "BLOCK_BYTES", 1),
+            patch.object(ledgers, "BLOCK_BYTES", 1),
+            super().inhabited(),
+        ):
+            yield
+
+
+WORLDS: tuple[type[World], ...] = (
+    World,
+    Sentinel,
+    Zoned,
+    TextKey,
+    Hostile,
+    Hidden,
+    Changed,
+    Moved,
+    LateReplicas,
+    Unstamped,
+)

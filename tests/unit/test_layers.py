@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "functions/rds_to_s3": [
         ["extract", "gate", "manifest"],
+        ["extract/proof"],
         ["extract/stages", "manifest/report"],
         ["extract/scope"],
         ["reported"],

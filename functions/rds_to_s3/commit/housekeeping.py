@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rds_to_s3.bucket_keys import key_runs_prefix, seen_prefix, tail_key
+from rds_to_s3.bucket_keys import key_runs_prefix, ledger_prefix, seen_prefix, tail_key
 from rds_to_s3.commit.state import Staged, TableState
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.side_by_side import side_by_side
@@ -56,12 +56,12 @@ def find_strays(
     prefixes: Sequence[str],
     staged: Staged | None,
     *,
-    keeps: tuple[bool, bool] = (True, True),
+    keeps: tuple[bool, bool, bool] = (True, True, True),
 ) -> Strays:
     """List what neither the last commit nor `staged` names.
 
     Each listing is a request a table and run, so only places are listed where the table has something: by its settings,
-    `keeps` (delivered keys, values of unique columns), or by what the state names of former settings.
+    `keeps` (delivered keys, values of unique columns, a ledger), or by what the state names of former settings.
 
     Whoever removes them has to confirm in the table's register, after this listing, that it still holds the lease. A
     successor takes the lease before it makes anything, so nothing of its making is in a listing that was confirmed.
@@ -71,6 +71,9 @@ def find_strays(
     named: set[str] = set()
     if staged is not None:
         named |= {*staged.objects}
+    ledger = commit.ledger if commit is not None else None
+    if ledger is not None:
+        named |= {*ledger.objects}
     if commit is not None:
         named |= {*(commit.tail.keys if commit.tail else []), *(run.key for run in commit.key_runs)}
     table, file_format = state.table, state.format
@@ -80,6 +83,8 @@ def find_strays(
     places = [tail_key(table, file_format, "").removesuffix(".bin")]
     places += [key_runs_prefix(table, file_format)] * (keeps[0] or had_keys)
     places += [seen_prefix(table, file_format)] * (keeps[1] or had_values)
+    had_ledger = ledger is not None or any(each.recorded.objects for each in progress)
+    places += [ledger_prefix(table, file_format)] * (keeps[2] or had_ledger)
     return Strays(
         uploads=[found for prefix in prefixes for found in store.uploads(prefix) if found[1] not in kept],
         keys=[key for place in places for key in store.keys(place) if key not in named],

@@ -1,11 +1,11 @@
-"""What a commit remembers of its read: how the table was read, and where that ended."""
+"""What a commit remembers of its read: how the table was read, where that ended, and what has been delivered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
@@ -63,6 +63,79 @@ class ReadAs(_Part):
             other.modified,
             other.zone,
         )
+
+
+class LedgerBlock(_Part):
+    """Keys and digests of the rows in a range of the key's order: it begins behind the block before it.
+
+    Attributes
+    ----------
+    key : str
+        Of the object; empty where there are none.
+    last : list of str or None
+        The key that the range ends with, hexadecimal as in a position; None for the end of the table.
+    """
+
+    key: str
+    rows: int
+    last: list[str] | None
+
+
+class LedgerRun(_Part):
+    """Keys and digests of the rows that a window has delivered.
+
+    Attributes
+    ----------
+    round : int
+        The round that was going on then.
+    """
+
+    key: str
+    rows: int
+    round: int = 0
+
+
+class Ledger(_Part):
+    """What has been delivered of a table: a key and a digest for each row.
+
+    Attributes
+    ----------
+    columns : list of str
+        What the digests are of.
+    key : str
+        Stands for the key's columns and their order.
+    blocks : list of LedgerBlock
+        In the key's order. If the last one has an end, the rest of the table is not known yet.
+    runs : list of LedgerRun
+        What was delivered since, the oldest first.
+    round : int
+        How often the whole table has been compared; 0 until all of it is known.
+    next : int
+        The block that is compared next.
+    began : str or None
+        The end of the window in which this round began.
+    whole_until : str or None
+        The same of the last round that was completed: up to then the whole table has been proved equal.
+    """
+
+    columns: list[str]
+    key: str
+    blocks: list[LedgerBlock] = Field(default_factory=list)
+    runs: list[LedgerRun] = Field(default_factory=list)
+    round: int = 0
+    next: int = 0
+    began: str | None = None
+    whole_until: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the table is known."""
+        return bool(self.blocks) and self.blocks[-1].last is None
+
+    @property
+    def objects(self) -> list[str]:
+        """The keys of its objects."""
+        return [key for key in (*(block.key for block in self.blocks), *(run.key for run in self.runs)) if key]
 
 
 def short_hash(parts: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rds_to_s3.commit.entries import FileEntry, TableEntry, Unreported
-from rds_to_s3.commit.read_as import ReadAs, Settled
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, ReadAs, Settled
 from rds_to_s3.timestamps import format_timestamp
 
 
@@ -168,11 +168,23 @@ class Delivered(_Part):
     runs: list[KeyRun] = Field(default_factory=list)
 
 
+class Recorded(_Part):
+    """What the ledger has of the rows so far: of a whole table blocks, of a window runs."""
+
+    blocks: list[LedgerBlock] = Field(default_factory=list)
+    runs: list[LedgerRun] = Field(default_factory=list)
+
+    @property
+    def objects(self) -> list[str]:
+        """The keys of its objects."""
+        return [key for key in (*(block.key for block in self.blocks), *(run.key for run in self.runs)) if key]
+
+
 class Staged(_Part):
     """What a run has read of a table so far, to be continued by its next invocation.
 
-    Each stage that rows pass records its progress in a part that only it writes: `written`, `ahead`, `checked` and
-    `delivered`.
+    Each stage that rows pass records its progress in a part that only it writes: `written`, `ahead`, `recorded`,
+    `checked` and `delivered`.
 
     Attributes
     ----------
@@ -194,6 +206,7 @@ class Staged(_Part):
     ahead: Ahead = Field(default_factory=Ahead)
     checked: Checked = Field(default_factory=Checked)
     delivered: Delivered = Field(default_factory=Delivered)
+    recorded: Recorded = Field(default_factory=Recorded)
     seconds: float = 0.0
     invocations: int = 0
     stalled: int = 0
@@ -212,7 +225,8 @@ class Staged(_Part):
     @property
     def objects(self) -> list[str]:
         """The keys of all that the stages keep beside files."""
-        return [*self.ahead.keys, *self.checked.seen_keys, *(run.key for run in self.delivered.runs)]
+        runs = [run.key for run in self.delivered.runs]
+        return [*self.ahead.keys, *self.checked.seen_keys, *runs, *self.recorded.objects]
 
 
 class Tail(_Part):
@@ -266,6 +280,8 @@ class Commit(_Part):
         The keys delivered and not deleted, the oldest run first.
     key_columns : list of str or None
         Names and types of the key's columns; None where deletes are not tracked.
+    ledger : Ledger or None
+        None where nothing is proved.
     read_as : ReadAs or None
         None in the state of an earlier release.
     settled : Settled or None
@@ -305,6 +321,7 @@ class Commit(_Part):
     deletes: list[StagedFile] = Field(default_factory=list)
     key_runs: list[KeyRun] = Field(default_factory=list)
     key_columns: list[str] | None = None
+    ledger: Ledger | None = None
     read_as: ReadAs | None = None
     settled: Settled | None = None
     source: dict[str, Any] | None = None

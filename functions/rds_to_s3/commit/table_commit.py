@@ -40,8 +40,8 @@ class TableCommit:
         Seconds since 1970, by this machine.
     side_prefixes : sequence of str
         Where the table's files stand that are not in its format's own place.
-    keeps_keys, keeps_values : bool
-        Whether its invocations keep delivered keys, and values of unique columns, in the bucket.
+    keeps_keys, keeps_values, keeps_ledger : bool
+        Whether its invocations keep delivered keys, values of unique columns, and a ledger in the bucket.
     """
 
     def __init__(
@@ -56,12 +56,13 @@ class TableCommit:
         side_prefixes: Sequence[str] = (),
         keeps_keys: bool = True,
         keeps_values: bool = True,
+        keeps_ledger: bool = True,
     ) -> None:
         self._store = store
         self._states = StateStore(store, table, file_format)
         self._clock = clock
         self._prefixes = [data_prefix(table, file_format), *side_prefixes]
-        self._keeps = (keeps_keys, keeps_values)
+        self._keeps = (keeps_keys, keeps_values, keeps_ledger)
         self._watermark_key = watermark_key(table, file_format)
         self.run_id = run_id
         self.planned_at = planned_at
@@ -330,7 +331,7 @@ class TableCommit:
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
         # each has the token of the invocation that made it, so no successor makes one of that name.
-        for key in sorted(self._tail_keys(previous) - self._tail_keys(commit)):
+        for key in sorted(self._kept(previous) - self._kept(commit)):
             self._store.delete(key)
         return applied
 
@@ -354,8 +355,11 @@ class TableCommit:
         raise CommitUnfinished
 
     @staticmethod
-    def _tail_keys(commit: Commit | None) -> set[str]:
-        return set(commit.tail.keys) if commit and commit.tail else set()
+    def _kept(commit: Commit | None) -> set[str]:
+        """Return the digests and the ledger's objects that a commit names."""
+        if commit is None:
+            return set()
+        return {*(commit.tail.keys if commit.tail else []), *(commit.ledger.objects if commit.ledger else [])}
 
     def _undo(self, commit: Commit, until: float) -> None:
         if not commit.undone:

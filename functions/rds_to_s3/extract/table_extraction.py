@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from rds_to_s3.clean_up import clean_up_after
-from rds_to_s3.commit.entries import ColumnEntry, DriftEntry, ErrorEntry, Status, TableEntry
+from rds_to_s3.commit.entries import DriftEntry, ErrorEntry, Status, TableEntry
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
-from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
+from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
 from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
-from rds_to_s3.extract.checkpointed_read import CheckpointedRead, Reading
+from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
+from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
 from rds_to_s3.extract.scope.settled import SettledRows
 from rds_to_s3.extract.scope.window import change_of_format
 from rds_to_s3.extract.stages.deletes import DeleteTracking
-from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, committed_tail, open_tail
+from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, open_tail
 from rds_to_s3.extract.stages.files import DataFiles, WindowFiles, side_prefixes
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.extract.stages.table_checks import TableChecks
+from rds_to_s3.extract.work import Work
 from rds_to_s3.mysql.catalogue.charsets import unsendable_text
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
@@ -37,40 +38,14 @@ from rds_to_s3.plan.execution import utc_now
 from rds_to_s3.plan.left_out import gone_since_the_plan
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.reported.record import blank_record, committed_record, joined_record
+from rds_to_s3.reported.record import blank_record, joined_record
 from rds_to_s3.reported.unreported import Outstanding, report_other_format, settle
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
-STAGED_LAYOUT = 4  # of what a read keeps between its invocations; another version's progress is begun anew
+STAGED_LAYOUT = 5  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
-
-
-@dataclass
-class _Work:
-    """What one invocation reads, in its snapshot, and what it has found.
-
-    Attributes
-    ----------
-    deletes : DeleteTracking or None
-        None where deletes are not tracked.
-    """
-
-    connection: Connection
-    opened: Opened
-    table: Table
-    prepared: PreparedRead
-    staged: Staged
-    checks: TableChecks
-    deletes: DeleteTracking | None
-    warnings: list[str]
-    deleted: list[StagedFile] = field(default_factory=list)
-    key_runs: list[KeyRun] = field(default_factory=list)
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(self.table, self.prepared.selection, self.prepared.window, self.prepared.segments)
 
 
 class TableExtraction:
@@ -116,6 +91,7 @@ class TableExtraction:
             side_prefixes=side_prefixes(spec),
             keeps_keys=spec.deletes == "track",
             keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
+            keeps_ledger=wants_proof(spec),
         )
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
@@ -189,7 +165,7 @@ class TableExtraction:
         finally:
             connection.close()
 
-    def _prepare(self, connection: Connection, opened: Opened) -> _Work:
+    def _prepare(self, connection: Connection, opened: Opened) -> Work:
         """Take the snapshot, and find out what is to be read in it."""
         last = opened.last
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
@@ -203,7 +179,7 @@ class TableExtraction:
         if self.spec.deletes == "track":
             deletes = DeleteTracking(self.spec, self._store, self.commit.token)
             deletes.open(table, prepared.selection, last)
-        return _Work(
+        return Work(
             connection,
             opened,
             table,
@@ -236,19 +212,21 @@ class TableExtraction:
         staged.invocations += 1
         return staged
 
-    def _read(self, work: _Work) -> bool:
+    def _read(self, work: Work) -> bool:
         """Read on; return whether that reached the window's end, and time is left to commit."""
         staged, prepared = work.staged, work.prepared
         began_at = staged.written.position
+        bounds = prepared.marks.each(prepared.selection, prepared.window.remember_from)
         tail, warnings = open_tail(
             prepared.selection,
             prepared.window,
             work.opened.last,
-            prepared.marks.each(prepared.selection, prepared.window.remember_from),
+            bounds,
             self._store,
             comparable=prepared.same_cursors,
         )
         work.warnings += warnings
+        proving = Proving.of(self.spec, self._store, work.table, prepared, self.commit.token)
         with Uploader(self._store) as uploader:
             files = self._files(work, uploader)
             row_checks = work.checks.of_rows(
@@ -258,17 +236,32 @@ class TableExtraction:
                 partial(files.side, "quarantine", before=len(staged.checked.quarantine)),
             )
             stages: list[Stage] = [DeliveredAhead(self.spec, self._store, self.commit.token, tail)]
-            stages += [stage for stage in (row_checks, work.deletes) if stage is not None]
+            stages += [proving.stage()] if proving is not None else []
+            of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
             data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
-            read = CheckpointedRead(work.reading, stages, data, staged, self.commit.save_staged)
+            read = CheckpointedRead(work.reading, [*stages, *of_checks], data, staged, self.commit.save_staged)
             finished = read.run(work.connection, self._working_seconds())
+            staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
+            if finished and work.deletes is not None and began_at.segment < len(prepared.segments):
+                # If time is short, an invocation that has nothing else to do compares the keys.
+                finished = self._time_left() >= work.deletes.needs_seconds(work.table)
+            if finished and proving is not None and not (row_checks is not None and row_checks.failed):
+                self._prove(work, proving, bounds, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
-        staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
-        if not finished or work.deletes is None or began_at.segment == len(prepared.segments):
-            return finished
-        # If time is short, an invocation that has nothing else to do compares the keys.
-        return self._time_left() >= work.deletes.needs_seconds(work.table)
+        return finished
+
+    def _prove(self, work: Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> None:
+        """Prove a slice: only in the invocation that commits, since nothing of it is recorded before that."""
+        ledger, warnings = proving.continued(work.opened.last, work.staged)
+        work.warnings += warnings
+        if ledger is None:
+            return
+        until = time.monotonic() + self._working_seconds() / 2
+        work.ledger, work.proof = proving.prove(
+            work.connection, ledger, work.staged, bounds, stages, has_time=lambda: time.monotonic() < until
+        )
+        work.warnings += warnings_of(work.proof)
 
     def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
@@ -281,15 +274,18 @@ class TableExtraction:
         self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
         return Outcome("CONTINUE", rows=staged.written.rows, files=len(staged.written.files))
 
-    def _finish(self, work: _Work) -> Outcome:
+    def _finish(self, work: Work) -> Outcome:
         outstanding = settle(self._store, self.run, self.spec.name, work.opened.last)
         self._find_deleted(work, outstanding)
         work.checks.conclude(work.prepared.selection, work.staged)
-        applied = self.commit.finish(self._decision(work, outstanding), self._working_seconds)
+        work.staged.seconds += time.monotonic() - self._began
+        blank = self._blank_record("UNCHANGED")
+        decision = work.commit(self.run, self.spec, self.commit.token, blank, outstanding)
+        applied = self.commit.finish(decision, self._working_seconds)
         work.checks.forget_seen(work.staged)
         return self._done(applied.record)
 
-    def _find_deleted(self, work: _Work, outstanding: Outstanding) -> None:
+    def _find_deleted(self, work: Work, outstanding: Outstanding) -> None:
         if work.deletes is None:
             return
         with Uploader(self._store) as uploader:
@@ -302,59 +298,10 @@ class TableExtraction:
                 unreported=outstanding.runs,
             )
 
-    def _files(self, work: _Work, uploader: Uploader) -> WindowFiles:
+    def _files(self, work: Work, uploader: Uploader) -> WindowFiles:
         return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part)
 
     # --- what is committed, and what is reported ---
-
-    def _decision(self, work: _Work, outstanding: Outstanding) -> Commit:
-        staged, selection, window = work.staged, work.prepared.selection, work.prepared.window
-        last = work.opened.last
-        columns = [column.as_dict() for column in selection.columns]
-        staged.seconds += time.monotonic() - self._began
-        record = committed_record(
-            self._blank_record("UNCHANGED"),
-            self.spec,
-            window.as_entry(),
-            staged,
-            deleted=work.deleted if work.deletes is not None else None,
-            columns=[ColumnEntry.model_validate(column) for column in columns],
-            key=selection.key_of(work.table),
-            warnings=[
-                *work.warnings,
-                *staged.warnings,
-                *work.checks.warnings(staged),
-                *(work.deletes.warnings if work.deletes is not None else []),
-                *outstanding.warnings(),
-            ],
-        )
-        record = joined_record(record, [each.record for each in outstanding.taken])
-        bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
-        return Commit(
-            run_id=self.run.run_id,
-            token=self.commit.token,
-            planned_at=self.run.planned_at,
-            server_utc=self.run.server_utc,
-            source=staged.source,
-            seen_until=staged.seen_until,
-            clock_lead=self.run.bound.get("clock_lead"),
-            watermark=window.until.text,
-            watermark_before=work.opened.etag,
-            read_from=format_timestamp(window.remember_from),
-            files=staged.written.files,
-            quarantine=staged.checked.quarantine,
-            deletes=work.deleted,
-            key_runs=work.key_runs,
-            key_columns=work.deletes.key_columns if work.deletes is not None else None,
-            tail=committed_tail(staged),
-            columns=columns,
-            read_as=work.prepared.read_as,
-            settled=staged.settled,
-            table_columns=[column.as_dict() for column in work.table.columns],
-            record=record,
-            unreported=outstanding.carried,
-            previous=last.model_copy(update=bare).model_dump() if last else None,
-        )
 
     def _fingerprint(self, prepared: PreparedRead) -> str:
         """Stand for what the progress of a read depends on."""

@@ -202,6 +202,15 @@ def select_page(
     return " ".join(parts)
 
 
+def not_beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
+    """Write a condition: the row's place in an order is not behind a position. No column of it may be NULL."""
+    first, value = order[0], position[0]
+    at_most = f"{quoted(first.name)} <= {literal(value, first.kind, first.own_bytes or 'utf8mb4')}"
+    if len(order) == 1:
+        return at_most
+    return f"{at_most} AND NOT ({_beyond(order, position)})"
+
+
 def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
     """Write ``(a, b) > (x, y)`` so that the server makes a range of it.
 

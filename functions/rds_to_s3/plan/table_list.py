@@ -24,6 +24,7 @@ Compression = Literal["none", "gzip", "snappy"]
 GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
 NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
+PROVE_BYTES = 32 * 1024 * 1024
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
 
 
@@ -46,6 +47,7 @@ class _Settings(BaseModel):
     compression: Compression | None = None
     target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
     lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
+    prove_bytes: Annotated[int, Field(ge=0)] = PROVE_BYTES
     time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
     checks: dict[str, Any] = Field(default_factory=dict)
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from rds_to_s3.commit.entries import FILE_KINDS, ColumnEntry, FileEntry, Status, TableEntry, WindowEntry
+from rds_to_s3.commit.entries import FILE_KINDS, ColumnEntry, FileEntry, ProofEntry, Status, TableEntry, WindowEntry
 from rds_to_s3.commit.state import Staged, StagedFile
 from rds_to_s3.plan.table_list import TableSpec
 
@@ -54,6 +54,7 @@ def committed_record(
     deleted: Sequence[StagedFile] | None,
     columns: list[ColumnEntry],
     key: list[str],
+    proof: ProofEntry | None,
     warnings: Sequence[str],
 ) -> TableEntry:
     """Return the entry of a table whose window has been read.
@@ -67,6 +68,8 @@ def committed_record(
         The files of deleted keys; None where deletes are not tracked.
     key : list of str
         The columns that tell the table's rows apart.
+    proof : ProofEntry, optional
+        None where nothing is proved.
     """
     kinds: dict[str, Sequence[StagedFile]] = {"files": staged.written.files}
     if spec.on_violation == "quarantine" and spec.checks:
@@ -80,6 +83,7 @@ def committed_record(
         seconds=round(staged.seconds, 3),
         columns=columns,
         key=key,
+        proof=proof,
         warnings=list(dict.fromkeys(warnings)),
     )
     return record.but(invocations=staged.invocations) if staged.invocations > 1 else record

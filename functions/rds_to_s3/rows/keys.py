@@ -51,6 +51,22 @@ def keys_of(rows: Block | SpooledRow, columns: Sequence[int]) -> Keys:
     return _spread(np.ascontiguousarray(raw).view(np.uint64).reshape(-1, 2))
 
 
+def digests_of(rows: Block | SpooledRow, columns: int) -> Keys:
+    """Return BLAKE2b digests of the values of each row's first columns: NULL is a value of its own.
+
+    Returns
+    -------
+    ndarray of uint64, shape (rows, 2)
+    """
+    if isinstance(rows, SpooledRow):
+        packed = rows.digest_of(columns)
+    else:
+        view, digest = rows.data.data, hashlib.blake2b
+        places = zip(rows.bounds[0].tolist(), rows.bounds[columns].tolist(), strict=True)
+        packed = b"".join([digest(view[begin:end], digest_size=KEY_BYTES).digest() for begin, end in places])
+    return np.frombuffer(packed, np.uint64).reshape(-1, 2)
+
+
 def _column_keys(rows: Block | SpooledRow, column: int) -> NDArray[np.uint8]:
     if isinstance(rows, SpooledRow):
         return np.frombuffer(_key_of(rows.value(0, column)), np.uint8).reshape(1, KEY_BYTES)

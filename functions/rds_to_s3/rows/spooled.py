@@ -38,6 +38,7 @@ class SpooledRow:
         self.columns = columns
         self.bytes = os.fstat(self._descriptor).st_size
         self._values: list[tuple[int, int] | None] = []
+        self._ends: list[int] = []
         position = 0
         for _ in range(columns):
             prefix = os.pread(self._descriptor, 9, position)
@@ -47,10 +48,12 @@ class SpooledRow:
             if prefix[0] == NULL:
                 self._values.append(None)
                 position += 1
+                self._ends.append(position)
                 continue
             length = prefix[0] if width == 1 else int.from_bytes(prefix[1:width], "little")
             self._values.append((position + width, length))
             position += width + length
+            self._ends.append(position)
         if position != self.bytes:
             raise MalformedRowError(f"a row packet does not hold exactly {columns} values")
 
@@ -122,6 +125,13 @@ class SpooledRow:
             raise IndexError(row)
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
         for piece in self._read(0, self.bytes):
+            digest.update(piece)
+        return digest.digest()
+
+    def digest_of(self, columns: int) -> bytes:
+        """Return the digest of the first columns, as `rds_to_s3.rows.keys.digests_of` has it."""
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for piece in self._read(0, self._ends[columns - 1]):
             digest.update(piece)
         return digest.digest()
 

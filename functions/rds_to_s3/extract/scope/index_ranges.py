@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rds_to_s3.extract.scope.selection import Selection
@@ -48,14 +49,25 @@ class Marks:
         return [self.of(column, moment) for column in selection.cursors]
 
 
-def read_segments(
-    connection: Connection, table: Table, selection: Selection, window: Window, marks: Marks
-) -> list[Segment]:
-    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
+def key_order(connection: Connection, table: Table, selection: Selection) -> list[SelectColumn]:
+    """Return the columns of a key by which a read can be resumed; none where there is no such key."""
     key = [selection.position_column(name) for name in table.ordered_key]
     if any(column.data_type == "timestamp" for column in key) and clock_repeats(connection):
         # The text of a TIMESTAMP does not say which of the two hours it is in: a read cannot be resumed after it.
-        key = []
+        return []
+    return key
+
+
+def read_segments(
+    connection: Connection,
+    table: Table,
+    selection: Selection,
+    window: Window,
+    marks: Marks,
+    *,
+    key: Sequence[SelectColumn],
+) -> list[Segment]:
+    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
     if window.read_from is None:
         return window_segments([], key)
     after = window.read_from

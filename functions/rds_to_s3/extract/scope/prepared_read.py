@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.commit.state import Commit
-from rds_to_s3.extract.scope.index_ranges import Marks, read_segments
+from rds_to_s3.extract.scope.index_ranges import Marks, key_order, read_segments
 from rds_to_s3.extract.scope.selection import Selection, require_cursors, select_columns, wanted_columns
 from rds_to_s3.extract.scope.window import Window, changes_of_settings, derive_window, describe_read, moved_from
 from rds_to_s3.mysql.catalogue.access import denied_columns
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment
+from rds_to_s3.mysql.select import Segment, SelectColumn
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.timestamps import Watermark
@@ -24,6 +24,8 @@ class PreparedRead:
 
     Attributes
     ----------
+    key : list of SelectColumn
+        The key's order, by which the whole table can be read; empty where there is none.
     same_cursors : bool
         Whether the last commit was read by the same cursor columns, in the same zone.
     comparable : bool
@@ -33,6 +35,7 @@ class PreparedRead:
     selection: Selection
     window: Window
     marks: Marks
+    key: list[SelectColumn]
     segments: list[Segment]
     read_as: ReadAs
     same_cursors: bool
@@ -67,13 +70,15 @@ def prepare_read(
     moved = moved_from(last, run.source)
     window = derive_window(spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
     marks = Marks(connection, window, has_zone=spec.time_zone is not None)
+    key = key_order(connection, table, selection)
     read_as = describe_read(table, selection, spec, window)
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
     return PreparedRead(
         selection,
         window,
         marks,
-        read_segments(connection, table, selection, window, marks),
+        key,
+        read_segments(connection, table, selection, window, marks, key=key),
         read_as,
         same_cursors=same_cursors,
         comparable=same_cursors and moved is None,

@@ -1,0 +1,150 @@
+"""A table's ledger from one commit to the next: whether there is one, and how it continues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, short_hash
+from rds_to_s3.commit.state import Commit, Position, Staged
+from rds_to_s3.extract.proof.prove import BLOCK_BYTES, FEWEST_ROWS, MOST_LATER, MOST_ROWS, Proof, Prover
+from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
+from rds_to_s3.extract.scope.prepared_read import PreparedRead
+from rds_to_s3.extract.stages.stage import Checkpoint, Stage
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.s3.objects import ObjectStore
+
+FEW = 10
+"""So many rows may differ without a warning."""
+
+
+def wants_proof(spec: TableSpec) -> bool:
+    """Return whether the settings ask for a proof."""
+    return spec.mode == "incremental" and spec.prove_bytes > 0
+
+
+def block_rows(table: Table) -> int:
+    """Return how many rows a block of the ledger has."""
+    return min(max(BLOCK_BYTES // max(table.average_row_bytes, 64), FEWEST_ROWS), MOST_ROWS)
+
+
+@dataclass(frozen=True)
+class Proving:
+    """One invocation's dealings with a table's ledger.
+
+    Parameters
+    ----------
+    spec : TableSpec
+    store : ObjectStore
+    table : Table
+    prepared : PreparedRead
+    writer : LedgerWriter
+    """
+
+    spec: TableSpec
+    store: ObjectStore
+    table: Table
+    prepared: PreparedRead
+    writer: LedgerWriter
+
+    @classmethod
+    def of(
+        cls, spec: TableSpec, store: ObjectStore, table: Table, prepared: PreparedRead, token: str
+    ) -> Proving | None:
+        """Return None where nothing is proved: the settings say so, or the table has no key to read it by."""
+        if not wants_proof(spec) or not prepared.key:
+            return None
+        return cls(spec, store, table, prepared, LedgerWriter(spec, store, token))
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.prepared.window.read_from is None
+
+    def stage(self) -> Stage:
+        """Return the stage that records what is delivered."""
+        selection = self.prepared.selection
+        positions = [selection.select.index(column) for column in self.prepared.key]
+        rows = block_rows(self.table) if self._is_whole else None
+        return Recording(self.writer, positions, len(selection.output), block_rows=rows)
+
+    def continued(self, last: Commit | None, staged: Staged) -> tuple[Ledger | None, list[str]]:
+        """Return the ledger with what this window has delivered, and warnings."""
+        columns = [column.name for column in self.prepared.selection.output]
+        key = short_hash([asdict(c) for name in self.table.ordered_key if (c := self.table.column(name))])
+        if self._is_whole:
+            blocks = [*staged.recorded.blocks] or [LedgerBlock(key="", rows=0, last=None)]
+            blocks[-1] = blocks[-1].model_copy(update={"last": None})
+            return Ledger(columns=columns, key=key, blocks=blocks, round=1), []
+        before = last.ledger if last is not None else None
+        warnings = []
+        if before is None or before.key != key or not _only_adds(before.columns, columns):
+            warnings = [_begins_again(before, key)]
+            before = Ledger(columns=columns, key=key)
+        new = [run.model_copy(update={"round": before.round}) for run in staged.recorded.runs]
+        ledger = before.model_copy(update={"columns": columns, "runs": [*before.runs, *new]})
+        if sum(run.rows for run in ledger.runs) > MOST_LATER:
+            return None, [
+                f"the proof is off: more than {MOST_LATER:,} rows have changed since the last round of it began. Raise "
+                "prove_bytes so that a round takes fewer runs"
+            ]
+        return ledger, warnings
+
+    def prove(
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        staged: Staged,
+        bounds: Sequence[str],
+        stages: Sequence[Stage],
+        *,
+        has_time: Callable[[], bool],
+    ) -> tuple[Ledger, Proof]:
+        """Compare the next slice, and deliver what differs through `stages`."""
+        if self._is_whole:
+            return ledger, Proof()
+        prover = Prover(
+            connection=connection,
+            table=self.table,
+            selection=self.prepared.selection,
+            key=self.prepared.key,
+            bounds=bounds,
+            store=self.store,
+            writer=self.writer,
+            stages=stages,
+            counts_gone=self.spec.deletes != "track",
+        )
+        until = self.prepared.window.as_entry().until
+        ledger, proof = prover.run(ledger, str(until), budget=self.spec.prove_bytes, has_time=has_time)
+        position = Position(segment=len(self.prepared.segments))
+        for stage in stages:
+            stage.close(position)
+            stage.checkpoint(Checkpoint(staged, finished=True))
+        return ledger, proof
+
+
+def warnings_of(proof: Proof) -> list[str]:
+    """Return what the manifest says about rows that differed."""
+    if proof.healed <= FEW:
+        return []
+    return [
+        f"{proof.healed} rows were not in the files as they are in the table, and have been delivered now (keys: "
+        f"{'; '.join(proof.samples)}; ..). Something changes rows without their stamp, or stamps them in another zone "
+        'or by a late clock: see "time_zone" and "lookback_seconds"'
+    ]
+
+
+def _only_adds(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Return whether columns were added at most: rows without them differ, and are delivered again."""
+    return [name for name in now if name in set(before)] == list(before)
+
+
+def _begins_again(before: Ledger | None, key: str) -> str:
+    if before is None:
+        reason = "no earlier run has recorded what it delivered"
+    elif before.key != key:
+        reason = "the table's key has changed"
+    else:
+        reason = "columns were removed, or are in another order"
+    return f"the proof of this table begins: {reason}. Until it has seen the whole table it delivers nothing again"

@@ -1,0 +1,323 @@
+"""Proves a slice of a table equal to what has been delivered, and delivers what differs.
+
+The ledger has a key and a digest for each row that was delivered: blocks of neighbouring keys, and a run for what each
+later window delivered. A slice is read in the key's order, in the snapshot of the window's read and after it. Of each
+row in it the newest entry says what was delivered last. What a slice has seen replaces its block: the comparison is the
+merge. A round has compared every block once; then the runs of earlier rounds have nothing more to say.
+
+A row stamped beyond where the next read begins is that read's business, and no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rds_to_s3.commit.entries import ProofEntry
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun
+from rds_to_s3.commit.state import Position
+from rds_to_s3.errors import RowCountError, StoredBytesError
+from rds_to_s3.extract.proof.entries import GONE, Entries
+from rds_to_s3.extract.proof.recording import LedgerWriter
+from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.stages.stage import Stage
+from rds_to_s3.extract.stages.tail import STAMP_WIDTH
+from rds_to_s3.formats import Rows
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, SelectColumn, not_beyond, select_page
+from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.rows.keys import contained, digests_of, keys_of
+from rds_to_s3.s3.objects import ObjectStore
+
+BLOCK_BYTES = 8 * 1024 * 1024  # of rows; a quarter of a slice
+FEWEST_ROWS, MOST_ROWS = 1_000, 200_000
+MOST_CACHED = 1_000_000  # entries of runs in memory
+MOST_LATER = 4_000_000  # entries of runs: more of them, and a round does not keep up with what changes
+SAMPLES = 5
+
+
+@dataclass
+class Proof:
+    """What a run has compared.
+
+    Attributes
+    ----------
+    samples : list of str
+        Keys of a few rows that differed.
+    """
+
+    rows: int = 0
+    healed: int = 0
+    gone: int = 0
+    whole_until: str | None = None
+    samples: list[str] = field(default_factory=list)
+
+    def as_entry(self) -> ProofEntry:
+        """Return what the manifest shows."""
+        return ProofEntry(rows=self.rows, healed=self.healed, gone=self.gone, whole_until=self.whole_until)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows that one statement returns.
+
+    Attributes
+    ----------
+    last : list of str or None
+        The key of the last of them; None where there is none.
+    ends : bool
+        Whether they reach the end of the range.
+    """
+
+    sql: str
+    entries: Entries
+    beyond: NDArray[np.bool_]
+    bytes: int
+    last: list[str] | None
+    ends: bool
+
+
+@dataclass(frozen=True)
+class Prover:
+    """One invocation's proof of one table.
+
+    Parameters
+    ----------
+    key : sequence of SelectColumn
+        The columns of the key's order.
+    bounds : sequence of str
+        Where the next read begins, for each cursor column.
+    stages : sequence of Stage
+        What a row passes that is delivered again; the last one writes the files.
+    counts_gone : bool
+        Whether keys that are gone are counted here: where deletes are tracked, they are reported elsewhere.
+    """
+
+    connection: Connection
+    table: Table
+    selection: Selection
+    key: Sequence[SelectColumn]
+    bounds: Sequence[str]
+    store: ObjectStore
+    writer: LedgerWriter
+    stages: Sequence[Stage]
+    counts_gone: bool
+    _cache: dict[str, Entries] = field(default_factory=dict)
+
+    def run(self, ledger: Ledger, until: str, *, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, Proof]:
+        """Compare the next slice.
+
+        Parameters
+        ----------
+        until : str
+            The end of this run's window.
+        budget : int
+            How many bytes of rows to read, and a block more.
+
+        Returns
+        -------
+        ledger : Ledger
+            As it is after this.
+        proof : Proof
+        """
+        proof = Proof()
+        left = budget
+        while left > 0 and has_time():
+            if not ledger.is_complete:
+                ledger, read = self._learn(ledger, left, has_time)
+                left -= read
+                continue
+            if ledger.next == 0 and ledger.began is None:
+                ledger = ledger.model_copy(update={"began": until})
+            ledger, read = self._compare(ledger, proof, left, has_time)
+            left -= max(read, 1)
+            if ledger.next == len(ledger.blocks):
+                ledger = self._end_round(ledger, proof)
+                break
+        proof.whole_until = ledger.whole_until
+        return ledger, proof
+
+    # --- a table that is not known yet ---
+
+    def _learn(self, ledger: Ledger, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+        """Record what is there behind the last block, without comparing it with anything."""
+        blocks, read = list(ledger.blocks), 0
+        for piece in self._pieces(blocks[-1].last if blocks else None, None):
+            read += piece.bytes
+            entries = piece.entries.in_order()
+            last = None if piece.ends else piece.last
+            blocks.append(LedgerBlock(key=self.writer.put(entries), rows=len(entries), last=last))
+            if read >= budget or not has_time():
+                break
+        update: dict[str, object] = {"blocks": blocks}
+        if blocks and blocks[-1].last is None:
+            update |= {"round": ledger.round + 1, "next": 0, "began": None}
+        return ledger.model_copy(update=update), read
+
+    # --- a block ---
+
+    def _compare(self, ledger: Ledger, proof: Proof, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+        place = ledger.next
+        block = ledger.blocks[place]
+        known = self._load(block.key)
+        claimed = np.zeros(len(known), np.bool_)
+        new: list[LedgerBlock] = []
+        read = 0
+        whole = False
+        for piece in self._pieces(ledger.blocks[place - 1].last if place else None, block.last):
+            read += piece.bytes
+            proof.rows += len(piece.entries)
+            expected, found = self._expected(piece.entries, known, claimed, ledger.runs)
+            differs = ~found | (expected != piece.entries.digests).any(axis=1)
+            later = differs & piece.beyond
+            differs &= ~later
+            if differs.any():
+                self._heal(piece, piece.entries.keys[differs], proof)
+            seen = Entries(piece.entries.keys, np.where(later[:, None], expected, piece.entries.digests))
+            kept = seen.take(~later | found).in_order()
+            whole = piece.ends
+            last = block.last if whole else piece.last
+            if whole:
+                kept = self._with_gone(kept, known.take(~claimed), proof)
+            unchanged = whole and not new and kept.equals(known)
+            new.append(LedgerBlock(key=block.key if unchanged else self.writer.put(kept), rows=len(kept), last=last))
+            if not whole and (read >= budget or not has_time()):
+                break
+        if not whole:
+            rest = known.take(~claimed)
+            new.append(LedgerBlock(key=self.writer.put(rest), rows=len(rest), last=block.last))
+        blocks = [*ledger.blocks[:place], *new, *ledger.blocks[place + 1 :]]
+        return ledger.model_copy(update={"blocks": blocks, "next": place + len(new) - (not whole)}), read
+
+    def _expected(
+        self, entries: Entries, known: Entries, claimed: NDArray[np.bool_], runs: Sequence[LedgerRun]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """Return the digest that was delivered last of each key, and whether there is one; claim those of the block."""
+        expected = np.zeros_like(entries.digests)
+        places = known.find(entries.keys)
+        found = places >= 0
+        expected[found] = known.digests[places[found]]
+        claimed[places[found]] = True
+        for run in runs:
+            later = self._load(run.key, cached=True)
+            places = later.find(entries.keys)
+            there = places >= 0
+            expected[there] = later.digests[places[there]]
+            found |= there
+        return expected, found
+
+    def _with_gone(self, kept: Entries, unclaimed: Entries, proof: Proof) -> Entries:
+        """Count the keys that are gone. They stay for one round more, so that no run's entry counts them again."""
+        gone = unclaimed.take(~unclaimed.gone)
+        if not self.counts_gone or not len(gone):
+            return kept
+        proof.gone += len(gone)
+        return Entries.joined([kept, Entries(gone.keys, np.full_like(gone.digests, GONE))]).in_order()
+
+    def _end_round(self, ledger: Ledger, proof: Proof) -> Ledger:
+        """Drop the runs of earlier rounds: what is in them is in the blocks, or is gone."""
+        old = [run for run in ledger.runs if run.round < ledger.round]
+        if self.counts_gone and old:
+            entries = Entries.joined([self._load(run.key) for run in old]).in_order()
+            left = np.ones(len(entries), np.bool_)
+            kept = [run.key for run in ledger.runs if run.round >= ledger.round]
+            for key in (*(block.key for block in ledger.blocks), *kept):
+                left &= ~contained(entries.keys, self._load(key).keys)
+            proof.gone += int(left.sum())
+        return ledger.model_copy(
+            update={
+                "runs": [run for run in ledger.runs if run.round >= ledger.round],
+                "round": ledger.round + 1,
+                "next": 0,
+                "began": None,
+                "whole_until": ledger.began,
+            }
+        )
+
+    # --- reading ---
+
+    def _pieces(self, after: list[str] | None, up_to: list[str] | None) -> Iterator[_Piece]:
+        """Read a range of keys, some rows a statement."""
+        rows = min(max(BLOCK_BYTES // max(self.table.average_row_bytes, 64), FEWEST_ROWS), MOST_ROWS)
+        condition = "TRUE"
+        if up_to is not None:
+            condition = not_beyond(self.key, [bytes.fromhex(value) for value in up_to])
+        while True:
+            position = None if after is None else [bytes.fromhex(value) for value in after]
+            segment = Segment(condition, tuple(self.key))
+            sql = select_page(self.table.name, self.selection.select, segment, position=position, rows=rows)
+            piece = self._piece(sql, rows)
+            yield piece
+            if piece.ends:
+                return
+            after = piece.last
+
+    def _piece(self, sql: str, most: int) -> _Piece:
+        columns = len(self.selection.output)
+        positions = [self.selection.select.index(column) for column in self.key]
+        parts: list[Entries] = []
+        beyond: list[NDArray[np.bool_]] = []
+        size, last = 0, None
+        for rows in self._rows(sql):
+            parts.append(Entries(keys_of(rows, positions), digests_of(rows, columns)))
+            beyond.append(self._beyond(rows))
+            size += rows.payload_bytes
+            last = [(rows.value(rows.rows - 1, position) or b"").hex() for position in positions]
+        entries = Entries.joined(parts)
+        later = np.concatenate(beyond) if beyond else np.zeros(0, np.bool_)
+        return _Piece(sql, entries, later, size, last, len(entries) < most)
+
+    def _rows(self, sql: str) -> Iterator[Rows]:
+        read = 0
+        with query(self.connection, sql, table=self.table.name) as result:
+            for block in result:
+                read += block.rows
+                if block.rows:
+                    yield block
+        sent = int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
+        if sent != read:
+            raise RowCountError(f"the server sent {sent} rows of table {self.table.name!r}, and {read} were read")
+
+    def _beyond(self, rows: Rows) -> NDArray[np.bool_]:
+        beyond = np.zeros(rows.rows, np.bool_)
+        for position, bound in zip(self.selection.cursor_positions, self.bounds, strict=True):
+            beyond |= rows.texts(position, STAMP_WIDTH) > bound.encode()
+        return beyond
+
+    def _heal(self, piece: _Piece, keys: NDArray[np.uint64], proof: Proof) -> None:
+        """Deliver rows again: read once more, in the same snapshot, since nobody keeps the rows of a whole piece."""
+        order = np.lexsort((keys[:, 1], keys[:, 0]))
+        wanted = keys[order]
+        positions = [self.selection.select.index(column) for column in self.key]
+        for block in self._rows(piece.sql):
+            rows: Rows = block.keep(contained(keys_of(block, positions), wanted))
+            if not rows.rows:
+                continue
+            for row in range(min(rows.rows, SAMPLES - len(proof.samples))):
+                shown = [(rows.value(row, place) or b"").decode(errors="replace") for place in positions]
+                proof.samples.append(", ".join(shown))
+            for stage in self.stages:
+                rows = stage.take(rows, _nowhere)
+            proof.healed += rows.rows
+
+    def _load(self, key: str, *, cached: bool = False) -> Entries:
+        if not key:
+            return Entries.none()
+        if key in self._cache:
+            return self._cache[key]
+        stored = self.store.get(key)
+        if stored is None:
+            raise StoredBytesError(f"{key} is gone, and with it what was delivered of table {self.table.name!r}")
+        entries = Entries.unpack(stored.body)
+        if cached and sum(map(len, self._cache.values())) + len(entries) <= MOST_CACHED:
+            self._cache[key] = entries
+        return entries
+
+
+def _nowhere(_rows: Rows, _row: int) -> Position:
+    """Return a position for rows that no read is resumed after."""
+    return Position()

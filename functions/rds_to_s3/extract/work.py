@@ -1,0 +1,113 @@
+"""What one invocation reads of its table, and what comes of it: a commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rds_to_s3.commit.entries import ColumnEntry, TableEntry
+from rds_to_s3.commit.opening import Opened
+from rds_to_s3.commit.read_as import Ledger
+from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
+from rds_to_s3.extract.checkpointed_read import Reading
+from rds_to_s3.extract.proof.prove import Proof
+from rds_to_s3.extract.scope.prepared_read import PreparedRead
+from rds_to_s3.extract.stages.deletes import DeleteTracking
+from rds_to_s3.extract.stages.delivered_ahead import committed_tail
+from rds_to_s3.extract.stages.table_checks import TableChecks
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.plan.planned_run import PlannedRun
+from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.reported.record import committed_record, joined_record
+from rds_to_s3.reported.unreported import Outstanding
+from rds_to_s3.timestamps import format_timestamp
+
+
+@dataclass
+class Work:
+    """What one invocation reads, in its snapshot, and what it has found.
+
+    Attributes
+    ----------
+    deletes : DeleteTracking or None
+        None where deletes are not tracked.
+    """
+
+    connection: Connection
+    opened: Opened
+    table: Table
+    prepared: PreparedRead
+    staged: Staged
+    checks: TableChecks
+    deletes: DeleteTracking | None
+    warnings: list[str]
+    deleted: list[StagedFile] = field(default_factory=list)
+    key_runs: list[KeyRun] = field(default_factory=list)
+    ledger: Ledger | None = None
+    proof: Proof | None = None
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.table, self.prepared.selection, self.prepared.window, self.prepared.segments)
+
+    def commit(
+        self, run: PlannedRun, spec: TableSpec, token: str, blank: TableEntry, outstanding: Outstanding
+    ) -> Commit:
+        """Return the decision.
+
+        Parameters
+        ----------
+        blank : TableEntry
+            The table's entry in the manifest, without what was read.
+        outstanding : Outstanding
+            What it has to report beside its own files.
+        """
+        staged, selection, window = self.staged, self.prepared.selection, self.prepared.window
+        last = self.opened.last
+        columns = [column.as_dict() for column in selection.columns]
+        record = committed_record(
+            blank,
+            spec,
+            window.as_entry(),
+            staged,
+            deleted=self.deleted if self.deletes is not None else None,
+            columns=[ColumnEntry.model_validate(column) for column in columns],
+            key=selection.key_of(self.table),
+            proof=self.proof.as_entry() if self.proof is not None else None,
+            warnings=[
+                *self.warnings,
+                *staged.warnings,
+                *self.checks.warnings(staged),
+                *(self.deletes.warnings if self.deletes is not None else []),
+                *outstanding.warnings(),
+            ],
+        )
+        record = joined_record(record, [each.record for each in outstanding.taken])
+        bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
+        return Commit(
+            run_id=run.run_id,
+            token=token,
+            planned_at=run.planned_at,
+            server_utc=run.server_utc,
+            source=staged.source,
+            seen_until=staged.seen_until,
+            clock_lead=run.bound.get("clock_lead"),
+            watermark=window.until.text,
+            watermark_before=self.opened.etag,
+            read_from=format_timestamp(window.remember_from),
+            files=staged.written.files,
+            quarantine=staged.checked.quarantine,
+            deletes=self.deleted,
+            key_runs=self.key_runs,
+            key_columns=self.deletes.key_columns if self.deletes is not None else None,
+            tail=committed_tail(staged),
+            ledger=self.ledger,
+            columns=columns,
+            read_as=self.prepared.read_as,
+            settled=staged.settled,
+            table_columns=[column.as_dict() for column in self.table.columns],
+            record=record,
+            unreported=outstanding.carried,
+            previous=last.model_copy(update=bare).model_dump() if last else None,
+        )

@@ -1,0 +1,167 @@
+"""Every run proves a slice of each table equal to what has been delivered, and delivers what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rds_to_s3.extract.proof import prove
+from tests.integration.pipeline import Json, Pipeline, entry
+from tests.support.ledger import delivered_rows, newest, problems_with_leftovers, problems_with_rows, table_rows
+
+TABLE = (
+    "CREATE TABLE t (id INT PRIMARY KEY, note VARCHAR(40), createdDate DATETIME DEFAULT NOW(), modifiedDate DATETIME, "
+    "KEY (createdDate), KEY (modifiedDate))"
+)
+
+
+@pytest.fixture
+def t(any_pipeline: Pipeline) -> Pipeline:
+    any_pipeline.database.execute(TABLE)
+    insert(any_pipeline, range(1, 21))
+    any_pipeline.tables = ["t"]
+    return any_pipeline
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove, "FEWEST_ROWS", 5)
+    monkeypatch.setattr("rds_to_s3.extract.proof.ledgers.FEWEST_ROWS", 5)
+    monkeypatch.setattr(prove, "BLOCK_BYTES", 1)
+    monkeypatch.setattr("rds_to_s3.extract.proof.ledgers.BLOCK_BYTES", 1)
+
+
+def insert(pipeline: Pipeline, ids: Any) -> None:
+    values = ", ".join(f"({number}, 'row {number}', NOW() - INTERVAL 1 DAY)" for number in ids)
+    pipeline.database.execute(f"INSERT INTO t (id, note, createdDate) VALUES {values}")
+
+
+def proof_of(manifest: Json, table: str = "t") -> Json:
+    found = entry(manifest, table)
+    assert found["error"] is None, found["error"]
+    proof: Json = found["proof"]
+    return proof
+
+
+def test_a_quiet_table_is_proved_whole_in_every_run_and_stays_unchanged(t: Pipeline) -> None:
+    assert proof_of(t.run()) == {"rows": 0, "healed": 0, "gone": 0, "whole_until": None}
+    for _ in range(3):
+        manifest = t.run()
+        table = entry(manifest, "t")
+        assert (table["status"], table["warnings"]) == ("UNCHANGED", [])
+        assert proof_of(manifest) == {
+            "rows": 20, "healed": 0, "gone": 0, "whole_until": table["window"]["until"],
+        }  # fmt: skip
+    assert problems_with_leftovers(t, "t") == []
+    assert len(t.keys("_state/ledger/")) == 1
+
+
+def test_what_no_stamp_shows_is_healed_once(t: Pipeline) -> None:
+    t.run()
+    t.database.execute(
+        "UPDATE t SET note = 'restored' WHERE id IN (3, 4)",
+        "INSERT INTO t (id, note, createdDate) VALUES (100, 'late', '2001-01-01')",
+        "INSERT INTO t (id, note, createdDate) VALUES (101, 'unstamped', NULL)",
+        "DELETE FROM t WHERE id = 7",
+    )
+    manifest = t.run()
+    table = entry(manifest, "t")
+    assert (table["status"], table["rows"]) == ("SUCCEEDED", 4)
+    assert {key: value for key, value in proof_of(manifest).items() if key != "whole_until"} == {
+        "rows": 21, "healed": 4, "gone": 1,
+    }  # fmt: skip
+    for _ in range(2):
+        assert entry(t.run(), "t")["status"] == "UNCHANGED"
+    assert problems_with_rows(t, "t") == []
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_table_of_many_blocks_is_proved_a_slice_at_a_time(t: Pipeline) -> None:
+    t.tables = [{"name": "t", "prove_bytes": 1}]
+    t.run()
+    t.database.execute("UPDATE t SET note = 'changed' WHERE id IN (1, 6, 11, 20)", "DELETE FROM t WHERE id IN (2, 12)")
+    proofs = []
+    for _ in range(30):
+        manifest = t.run()
+        proofs.append(proof_of(manifest))
+        if proofs[-1]["whole_until"] is not None:
+            break
+    assert (sum(proof["healed"] for proof in proofs), sum(proof["gone"] for proof in proofs)) == (4, 2)
+    assert sum(proof["rows"] for proof in proofs) == 18
+    assert problems_with_rows(t, "t") == []
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_changes_by_windows_between_slices_are_no_differences(t: Pipeline) -> None:
+    t.tables = [{"name": "t", "prove_bytes": 1}]
+    for number in range(25):
+        t.database.execute(
+            f"UPDATE t SET note = 'version {number}', modifiedDate = NOW() WHERE id = {1 + number * 7 % 20}",
+            f"DELETE FROM t WHERE id = {200 + number - 2}",
+        )
+        insert(t, [200 + number])
+        t.database.execute(f"UPDATE t SET modifiedDate = NOW() WHERE id = {200 + number}")
+        assert proof_of(t.run())["healed"] == 0
+    t.run()
+    assert problems_with_rows(t, "t") == []
+    assert problems_with_leftovers(t, "t") == []
+
+
+def test_an_added_columns_default_arrives_and_a_widened_column_is_no_difference(t: Pipeline) -> None:
+    t.run()
+    t.database.execute("ALTER TABLE t MODIFY id BIGINT, MODIFY note VARCHAR(60)")
+    # The key's type has changed: the ledger begins again.
+    assert proof_of(t.run())["healed"] == 0
+    t.database.execute("ALTER TABLE t MODIFY note VARCHAR(80)")
+    assert proof_of(t.run())["healed"] == 0
+    t.database.execute("ALTER TABLE t ADD COLUMN size INT NOT NULL DEFAULT 7")
+    assert proof_of(t.run())["healed"] == 20
+    assert {row["size"] for row in list(t.delivered("t"))[-20:]} == {"7"}
+    t.database.execute("ALTER TABLE t DROP COLUMN size")
+    assert proof_of(t.run())["healed"] == 0
+    assert proof_of(t.run())["healed"] == 0
+
+
+def test_a_table_extracted_before_it_was_proved_is_learnt_first_and_says_so(t: Pipeline) -> None:
+    t.tables = [{"name": "t", "prove_bytes": 0}]
+    assert entry(t.run(), "t")["proof"] is None
+    t.tables = ["t"]
+    manifest = t.run()
+    assert "the proof of this table begins" in " ".join(entry(manifest, "t")["warnings"])
+    assert entry(manifest, "t")["status"] == "UNCHANGED"
+    t.database.execute("UPDATE t SET note = 'restored' WHERE id = 5")
+    assert proof_of(t.run())["healed"] == 1
+    assert newest(delivered_rows(t, t.data_keys("t"))) == table_rows(t, "t")
+
+
+def test_a_quarantined_row_is_no_difference(t: Pipeline) -> None:
+    t.tables = [{"name": "t", "checks": {"note": {"max_length": 5}}, "on_violation": "quarantine"}]
+    first = entry(t.run(), "t")
+    assert first["quarantined_rows"] > 0
+    for _ in range(2):
+        again = entry(t.run(), "t")
+        assert (again["status"], again["quarantined_rows"], again["proof"]["healed"]) == ("UNCHANGED", 0, 0)
+    t.database.execute("UPDATE t SET note = 'too long now' WHERE id = 1")
+    changed = entry(t.run(), "t")
+    assert (changed["quarantined_rows"], changed["proof"]["healed"]) == (1, 0)
+    assert entry(t.run(), "t")["status"] == "UNCHANGED"
+
+
+def test_where_deletes_are_tracked_they_are_reported_once(t: Pipeline) -> None:
+    t.tables = [{"name": "t", "deletes": "track"}]
+    t.run()
+    t.database.execute("DELETE FROM t WHERE id IN (3, 9)", "UPDATE t SET note = 'restored' WHERE id = 4")
+    table = entry(t.run(), "t")
+    assert (table["deleted_rows"], table["proof"]["healed"], table["proof"]["gone"]) == (2, 1, 0)
+    assert entry(t.run(), "t")["status"] == "UNCHANGED"
+    assert problems_with_leftovers(t, "t") == []
+
+
+def test_nothing_is_proved_of_a_table_without_a_key_or_in_full(t: Pipeline) -> None:
+    t.database.execute("CREATE TABLE k (note VARCHAR(10), createdDate DATETIME)", "INSERT INTO k VALUES ('a', NOW())")
+    t.tables = ["k", {"name": "t", "mode": "full"}]
+    for _ in range(2):
+        manifest = t.run()
+        assert [entry(manifest, name)["proof"] for name in ("k", "t")] == [None, None]
+    assert t.keys("_state/ledger/") == []
