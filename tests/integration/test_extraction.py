@@ -286,7 +286,7 @@ def test_rows_without_any_timestamp_come_with_the_first_run_and_are_warned_about
         "CREATE TABLE t (id INT PRIMARY KEY, createdDate DATETIME NULL, modifiedDate DATETIME NULL)",
         "INSERT INTO t VALUES (1, NULL, NULL), (2, '2025-01-01', NULL)",
     )
-    any_pipeline.tables = ["t"]
+    any_pipeline.tables = [{"name": "t", "prove_bytes": 0}]
     assert entry(any_pipeline.run(), "t")["rows"] == 2
     any_pipeline.database.execute("INSERT INTO t VALUES (3, NULL, NULL)")
     table = entry(any_pipeline.run(), "t")

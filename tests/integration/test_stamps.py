@@ -88,7 +88,7 @@ def test_rows_without_any_stamp_are_counted_whatever_stands_for_never(any_pipeli
         f"DEFAULT '0000-00-00 00:00:00'{INDEXES})",
         "INSERT INTO t (createdDate) VALUES (NOW())",
     )
-    any_pipeline.tables = ["t"]
+    any_pipeline.tables = [{"name": "t", "prove_bytes": 0}]
     any_pipeline.run()
     execute_lax(
         any_pipeline.database,
