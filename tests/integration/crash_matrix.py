@@ -277,6 +277,7 @@ class Matrix:
                 f"INSERT INTO {table} (note) VALUES " + ", ".join(f"('new {n}')" for n in range(ROWS // 2)),
                 f"INSERT INTO {table} (note, createdDate) VALUES ('from the future', '2099-01-01')",
                 f"DELETE FROM {table} WHERE id % 7 = 1",
+                f"UPDATE {table} SET note = CONCAT(note, ' without a stamp') WHERE id % 5 = 2",
             )
         return tables
 

@@ -165,3 +165,94 @@ def test_nothing_is_proved_of_a_table_without_a_key_or_in_full(t: Pipeline) -> N
         manifest = t.run()
         assert [entry(manifest, name)["proof"] for name in ("k", "t")] == [None, None]
     assert t.keys("_state/ledger/") == []
+
+
+# --- mode: compare ---
+
+
+@pytest.fixture
+def unstamped(any_pipeline: Pipeline) -> Pipeline:
+    any_pipeline.database.execute("CREATE TABLE t (id INT PRIMARY KEY, note VARCHAR(40))")
+    values = ", ".join(f"({number}, 'row {number}')" for number in range(1, 21))
+    any_pipeline.database.execute(f"INSERT INTO t VALUES {values}")
+    any_pipeline.tables = [{"name": "t", "mode": "compare"}]
+    return any_pipeline
+
+
+def test_a_table_without_stamps_is_compared_and_delivers_what_differs(unstamped: Pipeline) -> None:
+    first = entry(unstamped.run(), "t")
+    assert (first["mode"], first["rows"], first["status"]) == ("compare", 20, "SUCCEEDED")
+    assert entry(unstamped.run(), "t")["status"] == "UNCHANGED"
+    unstamped.database.execute(
+        "UPDATE t SET note = 'changed' WHERE id IN (1, 20)", "INSERT INTO t VALUES (0, 'before'), (21, 'behind')",
+        "DELETE FROM t WHERE id = 9",
+    )  # fmt: skip
+    table = entry(unstamped.run(), "t")
+    assert (table["rows"], table["warnings"]) == (4, [])
+    assert {name: table["proof"][name] for name in ("rows", "healed", "gone")} == {"rows": 21, "healed": 4, "gone": 1}
+    assert table["proof"]["whole_until"] == table["window"]["until"]
+    assert entry(unstamped.run(), "t")["status"] == "UNCHANGED"
+    assert problems_with_rows(unstamped, "t") == []
+    assert problems_with_leftovers(unstamped, "t") == []
+    unstamped.store.delete("t/csv/last_extract.txt")
+    assert entry(unstamped.run(), "t")["rows"] == 21
+
+
+def test_deleted_keys_of_a_compared_table_are_reported(unstamped: Pipeline) -> None:
+    unstamped.tables = [{"name": "t", "mode": "compare", "deletes": "track"}]
+    unstamped.run()
+    unstamped.database.execute("DELETE FROM t WHERE id IN (3, 4)", "UPDATE t SET note = 'changed' WHERE id = 5")
+    table = entry(unstamped.run(), "t")
+    assert (table["rows"], table["deleted_rows"]) == (1, 2)
+    assert entry(unstamped.run(), "t")["status"] == "UNCHANGED"
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_comparison_that_outlasts_its_invocations_is_continued(
+    unstamped: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unstamped.run()
+    unstamped.database.execute("UPDATE t SET note = 'changed' WHERE id % 4 = 0", "DELETE FROM t WHERE id IN (2, 13)")
+    compare, run = prove.Prover._compare, prove.Prover.run
+    compared: list[int] = []
+    statuses: list[str] = []
+
+    def one_piece(self: Any, ledger: Any, proof: Any, budget: float, has_time: Any) -> Any:
+        compared.append(ledger.next)
+        return compare(self, ledger, proof, budget, lambda: False)
+
+    def one_block(self: Any, ledger: Any, until: str, proof: Any, *, budget: float, has_time: Any) -> Any:
+        compared.clear()
+        return run(self, ledger, until, proof, budget=budget, has_time=lambda: not compared)
+
+    monkeypatch.setattr(prove.Prover, "_compare", one_piece)
+    monkeypatch.setattr(prove.Prover, "run", one_block)
+
+    def extract(run_id: str, table: str) -> str:
+        statuses.append(unstamped.extract(run_id, table))
+        return statuses[-1]
+
+    table = entry(unstamped.run(extract=extract), "t")
+    monkeypatch.undo()
+    assert statuses.count("CONTINUE") >= 3
+    assert (table["rows"], table["proof"]["rows"], table["proof"]["gone"]) == (5, 18, 2)
+    assert entry(unstamped.run(), "t")["status"] == "UNCHANGED"
+    assert problems_with_rows(unstamped, "t") == []
+    assert problems_with_leftovers(unstamped, "t") == []
+
+
+def test_a_table_that_is_compared_needs_a_key_and_one_that_was_read_by_windows_goes_on_from_there(t: Pipeline) -> None:
+    t.database.execute("CREATE TABLE k (note VARCHAR(10))")
+    t.tables = ["t"]
+    t.run()
+    t.tables = [{"name": "t", "mode": "compare"}, {"name": "k", "mode": "compare"}]
+    t.database.execute("UPDATE t SET note = 'changed' WHERE id = 4")
+    manifest = t.run()
+    assert entry(manifest, "k")["error"]["type"] == "NoKeyError"
+    assert entry(manifest, "t")["rows"] == 1
+    t.tables = ["t"]
+    insert(t, [50])
+    t.database.execute("UPDATE t SET modifiedDate = NOW() WHERE id = 50")
+    assert entry(t.run(), "t")["rows"] >= 1
+    t.run()
+    assert problems_with_rows(t, "t") == []

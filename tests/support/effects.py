@@ -23,6 +23,7 @@ OF_KEYS = {
     "_state/tails/": "tail",
     "_state/keys/": "keys",
     "_state/seen/": "seen values",
+    "_state/ledger/": "ledger",
 }
 OF_ENDINGS = {"/reported.json": "take", "/plan.json": "plan", "/last_extract.txt": "watermark"}
 OF_REQUESTS = ("start upload", "part", "complete", "abort", "delete")

@@ -7,6 +7,8 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rds_to_s3.commit.entries import ProofEntry
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +65,26 @@ class ReadAs(_Part):
             other.modified,
             other.zone,
         )
+
+
+class Proof(_Part):
+    """What a run has compared.
+
+    Attributes
+    ----------
+    samples : list of str
+        Keys of a few rows that differed.
+    """
+
+    rows: int = 0
+    healed: int = 0
+    gone: int = 0
+    whole_until: str | None = None
+    samples: list[str] = Field(default_factory=list)
+
+    def as_entry(self) -> ProofEntry:
+        """Return what the manifest shows."""
+        return ProofEntry(rows=self.rows, healed=self.healed, gone=self.gone, whole_until=self.whole_until)
 
 
 class LedgerBlock(_Part):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rds_to_s3.commit.entries import FileEntry, TableEntry, Unreported
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, ReadAs, Settled
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof, ReadAs, Settled
 from rds_to_s3.timestamps import format_timestamp
 
 
@@ -192,6 +192,10 @@ class Staged(_Part):
         Text the watermark had when the read began; edited meanwhile, the progress is void.
     fingerprint : str
         Of the columns and the segments; changed meanwhile, the progress is void.
+    proving : Ledger or None
+        As far as a comparison of the whole table has come, which takes several invocations.
+    proof : Proof or None
+        What it has found so far.
     source, seen_until
         As in `Commit`, of what was read so far.
     """
@@ -207,6 +211,8 @@ class Staged(_Part):
     checked: Checked = Field(default_factory=Checked)
     delivered: Delivered = Field(default_factory=Delivered)
     recorded: Recorded = Field(default_factory=Recorded)
+    proving: Ledger | None = None
+    proof: Proof | None = None
     seconds: float = 0.0
     invocations: int = 0
     stalled: int = 0
@@ -226,7 +232,8 @@ class Staged(_Part):
     def objects(self) -> list[str]:
         """The keys of all that the stages keep beside files."""
         runs = [run.key for run in self.delivered.runs]
-        return [*self.ahead.keys, *self.checked.seen_keys, *runs, *self.recorded.objects]
+        proving = self.proving.objects if self.proving is not None else []
+        return [*self.ahead.keys, *self.checked.seen_keys, *runs, *self.recorded.objects, *proving]
 
 
 class Tail(_Part):

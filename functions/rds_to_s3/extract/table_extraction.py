@@ -43,7 +43,7 @@ from rds_to_s3.reported.unreported import Outstanding, report_other_format, sett
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
-STAGED_LAYOUT = 5  # of what a read keeps between its invocations; another version's progress is begun anew
+STAGED_LAYOUT = 6  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
 MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
 
@@ -246,22 +246,27 @@ class TableExtraction:
                 # If time is short, an invocation that has nothing else to do compares the keys.
                 finished = self._time_left() >= work.deletes.needs_seconds(work.table)
             if finished and proving is not None and not (row_checks is not None and row_checks.failed):
-                self._prove(work, proving, bounds, [*of_checks, data])
+                finished = self._prove(work, proving, bounds, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
         return finished
 
-    def _prove(self, work: Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> None:
-        """Prove a slice: only in the invocation that commits, since nothing of it is recorded before that."""
-        ledger, warnings = proving.continued(work.opened.last, work.staged)
+    def _prove(self, work: Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> bool:
+        """Prove a slice; return False if that is to be continued. A slice is proved in the invocation that commits."""
+        staged = work.staged
+        ledger, warnings = proving.continued(work.opened.last, staged)
         work.warnings += warnings
         if ledger is None:
-            return
+            return True
         until = time.monotonic() + self._working_seconds() / 2
-        work.ledger, work.proof = proving.prove(
-            work.connection, ledger, work.staged, bounds, stages, has_time=lambda: time.monotonic() < until
+        work.ledger, work.proof, finished = proving.prove(
+            work.connection, ledger, staged, bounds, stages, has_time=lambda: time.monotonic() < until
         )
-        work.warnings += warnings_of(work.proof)
+        work.warnings += warnings_of(work.proof, self.spec)
+        if not finished:
+            staged.stalled = staged.stalled + 1 if staged.proving == work.ledger else 0
+            staged.proving, staged.proof = work.ledger, work.proof
+        return finished
 
     def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
@@ -294,7 +299,7 @@ class TableExtraction:
                 work.table,
                 work.staged,
                 partial(self._files(work, uploader).side, "deletes", before=0),
-                whole=work.prepared.window.read_from is None,
+                whole=work.prepared.is_whole,
                 unreported=outstanding.runs,
             )
 

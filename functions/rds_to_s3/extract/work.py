@@ -7,10 +7,9 @@ from typing import Any
 
 from rds_to_s3.commit.entries import ColumnEntry, TableEntry
 from rds_to_s3.commit.opening import Opened
-from rds_to_s3.commit.read_as import Ledger
+from rds_to_s3.commit.read_as import Ledger, Proof
 from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.extract.checkpointed_read import Reading
-from rds_to_s3.extract.proof.prove import Proof
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
 from rds_to_s3.extract.stages.deletes import DeleteTracking
 from rds_to_s3.extract.stages.delivered_ahead import committed_tail

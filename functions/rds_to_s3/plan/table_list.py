@@ -40,7 +40,7 @@ class _Settings(BaseModel):
 
     created_column: Name | None = "createdDate"
     modified_column: Name | None = "modifiedDate"
-    mode: Literal["incremental", "full"] = "incremental"
+    mode: Literal["incremental", "full", "compare"] = "incremental"
     columns: list[Name] | None = None
     exclude_columns: list[Name] | None = None
     format: Format = "csv"
@@ -99,7 +99,8 @@ class TableSpec(_Settings):
         if self.mode == "incremental" and self.created_column is None and self.modified_column is None:
             raise ValueError(
                 "created_column and modified_column are both null: name one of them, or set "
-                '"mode": "full" to extract the whole table in every run'
+                '"mode": "compare" to read the whole table in every run and extract what differs, or "mode": "full" to '
+                "extract all of it"
             )
         parse_checks(self.checks)
         return self

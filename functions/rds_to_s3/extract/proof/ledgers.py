@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, short_hash
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
-from rds_to_s3.extract.proof.prove import BLOCK_BYTES, FEWEST_ROWS, MOST_LATER, MOST_ROWS, Proof, Prover
+from rds_to_s3.extract.proof.prove import BLOCK_BYTES, FEWEST_ROWS, MOST_LATER, MOST_ROWS, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
 from rds_to_s3.extract.stages.stage import Checkpoint, Stage
@@ -22,7 +23,7 @@ FEW = 10
 
 def wants_proof(spec: TableSpec) -> bool:
     """Return whether the settings ask for a proof."""
-    return spec.mode == "incremental" and spec.prove_bytes > 0
+    return spec.mode == "compare" or (spec.mode == "incremental" and spec.prove_bytes > 0)
 
 
 def block_rows(table: Table) -> int:
@@ -58,32 +59,27 @@ class Proving:
             return None
         return cls(spec, store, table, prepared, LedgerWriter(spec, store, token))
 
-    @property
-    def _is_whole(self) -> bool:
-        return self.prepared.window.read_from is None
-
     def stage(self) -> Stage:
         """Return the stage that records what is delivered."""
         selection = self.prepared.selection
         positions = [selection.select.index(column) for column in self.prepared.key]
-        rows = block_rows(self.table) if self._is_whole else None
+        rows = block_rows(self.table) if self.prepared.is_whole else None
         return Recording(self.writer, positions, len(selection.output), block_rows=rows)
 
     def continued(self, last: Commit | None, staged: Staged) -> tuple[Ledger | None, list[str]]:
         """Return the ledger with what this window has delivered, and warnings."""
         columns = [column.name for column in self.prepared.selection.output]
-        key = short_hash([asdict(c) for name in self.table.ordered_key if (c := self.table.column(name))])
-        if self._is_whole:
+        key = self.prepared.ledger_key
+        if self.prepared.is_whole:
             blocks = [*staged.recorded.blocks] or [LedgerBlock(key="", rows=0, last=None)]
             blocks[-1] = blocks[-1].model_copy(update={"last": None})
             return Ledger(columns=columns, key=key, blocks=blocks, round=1), []
-        before = last.ledger if last is not None else None
-        warnings = []
-        if before is None or before.key != key or not _only_adds(before.columns, columns):
-            warnings = [_begins_again(before, key)]
+        before, warnings = self.prepared.ledger, []
+        if before is None:
             before = Ledger(columns=columns, key=key)
+            warnings = [_begins_again(last.ledger if last is not None else None, key)]
         new = [run.model_copy(update={"round": before.round}) for run in staged.recorded.runs]
-        ledger = before.model_copy(update={"columns": columns, "runs": [*before.runs, *new]})
+        ledger = before.model_copy(update={"runs": [*before.runs, *new]})
         if sum(run.rows for run in ledger.runs) > MOST_LATER:
             return None, [
                 f"the proof is off: more than {MOST_LATER:,} rows have changed since the last round of it began. Raise "
@@ -100,10 +96,20 @@ class Proving:
         stages: Sequence[Stage],
         *,
         has_time: Callable[[], bool],
-    ) -> tuple[Ledger, Proof]:
-        """Compare the next slice, and deliver what differs through `stages`."""
-        if self._is_whole:
-            return ledger, Proof()
+    ) -> tuple[Ledger, Proof, bool]:
+        """Compare the next slice, or in the mode ``compare`` all of the table. Deliver what differs through `stages`.
+
+        Returns
+        -------
+        ledger : Ledger
+        proof : Proof
+        finished : bool
+            False if there was no time to compare all of it.
+        """
+        if self.prepared.is_whole:
+            return ledger, Proof(), True
+        compares = self.spec.mode == "compare"
+        proof = staged.proof or Proof()
         prover = Prover(
             connection=connection,
             table=self.table,
@@ -116,28 +122,24 @@ class Proving:
             counts_gone=self.spec.deletes != "track",
         )
         until = self.prepared.window.as_entry().until
-        ledger, proof = prover.run(ledger, str(until), budget=self.spec.prove_bytes, has_time=has_time)
+        budget = math.inf if compares else self.spec.prove_bytes
+        ledger = prover.run(staged.proving or ledger, str(until), proof, budget=budget, has_time=has_time)
         position = Position(segment=len(self.prepared.segments))
         for stage in stages:
             stage.close(position)
             stage.checkpoint(Checkpoint(staged, finished=True))
-        return ledger, proof
+        return ledger, proof, not compares or ledger.began is None
 
 
-def warnings_of(proof: Proof) -> list[str]:
+def warnings_of(proof: Proof, spec: TableSpec) -> list[str]:
     """Return what the manifest says about rows that differed."""
-    if proof.healed <= FEW:
+    if proof.healed <= FEW or spec.mode == "compare":
         return []
     return [
         f"{proof.healed} rows were not in the files as they are in the table, and have been delivered now (keys: "
         f"{'; '.join(proof.samples)}; ..). Something changes rows without their stamp, or stamps them in another zone "
         'or by a late clock: see "time_zone" and "lookback_seconds"'
     ]
-
-
-def _only_adds(before: Sequence[str], now: Sequence[str]) -> bool:
-    """Return whether columns were added at most: rows without them differ, and are delivered again."""
-    return [name for name in now if name in set(before)] == list(before)
 
 
 def _begins_again(before: Ledger | None, key: str) -> str:

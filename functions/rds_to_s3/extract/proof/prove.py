@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rds_to_s3.commit.entries import ProofEntry
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
 from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import RowCountError, StoredBytesError
 from rds_to_s3.extract.proof.entries import GONE, Entries
@@ -38,27 +37,6 @@ FEWEST_ROWS, MOST_ROWS = 1_000, 200_000
 MOST_CACHED = 1_000_000  # entries of runs in memory
 MOST_LATER = 4_000_000  # entries of runs: more of them, and a round does not keep up with what changes
 SAMPLES = 5
-
-
-@dataclass
-class Proof:
-    """What a run has compared.
-
-    Attributes
-    ----------
-    samples : list of str
-        Keys of a few rows that differed.
-    """
-
-    rows: int = 0
-    healed: int = 0
-    gone: int = 0
-    whole_until: str | None = None
-    samples: list[str] = field(default_factory=list)
-
-    def as_entry(self) -> ProofEntry:
-        """Return what the manifest shows."""
-        return ProofEntry(rows=self.rows, healed=self.healed, gone=self.gone, whole_until=self.whole_until)
 
 
 @dataclass(frozen=True)
@@ -108,23 +86,23 @@ class Prover:
     counts_gone: bool
     _cache: dict[str, Entries] = field(default_factory=dict)
 
-    def run(self, ledger: Ledger, until: str, *, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, Proof]:
+    def run(self, ledger: Ledger, until: str, proof: Proof, *, budget: float, has_time: Callable[[], bool]) -> Ledger:
         """Compare the next slice.
 
         Parameters
         ----------
         until : str
             The end of this run's window.
-        budget : int
+        proof : Proof
+            What is found is added to it.
+        budget : float
             How many bytes of rows to read, and a block more.
 
         Returns
         -------
-        ledger : Ledger
+        Ledger
             As it is after this.
-        proof : Proof
         """
-        proof = Proof()
         left = budget
         while left > 0 and has_time():
             if not ledger.is_complete:
@@ -139,11 +117,11 @@ class Prover:
                 ledger = self._end_round(ledger, proof)
                 break
         proof.whole_until = ledger.whole_until
-        return ledger, proof
+        return ledger
 
     # --- a table that is not known yet ---
 
-    def _learn(self, ledger: Ledger, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+    def _learn(self, ledger: Ledger, budget: float, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
         """Record what is there behind the last block, without comparing it with anything."""
         blocks, read = list(ledger.blocks), 0
         for piece in self._pieces(blocks[-1].last if blocks else None, None):
@@ -160,7 +138,7 @@ class Prover:
 
     # --- a block ---
 
-    def _compare(self, ledger: Ledger, proof: Proof, budget: int, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+    def _compare(self, ledger: Ledger, proof: Proof, budget: float, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
         place = ledger.next
         block = ledger.blocks[place]
         known = self._load(block.key)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
-from rds_to_s3.commit.read_as import ReadAs
+from rds_to_s3.commit.read_as import Ledger, ReadAs, short_hash
 from rds_to_s3.commit.state import Commit
+from rds_to_s3.errors import NoKeyError
 from rds_to_s3.extract.scope.index_ranges import Marks, key_order, read_segments
 from rds_to_s3.extract.scope.selection import Selection, require_cursors, select_columns, wanted_columns
 from rds_to_s3.extract.scope.window import Window, changes_of_settings, derive_window, describe_read, moved_from
@@ -26,6 +28,12 @@ class PreparedRead:
     ----------
     key : list of SelectColumn
         The key's order, by which the whole table can be read; empty where there is none.
+    ledger : Ledger or None
+        What has been delivered, where a row can still be compared with it.
+    ledger_key : str
+        Stands for the key's columns.
+    is_whole : bool
+        Whether everything is read, whatever was delivered before.
     same_cursors : bool
         Whether the last commit was read by the same cursor columns, in the same zone.
     comparable : bool
@@ -36,6 +44,9 @@ class PreparedRead:
     window: Window
     marks: Marks
     key: list[SelectColumn]
+    ledger: Ledger | None
+    ledger_key: str
+    is_whole: bool
     segments: list[Segment]
     read_as: ReadAs
     same_cursors: bool
@@ -65,12 +76,32 @@ def prepare_read(
     watermark: Watermark | None,
     last: Commit | None,
 ) -> PreparedRead:
-    """Prepare the read of a table's window, inside its snapshot."""
+    """Prepare the read of a table's window, inside its snapshot.
+
+    Raises
+    ------
+    NoKeyError
+        The table is to be compared, and has no key to read it by.
+    RdsToS3Error
+        See `select_readable`.
+    """
     selection = select_readable(connection, table, spec, last)
     moved = moved_from(last, run.source)
     window = derive_window(spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
     marks = Marks(connection, window, has_zone=spec.time_zone is not None)
     key = key_order(connection, table, selection)
+    if spec.mode == "compare" and not key:
+        raise NoKeyError(
+            f'table {spec.name!r} says "mode": "compare", and has no primary key, nor a unique key without NULLs, by '
+            'which it can be read in order: add one, or set "mode": "full"'
+        )
+    ledger_key = short_hash([asdict(column) for name in table.ordered_key if (column := table.column(name))])
+    ledger = _comparable_ledger(last, selection, ledger_key)
+    is_whole = window.read_from is None
+    if spec.mode == "compare":
+        # Without a ledger, or with the watermark deleted, all of it is delivered; else what differs, and nothing else.
+        is_whole = watermark is None or ledger is None or not ledger.is_complete
+    segments = read_segments(connection, table, selection, window, marks, key=key)
     read_as = describe_read(table, selection, spec, window)
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
     return PreparedRead(
@@ -78,9 +109,25 @@ def prepare_read(
         window,
         marks,
         key,
-        read_segments(connection, table, selection, window, marks, key=key),
+        ledger,
+        ledger_key,
+        is_whole,
+        segments if spec.mode != "compare" or is_whole else [],
         read_as,
         same_cursors=same_cursors,
         comparable=same_cursors and moved is None,
         warnings=[*window.warnings, *selection.warnings, *changes_of_settings(read_as, last, window)],
     )
+
+
+def _comparable_ledger(last: Commit | None, selection: Selection, key: str) -> Ledger | None:
+    ledger = last.ledger if last is not None else None
+    columns = [column.name for column in selection.output]
+    if ledger is None or ledger.key != key or not _only_adds(ledger.columns, columns):
+        return None
+    return ledger.model_copy(update={"columns": columns})
+
+
+def _only_adds(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Return whether columns were added at most: rows without them differ, and are delivered again."""
+    return [name for name in now if name in set(before)] == list(before)

@@ -107,7 +107,7 @@ def derive_window(
     clock = TableClock.of(spec, run)
     bound = clock.until
     remember_from = lowered(bound, spec.lookback_seconds)
-    if spec.mode == "full":
+    if spec.mode != "incremental":
         end = bound
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
             end = before.replace(microsecond=0) + timedelta(seconds=1)
