@@ -142,6 +142,8 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
         if deleted := table.deleted_rows:
             keys = ", ".join(file.key for file in table.deletes)
             parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}"))
+        if found := _found_by_proof(table):
+            parts.append(Text.assemble((table.table, "bold"), f": {found}"))
         parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
     parts += [Text(told, style="yellow") for told in manifest.warnings]
     if failure := manifest.error:
@@ -170,8 +172,9 @@ def _manifest_head(manifest: Manifest) -> Text:
 
 def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
     grid = new_grid(
-        "table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time")
-    )
+        "table", "status", "rows", "files", "bytes", "time", "after", "proved up to",
+        right=("rows", "files", "bytes", "time"),
+    )  # fmt: skip
     for table in tables:
         grid.add_row(
             Text(table.table),
@@ -181,12 +184,34 @@ def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
             size(table.bytes),
             duration(table.seconds),
             Text(short(table.window.after or "the beginning") if table.status in _READ else ""),
+            Text(_proved_up_to(table)),
         )
     return grid
 
 
+def _proved_up_to(table: TableEntry) -> str:
+    proof = table.proof
+    if proof is None:
+        return ""
+    if proof.whole_until is None:
+        return "not yet"
+    # The usual case is short: a terminal of 80 columns has no room for two times.
+    return "window's end" if proof.whole_until == table.window.until else short(proof.whole_until)
+
+
+def _found_by_proof(table: TableEntry) -> str:
+    if table.proof is None:
+        return ""
+    healed, gone = table.proof.healed, table.proof.gone
+    told = [f"healed {counted(healed, 'row')} that differed"] if healed else []
+    told += [f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else []
+    return "; ".join(told)
+
+
 def _is_telling(table: TableEntry) -> bool:
-    return bool(table.status == "FAILED" or table.warnings or table.rows or table.deleted_rows)
+    return bool(
+        table.status == "FAILED" or table.warnings or table.rows or table.deleted_rows or _found_by_proof(table)
+    )
 
 
 def _files(tables: Sequence[TableEntry], bucket: str) -> Table:
