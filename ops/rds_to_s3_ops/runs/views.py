@@ -142,8 +142,8 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
         if deleted := table.deleted_rows:
             keys = ", ".join(file.key for file in table.deletes)
             parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}"))
-        if found := _found_by_proof(table):
-            parts.append(Text.assemble((table.table, "bold"), f": {found}"))
+        if told_by_proof := [*_found_by_proof(table), *_not_proved(table)]:
+            parts.append(Text.assemble((table.table, "bold"), f": {'; '.join(told_by_proof)}"))
         parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
     parts += [Text(told, style="yellow") for told in manifest.warnings]
     if failure := manifest.error:
@@ -164,6 +164,9 @@ def _manifest_head(manifest: Manifest) -> Text:
     )
     if manifest.window_end:
         head.append(f"\nwindow up to {short(manifest.window_end)} on the database's clock")
+    if proved := [table for table in manifest.tables if table.proof]:
+        whole = sum(not _not_proved(table) for table in proved)
+        head.append(f"\nproved equal up to the window's end: {whole:,} of {counted(len(proved), 'table')}")
     head.append(f"\nfrom {manifest.started_at} to {manifest.finished_at}")
     if manifest.redrives:
         head.append(f", redriven {manifest.redrives}x")
@@ -172,9 +175,8 @@ def _manifest_head(manifest: Manifest) -> Text:
 
 def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
     grid = new_grid(
-        "table", "status", "rows", "files", "bytes", "time", "after", "proved up to",
-        right=("rows", "files", "bytes", "time"),
-    )  # fmt: skip
+        "table", "status", "rows", "files", "bytes", "time", "after", right=("rows", "files", "bytes", "time")
+    )
     for table in tables:
         grid.add_row(
             Text(table.table),
@@ -184,28 +186,23 @@ def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
             size(table.bytes),
             duration(table.seconds),
             Text(short(table.window.after or "the beginning") if table.status in _READ else ""),
-            Text(_proved_up_to(table)),
         )
     return grid
 
 
-def _proved_up_to(table: TableEntry) -> str:
-    proof = table.proof
-    if proof is None:
-        return ""
-    if proof.whole_until is None:
-        return "not yet"
-    # The usual case is short: a terminal of 80 columns has no room for two times.
-    return "window's end" if proof.whole_until == table.window.until else short(proof.whole_until)
-
-
-def _found_by_proof(table: TableEntry) -> str:
+def _found_by_proof(table: TableEntry) -> list[str]:
     if table.proof is None:
-        return ""
+        return []
     healed, gone = table.proof.healed, table.proof.gone
     told = [f"healed {counted(healed, 'row')} that differed"] if healed else []
-    told += [f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else []
-    return "; ".join(told)
+    return told + ([f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else [])
+
+
+def _not_proved(table: TableEntry) -> list[str]:
+    """Say how far a table is proved; nothing where it is up to its window's end, or where nothing is proved."""
+    if table.proof is None or table.proof.whole_until == table.window.until:
+        return []
+    return [f"proved up to {short(until)}" if (until := table.proof.whole_until) else "not yet proved as a whole"]
 
 
 def _is_telling(table: TableEntry) -> bool:
