@@ -27,6 +27,7 @@ def emit_table(table: str, outcome: Outcome) -> None:
     record = outcome.record
     if record is None or outcome.reported_before or outcome.status == "SKIPPED":
         return
+    healed = record.proof.healed if record.proof else 0
     metrics = _metrics()
     metrics.add_dimension(name="table", value=_dimension(table))
     metrics.add_metric("RowsExtracted", MetricUnit.Count, outcome.rows)
@@ -34,8 +35,10 @@ def emit_table(table: str, outcome: Outcome) -> None:
     metrics.add_metric("BytesWritten", MetricUnit.Bytes, record.bytes)
     metrics.add_metric("ExtractSeconds", MetricUnit.Seconds, record.seconds)
     metrics.add_metric("RowsQuarantined", MetricUnit.Count, record.quarantined_rows)
+    metrics.add_metric("RowsHealed", MetricUnit.Count, healed)
     metrics.flush_metrics()
     _emit_for_alarms("RowsQuarantined", MetricUnit.Count, record.quarantined_rows)
+    _emit_for_alarms("RowsHealed", MetricUnit.Count, healed)
 
 
 def emit_lags(lags: Mapping[str, float]) -> None:

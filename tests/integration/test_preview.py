@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -96,6 +97,15 @@ def test_a_changed_table_and_one_whose_deletes_are_tracked_are_told(food: Pipeli
 
     strict = by_name(preview(food, '{"tables": [{"name": "dish", "on_drift": "fail"}]}'))["dish"]
     assert strict.error is not None and strict.error["type"] == "DriftError"
+
+
+def test_a_table_that_takes_many_runs_to_prove_is_told_with_their_number(food: Pipeline) -> None:
+    slices = '{"tables": [{"name": "dish", "prove_bytes": 1000}, {"name": "note", "prove_bytes": 1000}]}'
+    tables = by_name(preview(food, slices))
+    (told,) = tables["dish"].warnings
+    assert re.fullmatch(r"each run proves 1\.0 kB of it: about \d+ runs for the whole table \(prove_bytes\)", told)
+    assert not any("proves" in warning for warning in tables["note"].warnings)
+    assert by_name(preview(food, '{"tables": ["dish"]}'))["dish"].warnings == []
 
 
 def test_only_listed_tables_can_be_planned(food: Pipeline) -> None:

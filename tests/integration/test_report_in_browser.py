@@ -192,7 +192,7 @@ def test_sections_follow_each_other_without_overlapping(viewer: Viewer, bucket: 
         "[...document.querySelectorAll('header, section, footer')].map(part => part.getBoundingClientRect())"
         ".map(box => [box.top, box.bottom])"
     )
-    assert len(boxes) == 8
+    assert len(boxes) == 9
     assert all(bottom <= top for (_, bottom), (top, _) in itertools.pairwise(boxes))
 
 

@@ -46,11 +46,19 @@ def sample_manifest() -> dict[str, Any]:
         "run-20250402-115500-m7q2 holds this table; it will be covered by that run"
     ]
     by_name["customer"] |= {
-        "warnings": ["3 rows have neither a created nor a modified date: no incremental run can see them"],
+        "warnings": [
+            "3 rows have neither a created nor a modified date: no incremental run can see them",
+            "14 rows were not in the files as they are in the table, and have been delivered now (keys: 118; 119; ..)",
+        ],
         "quarantined_rows": 42,
         "source_rows": 5_782,
         "quarantine": [_file("customer", "quarantine", "", 42, 6_180)],
     }
+    for name in ("location", "restaurant", "customer_address", "menu"):
+        by_name[name]["proof"] = _proof(240_000 if name == "menu" else 3 * by_name[name]["rows"] + 8, UNTIL)
+    by_name["customer"]["proof"] = _proof(51_300, UNTIL, healed=14, gone=2)
+    by_name["order_item"]["proof"] = _proof(412_600, None, healed=1)
+    by_name["delivery"]["proof"] = _proof(347_900, "2025-04-01 15:59:57")
     by_name["menu"] |= {"deleted_rows": 17, "deletes": [_file("menu", "deletes", "", 17, 340)]}
     return {
         "version": 1,
@@ -122,6 +130,10 @@ def _table(name: str, began: datetime, status: str, rows: int, seconds: float, e
         "error": None,
         "finished_at": utc_text(began + timedelta(seconds=end)),
     }
+
+
+def _proof(rows: int, whole_until: str | None, *, healed: int = 0, gone: int = 0) -> dict[str, Any]:
+    return {"rows": rows, "healed": healed, "gone": gone, "whole_until": whole_until}
 
 
 def _file(name: str, kind: str, suffix: str, rows: int, size: int) -> dict[str, Any]:

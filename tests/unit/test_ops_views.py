@@ -199,6 +199,28 @@ def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_th
     assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))
 
 
+def test_what_the_proof_found_is_shown_with_how_far_each_table_is_proved() -> None:
+    found = {"rows": 50, "healed": 3, "gone": 1, "whole_until": "2025-04-02 11:59:58"}
+    begun = {"rows": 9, "healed": 0, "gone": 0, "whole_until": None}
+    earlier = begun | {"whole_until": "2025-04-01 11:59:58"}
+    proofs = {"orders": found, "item": begun, "menu": earlier, "log": None}
+    text = drawn(views.manifest_view(manifest(*[table(name, proof=proof) for name, proof in proofs.items()]), "bucket"))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "proved equal up to the window's end: 1 of 3 tables" in lines
+    assert [line for line in lines if line.startswith(("orders:", "item:", "menu:", "log:"))] == [
+        "orders: healed 3 rows that differed; 1 delivered row is gone",
+        "item: not yet proved as a whole",
+        "menu: proved up to 2025-04-01 11:59:58",
+    ]
+
+
+def test_a_table_of_which_a_row_is_gone_is_listed_among_hundreds() -> None:
+    quiet = [table(f"t{number}", "UNCHANGED", rows=0) for number in range(60)]
+    gone = table("orders", "UNCHANGED", rows=0, proof={"rows": 9, "healed": 0, "gone": 2, "whole_until": None})
+    text = drawn(views.manifest_view(manifest(*quiet, gone), "bucket"))
+    assert "orders: 2 delivered rows are gone" in text
+
+
 def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
     file = {"key": "orders/deletes/orders_deletes_20250402_115958.csv", "rows": 2, "bytes": 10, "sha256": "0" * 64}
     gone = table("orders", rows=0, deleted_rows=2, deletes=[file])

@@ -105,6 +105,11 @@ ALL_KINDS = manifest(
     table("location", "UNCHANGED"),
     table("delivery", "SKIPPED", warnings=["run-0 holds this table"]),
 )
+HEALED = manifest(
+    table("menu", proof={"rows": 20, "healed": 0, "gone": 0, "whole_until": "2025-04-02 11:59:56"}),
+    table("orders", proof={"rows": 1500, "healed": 12, "gone": 3, "whole_until": None}),
+    table("log"),
+)
 PLAN_FAILED = manifest(status="FAILED", window_end=None, error={"type": "TableListError", "message": "not JSON"})
 
 
@@ -172,6 +177,22 @@ def test_the_tables_say_how_complete_each_is_a_failed_one_only_as_before() -> No
     assert [said(row[-1]) for row in rows] == [
         "Complete up to", "2025-04-02 08:00:00", "as before this run", "2025-04-02 11:59:56",
     ]  # fmt: skip
+
+
+def test_the_proof_says_what_was_compared_and_found_and_up_to_when_the_table_is_proved() -> None:
+    page = parsed(HEALED)
+    rows = page.findall(".//section/div[@aria-label='Proof']//tbody/tr")
+    assert [[said(cell) for cell in row] for row in rows] == [
+        ["orders", "1,500", "✚ 12", "3", "not yet"],
+        ["menu", "20", "0", "0", "2025-04-02 11:59:56"],
+    ]
+    assert "Rows6012 healedFiles3" in said(page.find(".//header"))
+
+
+def test_where_nothing_is_proved_there_is_no_section_of_it() -> None:
+    page = parsed(manifest(table("log", proof=None)))
+    assert section(page, "proof") is None
+    assert "healed" not in said(page.find(".//header"))
 
 
 def test_the_timeline_places_each_table_when_its_end_is_known() -> None:
@@ -336,6 +357,7 @@ PAGES = {
     "all kinds": (ALL_KINDS, [manifest(table("menu"), run_id="run-0", hour=8)]),
     "redriven": (redriven(FIRST, NEXT_DAY), [redriven(FIRST, run_id="run-0", hour=8)]),
     "asides": (manifest(WITH_ASIDES, table("menu", quarantined_rows=0, quarantine=[])), []),
+    "healed": (HEALED, []),
     "plan failed": (PLAN_FAILED, []),
     "one table": (manifest(table("menu")), []),
 }
@@ -395,6 +417,11 @@ def test_no_outcome_is_told_by_colour_alone() -> None:
     failed = page.find(".//td[@class='bar']/svg[@class='FAILED']/rect")
     assert failed is not None
     assert "url(#hatch)" in (failed.get("style") or "")
+
+
+def test_healed_rows_are_told_by_a_sign_and_by_weight_too() -> None:
+    (healed,) = parsed(HEALED).findall(".//strong[@class='healed']")
+    assert said(healed) == "✚ 12"
 
 
 def luminance(colour: str) -> float:

@@ -26,13 +26,21 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[list[str]], d
 
 def test_a_finished_table_emits_its_figures_and_the_alarms_theirs(capsys: pytest.CaptureFixture[str]) -> None:
     files = [{"key": str(size), "rows": 1, "bytes": size, "sha256": "0" * 64} for size in (10, 5)]
-    record = entry("orders", files=files, seconds=1.5, quarantined_rows=2)
+    proof = {"rows": 9, "healed": 3, "gone": 0, "whole_until": None}
+    record = entry("orders", files=files, seconds=1.5, quarantined_rows=2, proof=proof)
     telemetry.emit_table("orders", Outcome("SUCCEEDED", record, rows=7, files=2, lag_seconds=3.0))
-    (_, table), (dimensions, alarm) = emitted(capsys)
+    (_, table), *for_alarms = emitted(capsys)
     assert (table["table"], table["service"]) == ("orders", "stack")
     figures = {name: table[name] for name in ("RowsExtracted", "FilesWritten", "BytesWritten", "ExtractSeconds")}
     assert figures == {"RowsExtracted": [7], "FilesWritten": [2], "BytesWritten": [15], "ExtractSeconds": [1.5]}
-    assert (dimensions, alarm["RowsQuarantined"]) == ([["service"]], [2])
+    assert (table["RowsQuarantined"], table["RowsHealed"]) == ([2], [3])
+    assert [dimensions for dimensions, _ in for_alarms] == [[["service"]]] * 2
+    assert (for_alarms[0][1]["RowsQuarantined"], for_alarms[1][1]["RowsHealed"]) == ([2], [3])
+
+
+def test_a_table_of_which_nothing_is_proved_has_no_healed_row(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.emit_table("orders", Outcome("SUCCEEDED", entry("orders")))
+    assert [document.get("RowsHealed") for _, document in emitted(capsys)] == [[0], None, [0]]
 
 
 def test_the_alarm_hears_how_far_the_last_table_is_behind(capsys: pytest.CaptureFixture[str]) -> None:

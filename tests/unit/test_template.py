@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from rds_to_s3.bucket_keys import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
+from rds_to_s3.extract.proof.ledgers import FEW
 from tests.statemachine import definition
 from tests.template import PATH, Stack, actions, as_list, granted, load, statements
 
@@ -369,7 +370,17 @@ def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:
         "ExecutionsStarted",
         "FreshnessLagHours",
         "RowsQuarantined",
+        "RowsHealed",
     }
+
+
+def test_the_alarm_of_healed_rows_goes_off_where_the_manifest_warns_of_them() -> None:
+    alarm = Stack().resource("RowsHealedAlarm")
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+        "Maximum",
+        "GreaterThanThreshold",
+        FEW,
+    )
 
 
 def test_a_schedule_that_is_off_raises_no_alarm_for_starting_nothing() -> None:

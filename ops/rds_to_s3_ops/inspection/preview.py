@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.bucket_keys import watermark_key
 from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, WatermarkMalformedError
+from rds_to_s3.extract.proof.ledgers import wants_proof
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import prepare_read
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.deletes import require_key
+from rds_to_s3.manifest.report.figures import size
 from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.select import Segment, select_page
@@ -25,6 +28,8 @@ from rds_to_s3_ops.deployment.database import database_name
 from rds_to_s3_ops.errors import NotFoundError, UnreadableError
 
 if TYPE_CHECKING:
+    from rds_to_s3.extract.scope.prepared_read import PreparedRead
+    from rds_to_s3.mysql.catalogue.schema import Table
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3.plan.table_list import TableList, TableSpec
     from rds_to_s3_ops.deployment.bucket import Bucket
@@ -220,6 +225,8 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
     if spec.deletes == "track":
         require_key(table, selection.denied)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
+    if takes_long := _takes_runs(spec, table, prepared):
+        warnings.append(takes_long)
     holder = state.held_by_another("", time.time())
     if holder is not None:
         warnings.append(f"run {holder.run_id} is extracting this table now: a run started meanwhile would skip it")
@@ -236,6 +243,17 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
         columns=[column.name for column in selection.columns],
         remembered=last.tail.count if window.uses_tail and last is not None and last.tail is not None else 0,
         warnings=warnings,
+    )
+
+
+def _takes_runs(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | None:
+    """Say how many runs prove the whole table; None where each run does, or nothing is proved."""
+    whole = table.estimated_rows * table.average_row_bytes
+    if not wants_proof(spec) or not prepared.key or whole <= spec.prove_bytes:
+        return None
+    return (
+        f"each run proves {size(spec.prove_bytes)} of it: about {math.ceil(whole / spec.prove_bytes):,} runs for the "
+        "whole table (prove_bytes)"
     )
 
 

@@ -142,6 +142,8 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
         if deleted := table.deleted_rows:
             keys = ", ".join(file.key for file in table.deletes)
             parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}"))
+        if told_by_proof := [*_found_by_proof(table), *_not_proved(table)]:
+            parts.append(Text.assemble((table.table, "bold"), f": {'; '.join(told_by_proof)}"))
         parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
     parts += [Text(told, style="yellow") for told in manifest.warnings]
     if failure := manifest.error:
@@ -162,6 +164,9 @@ def _manifest_head(manifest: Manifest) -> Text:
     )
     if manifest.window_end:
         head.append(f"\nwindow up to {short(manifest.window_end)} on the database's clock")
+    if proved := [table for table in manifest.tables if table.proof]:
+        whole = sum(not _not_proved(table) for table in proved)
+        head.append(f"\nproved equal up to the window's end: {whole:,} of {counted(len(proved), 'table')}")
     head.append(f"\nfrom {manifest.started_at} to {manifest.finished_at}")
     if manifest.redrives:
         head.append(f", redriven {manifest.redrives}x")
@@ -185,8 +190,25 @@ def _manifest_tables(tables: Sequence[TableEntry]) -> Table:
     return grid
 
 
+def _found_by_proof(table: TableEntry) -> list[str]:
+    if table.proof is None:
+        return []
+    healed, gone = table.proof.healed, table.proof.gone
+    told = [f"healed {counted(healed, 'row')} that differed"] if healed else []
+    return told + ([f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else [])
+
+
+def _not_proved(table: TableEntry) -> list[str]:
+    """Say how far a table is proved; nothing where it is up to its window's end, or where nothing is proved."""
+    if table.proof is None or table.proof.whole_until == table.window.until:
+        return []
+    return [f"proved up to {short(until)}" if (until := table.proof.whole_until) else "not yet proved as a whole"]
+
+
 def _is_telling(table: TableEntry) -> bool:
-    return bool(table.status == "FAILED" or table.warnings or table.rows or table.deleted_rows)
+    return bool(
+        table.status == "FAILED" or table.warnings or table.rows or table.deleted_rows or _found_by_proof(table)
+    )
 
 
 def _files(tables: Sequence[TableEntry], bucket: str) -> Table:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from rds_to_s3.manifest.report.files import files_section
 from rds_to_s3.manifest.report.outcome import failures_section, footer, header, warnings_section
 from rds_to_s3.manifest.report.pieces import LABELS, text
+from rds_to_s3.manifest.report.proof import proof_section
 from rds_to_s3.manifest.report.style import STYLE
 from rds_to_s3.manifest.report.tables import tables_section
 from rds_to_s3.manifest.report.timeline import TABLES_IN_TIMELINE, timeline_section
@@ -60,6 +61,7 @@ def render_report(
             warnings_section(manifest, tables),
             timeline_section(manifest, tables),
             tables_section(tables),
+            proof_section(tables),
             trend_section(manifest, previous),
             files_section(tables, bucket, region),
             footer(manifest, bucket),

@@ -31,6 +31,7 @@ def header(manifest: Manifest) -> str:
         for rows, what in (
             (sum(table.quarantined_rows for table in manifest.tables), "in quarantine"),
             (sum(table.deleted_rows for table in manifest.tables), "deleted"),
+            (sum(table.proof.healed for table in manifest.tables if table.proof), "healed"),
         )
         if rows
     ]
