@@ -85,6 +85,30 @@ def test_the_keys_order_is_its_collations(any_pipeline: Pipeline, collation: str
     assert numbers(any_pipeline, [file["key"] for file in table["files"]]) == list(range(1, 9))
 
 
+SPACED = ["a", "a\\t", "a\\tb", "a \\t", "a b", "a\\0", "", "\\t", "b", "b\\t"]
+
+
+@pytest.mark.usefixtures("pages_of_five")
+@pytest.mark.parametrize("index", ["PRIMARY KEY (k)", "PRIMARY KEY (n), KEY (modifiedDate, k)"])
+@pytest.mark.parametrize("kind", ["CHAR(9)", "VARCHAR(9)"])
+def test_a_key_without_pad_space_is_read_once_whatever_comes_before_a_space(
+    any_pipeline: Pipeline, kind: str, index: str
+) -> None:
+    database = any_pipeline.database
+    is_mariadb = "MariaDB" in str(database.rows("SELECT VERSION()"))
+    collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+    rows = ", ".join(f"('{text}', {n})" for n, text in enumerate(SPACED))
+    database.execute(
+        f"CREATE TABLE t (k {kind} CHARACTER SET utf8mb4 COLLATE {collation} NOT NULL, n INT NOT NULL, "
+        f"modifiedDate DATETIME NOT NULL DEFAULT '2025-06-01', {index})",
+        f"INSERT INTO t (k, n) VALUES {rows}",
+    )
+    any_pipeline.tables = [{"name": "t", "created_column": None}]
+    any_pipeline.set_watermark("t", "2025-01-01 00:00:00")
+    table = entry(any_pipeline.run(), "t")
+    assert numbers(any_pipeline, [file["key"] for file in table["files"]]) == list(range(len(SPACED)))
+
+
 @pytest.mark.usefixtures("pages_of_five")
 def test_two_keys_that_look_alike_in_the_files_are_warned_about(any_pipeline: Pipeline) -> None:
     any_pipeline.database.execute(

@@ -111,5 +111,6 @@ def _can_be_resumed_after(table: Table, name: str, read: Collection[str]) -> boo
         and column.name in read
         and not column.nullable
         and column.data_type in _COMPARED_AS_SORTED
+        and column.sorts_as_it_compares
         and column.character_set in ROUND_TRIP
     )
