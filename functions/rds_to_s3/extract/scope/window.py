@@ -19,6 +19,7 @@ from rds_to_s3.timestamps import Watermark, format_timestamp
 
 CLOCK_TOLERANCE_SECONDS = 1.0
 EDGE_SECONDS = 2  # two servers' clocks differ by a second, and a DATETIME without fractions drops one
+_MOMENT = timedelta(microseconds=1)
 _WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 
@@ -64,7 +65,7 @@ def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime
     try:
         moment -= timedelta(seconds=seconds)
         if whole_days:
-            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - _MOMENT
     except OverflowError:
         return datetime.min
     return moment
@@ -145,6 +146,13 @@ def derive_window(
     if None in starts:
         return Window(watermark, None, remember_from, until, True, clock, warnings)
     read_from = min([begin, *(moment for moment in starts if moment is not None)])
+    if whole_days and (midnight := earlier(read_from + _MOMENT, whole_days=True)) < read_from:
+        # The last read ended inside a day, by other columns or types, or by another zone: a later row has its midnight.
+        warnings.append(
+            f"a cursor column is a DATE, and was none when the last run ended, or in another zone: rows stamped from "
+            f"{midnight + _MOMENT:%Y-%m-%d} on are read, and may be extracted again"
+        )
+        read_from = midnight
     if not back and watermark.moment > clock.now:
         warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
     return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
