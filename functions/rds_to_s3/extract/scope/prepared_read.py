@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.commit.state import Commit
@@ -13,9 +14,13 @@ from rds_to_s3.mysql.catalogue.access import denied_columns
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment
+from rds_to_s3.mysql.server.clock import local_times
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.plan.zones import local_times_in
 from rds_to_s3.timestamps import Watermark
+
+SECONDS_OF_A_DAY = 86_400.0  # no server writes an earlier instant in every zone
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,15 @@ def prepare_read(
     """Prepare the read of a table's window, inside its snapshot."""
     selection = select_readable(connection, table, spec, last)
     moved = moved_from(last, run.source)
-    window = derive_window(spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
+    window = derive_window(
+        spec,
+        run,
+        watermark,
+        last,
+        whole_days=selection.whole_days,
+        moved_from=moved,
+        looked_back=_looked_back(connection, spec, run),
+    )
     marks = Marks(connection, window, has_zone=spec.time_zone is not None)
     read_as = describe_read(table, selection, spec, window)
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
@@ -79,3 +92,12 @@ def prepare_read(
         comparable=same_cursors and moved is None,
         warnings=[*window.warnings, *selection.warnings, *changes_of_settings(read_as, last, window)],
     )
+
+
+def _looked_back(connection: Connection, spec: TableSpec, run: PlannedRun) -> datetime | None:
+    """Return what the table's clock showed `lookback_seconds` before the run's bound."""
+    if not spec.lookback_seconds:
+        return None
+    instant = max(run.bound_utc - spec.lookback_seconds, SECONDS_OF_A_DAY)
+    times = local_times(connection, [instant]) if spec.time_zone is None else local_times_in(spec.time_zone, [instant])
+    return times[0].replace(microsecond=0)

@@ -93,6 +93,7 @@ def derive_window(
     *,
     whole_days: bool,
     moved_from: str | None = None,
+    looked_back: datetime | None = None,
 ) -> Window:
     """Derive a table's window from the run's bound, its watermark and its last commit.
 
@@ -102,11 +103,16 @@ def derive_window(
         Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
     moved_from : str, optional
         The server that the last commit was read from, where it is another one with a history of its own.
+    looked_back : datetime, optional
+        What the table's clock showed `lookback_seconds` before the bound: where it was turned forward since, less than
+        the difference of the two local times.
     """
     lowered = partial(earlier, whole_days=whole_days)
     clock = TableClock.of(spec, run)
     bound = clock.until
     remember_from = lowered(bound, spec.lookback_seconds)
+    if looked_back is not None:
+        remember_from = min(remember_from, lowered(looked_back))
     if spec.mode == "full":
         end = bound
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
