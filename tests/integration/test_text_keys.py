@@ -85,6 +85,39 @@ def test_the_keys_order_is_its_collations(any_pipeline: Pipeline, collation: str
     assert numbers(any_pipeline, [file["key"] for file in table["files"]]) == list(range(1, 9))
 
 
+@pytest.mark.usefixtures("pages_of_five")
+def test_any_byte_in_an_ascii_key_of_mariadb_is_read_once_and_warned_about(
+    mariadb_database: Database, bucket: str, s3_client: Any
+) -> None:
+    columns = "n INT NOT NULL, createdDate DATETIME NOT NULL DEFAULT '2025-01-01', modifiedDate DATETIME NULL"
+    rows = ", ".join(f"(x'{code:02x}', {code})" for code in range(0x38, 0xA0) if chr(code).upper() == chr(code))
+    mariadb_database.execute(
+        f"CREATE TABLE t (k VARCHAR(9) CHARACTER SET ascii PRIMARY KEY, {columns})",
+        f"INSERT INTO t (k, n) VALUES {rows}",
+    )
+    pipeline = Pipeline(mariadb_database, bucket, s3_client, tables=["t"])
+    table = entry(pipeline.run(), "t")
+    stored = [row[0] for row in mariadb_database.rows("SELECT n FROM t ORDER BY n")]
+    assert numbers(pipeline, [file["key"] for file in table["files"]]) == stored
+    assert any(
+        "32 values of `k` hold what its character set ascii gives no" in warning for warning in table["warnings"]
+    )
+
+
+@pytest.mark.usefixtures("pages_of_five")
+def test_a_key_that_several_merged_tables_have_is_no_key(any_pipeline: Pipeline) -> None:
+    columns = "k INT NOT NULL PRIMARY KEY, n INT NOT NULL"
+    any_pipeline.database.execute(
+        *(f"CREATE TABLE part{part} ({columns}) ENGINE = MyISAM" for part in (1, 2)),
+        f"CREATE TABLE t ({columns}) ENGINE = MERGE UNION = (part1, part2)",
+        *(f"INSERT INTO part{part} VALUES {', '.join(f'({k}, {k * part})' for k in range(1, 9))}" for part in (1, 2)),
+    )
+    any_pipeline.tables = [{"name": "t", "mode": "full"}]
+    table = entry(any_pipeline.run(), "t")
+    assert table["rows"] == 16
+    assert table["key"] == []
+
+
 SPACED = ["a", "a\\t", "a\\tb", "a \\t", "a b", "a\\0", "", "\\t", "b", "b\\t"]
 
 

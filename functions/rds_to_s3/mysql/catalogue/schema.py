@@ -140,6 +140,8 @@ class Table:
         The others.
     database : str
         Empty where it is not known.
+    checks_ascii : bool
+        Whether a text in ``ascii`` is ASCII: MariaDB stores any byte there, and sends it as ``?``.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Table:
     engine: str = "InnoDB"
     unused_indexes: tuple[Index, ...] = ()
     database: str = ""
+    checks_ascii: bool = True
 
     def column(self, name: str) -> TableColumn | None:
         """Return the column of that name; MySQL's column names ignore case."""
@@ -179,6 +182,8 @@ class Table:
     @property
     def key(self) -> tuple[str, ...]:
         """The columns that tell rows apart: the primary key, or else a unique key without NULLs; or none."""
+        if self.engine.lower() == "mrg_myisam":
+            return ()  # unique in each of the tables that it merges only
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             columns = [self.column(name) for name in index.columns]
             if index.unique and index.whole and all(column and not column.nullable for column in columns):
