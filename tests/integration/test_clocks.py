@@ -117,6 +117,35 @@ def test_the_hour_that_stands_twice_hides_no_row_and_repeats_none(
     assert entry(clocked_pipeline.run(), "t")["status"] == "UNCHANGED"
 
 
+@pytest.mark.parametrize("zone", ["+00:00", "America/New_York"])
+def test_timestamps_in_the_hour_that_stands_twice_come_once_where_the_table_names_a_zone_without_it(
+    clocked: ClockedDatabase, clocked_pipeline: Pipeline, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = make(clocked.database, "TIMESTAMP")
+    clocked_pipeline.tables = [{"name": "t", "time_zone": zone}]
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 2)
+    for utc in ("23:30", "00:10", "00:50", "01:05", "01:10", "01:55", "02:10"):
+        clocked.set(f"2025-10-{25 if utc > '23' else 26} {utc}:30")
+        write(utc)
+        if utc != "01:05":
+            clocked_pipeline.run()
+    assert problems_with_rows(clocked_pipeline, "t") == []
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_lookback_is_as_long_when_the_clock_was_turned_forward(
+    clocked: ClockedDatabase, clocked_pipeline: Pipeline, zone: str | None
+) -> None:
+    make(clocked.database, "DATETIME")
+    clocked_pipeline.tables = [{"name": "t", "lookback_seconds": 3600, "time_zone": zone}]
+    # Berlin, 30 March 2025: 02:00 to 03:00 is left out, at 01:00 UTC.
+    for utc, stamp in (("00:40", "01:40"), ("01:10", "03:10"), ("01:20", "01:45")):
+        clocked.set(f"2025-03-30 {utc}:00")
+        clocked.database.execute(f"INSERT INTO t (createdDate) VALUES ('2025-03-30 {stamp}:00')")
+        clocked_pipeline.run()
+    assert problems_with_rows(clocked_pipeline, "t") == []
+
+
 def test_the_servers_own_rules_tell_local_times(clocked: ClockedDatabase, clocked_pipeline: Pipeline) -> None:
     connection = clocked_pipeline.connect(10)
     clocked.set("2025-10-26 00:30:00")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import cycle
+from typing import Any
 
 import jsonschema
 import pymysql
@@ -12,6 +13,8 @@ import pytest
 from rds_to_s3.extract import page_reader
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.csv_reading import read_csv
+from tests.support.ledger import problems_with_rows
+from tests.support.replicas import wait_until
 from tests.support.schemas import manifest_schema
 
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20) NULL,
@@ -149,3 +152,34 @@ def test_an_alter_while_the_table_is_read_leaves_windows_that_are_wholly_old_or_
         assert {row.get("extra", "7") for row in rows} == {"7"}
         assert {row["note"] for row in rows} == {"n" * 20}
     assert any(entry(manifest, "orders")["status"] == "SUCCEEDED" for manifest in manifests)
+
+
+def test_a_table_that_takes_the_place_of_another_while_the_read_waits_is_read_as_it_then_is(
+    any_pipeline: Pipeline,
+) -> None:
+    pipeline, database = any_pipeline, any_pipeline.database
+    database.execute(
+        ORDERS,
+        "CREATE TABLE orders_new LIKE orders",
+        "INSERT INTO orders (note) VALUES ('a')",
+    )
+    pipeline.tables = ["orders"]
+    manifests: list[dict[str, Any]] = []
+    owner, renamer = database.connect(), database.connect()
+    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE STATE LIKE '%metadata lock%'"
+    with owner, renamer, owner.cursor() as locked, renamer.cursor() as renaming:
+        # As an online schema change cuts over: the rest is copied under the lock, and the RENAME goes before any read.
+        locked.execute("LOCK TABLES orders WRITE, orders_new WRITE, orders AS o READ")
+        rename = "RENAME TABLE orders TO orders_old, orders_new TO orders"
+        work = [lambda: manifests.append(pipeline.run()), lambda: renaming.execute(rename)]
+        threads = [threading.Thread(target=each) for each in work]
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            wait_until(lambda number=number: database.rows(waiting)[0][0] == number)  # type: ignore[misc]
+        locked.execute("INSERT INTO orders_new SELECT * FROM orders AS o")
+        locked.execute("COMMIT")
+        locked.execute("UNLOCK TABLES")
+        for thread in threads:
+            thread.join()
+    assert entry(manifests[0], "orders")["rows"] == 1
+    assert problems_with_rows(pipeline, "orders") == []

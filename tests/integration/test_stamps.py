@@ -305,3 +305,42 @@ def test_changed_settings_say_what_they_leave_out_or_repeat(table: Pipeline) -> 
     assert warnings_of(table.run()) == ""
     table.tables = [{"name": "t", "columns": ["id", "note"]}]
     assert "the format is csv, and was another" in warnings_of(table.run())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE t MODIFY createdDate DATE NULL, MODIFY modifiedDate DATE NULL",
+        {"created_column": "made", "modified_column": None},
+        {"created_column": "made", "modified_column": None, "time_zone": "-11:00"},
+    ],
+)
+def test_a_cursor_column_that_is_a_date_from_now_on_hides_no_row_of_that_day(
+    table: Pipeline, change: str | dict[str, Any]
+) -> None:
+    zone = "+00:00"
+    table.database.execute("ALTER TABLE t ADD COLUMN made DATE NULL")
+    time.sleep(2.1)
+    table.run()
+    if isinstance(change, str):
+        table.database.execute(change)
+    else:
+        zone = change.get("time_zone", zone)
+        table.tables = [{"name": "t", **change}]
+    insert = "INSERT INTO t (note, createdDate, made) VALUES ('of this day', NOW(), NOW())"
+    write_in_zone(table.database, zone, insert)
+    assert "a cursor column is a DATE" in warnings_of(table.run())
+    write_in_zone(table.database, zone, insert)
+    assert "a cursor column is a DATE" not in warnings_of(table.run())
+    assert entry(table.run(), "t")["status"] == "UNCHANGED"
+    assert [row["id"] for row in table.delivered("t") if row["note"] == "of this day"] == ["2", "3"]
+
+
+def test_days_of_another_zone_are_read_from_their_beginning(table: Pipeline) -> None:
+    table.database.execute("ALTER TABLE t DROP COLUMN modifiedDate, MODIFY createdDate DATE NULL")
+    for zone in ("+00:00", "-12:00", "+13:00", "-11:00"):
+        table.tables = [{"name": "t", "modified_column": None, "time_zone": zone}]
+        for _ in range(2):
+            write_in_zone(table.database, zone, "INSERT INTO t (note, createdDate) VALUES ('x', NOW())")
+            table.run()
+    assert not [problem for problem in problems_with_rows(table, "t") if not problem.startswith("delivered more")]

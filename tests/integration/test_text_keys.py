@@ -86,6 +86,63 @@ def test_the_keys_order_is_its_collations(any_pipeline: Pipeline, collation: str
 
 
 @pytest.mark.usefixtures("pages_of_five")
+def test_any_byte_in_an_ascii_key_of_mariadb_is_read_once_and_warned_about(
+    mariadb_database: Database, bucket: str, s3_client: Any
+) -> None:
+    columns = "n INT NOT NULL, createdDate DATETIME NOT NULL DEFAULT '2025-01-01', modifiedDate DATETIME NULL"
+    rows = ", ".join(f"(x'{code:02x}', {code})" for code in range(0x38, 0xA0) if chr(code).upper() == chr(code))
+    mariadb_database.execute(
+        f"CREATE TABLE t (k VARCHAR(9) CHARACTER SET ascii PRIMARY KEY, {columns})",
+        f"INSERT INTO t (k, n) VALUES {rows}",
+    )
+    pipeline = Pipeline(mariadb_database, bucket, s3_client, tables=["t"])
+    table = entry(pipeline.run(), "t")
+    stored = [row[0] for row in mariadb_database.rows("SELECT n FROM t ORDER BY n")]
+    assert numbers(pipeline, [file["key"] for file in table["files"]]) == stored
+    assert any(
+        "32 values of `k` hold what its character set ascii gives no" in warning for warning in table["warnings"]
+    )
+
+
+@pytest.mark.usefixtures("pages_of_five")
+def test_a_key_that_several_merged_tables_have_is_no_key(any_pipeline: Pipeline) -> None:
+    columns = "k INT NOT NULL PRIMARY KEY, n INT NOT NULL"
+    any_pipeline.database.execute(
+        *(f"CREATE TABLE part{part} ({columns}) ENGINE = MyISAM" for part in (1, 2)),
+        f"CREATE TABLE t ({columns}) ENGINE = MERGE UNION = (part1, part2)",
+        *(f"INSERT INTO part{part} VALUES {', '.join(f'({k}, {k * part})' for k in range(1, 9))}" for part in (1, 2)),
+    )
+    any_pipeline.tables = [{"name": "t", "mode": "full"}]
+    table = entry(any_pipeline.run(), "t")
+    assert table["rows"] == 16
+    assert table["key"] == []
+
+
+SPACED = ["a", "a\\t", "a\\tb", "a \\t", "a b", "a\\0", "", "\\t", "b", "b\\t"]
+
+
+@pytest.mark.usefixtures("pages_of_five")
+@pytest.mark.parametrize("index", ["PRIMARY KEY (k)", "PRIMARY KEY (n), KEY (modifiedDate, k)"])
+@pytest.mark.parametrize("kind", ["CHAR(9)", "VARCHAR(9)"])
+def test_a_key_without_pad_space_is_read_once_whatever_comes_before_a_space(
+    any_pipeline: Pipeline, kind: str, index: str
+) -> None:
+    database = any_pipeline.database
+    is_mariadb = "MariaDB" in str(database.rows("SELECT VERSION()"))
+    collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+    rows = ", ".join(f"('{text}', {n})" for n, text in enumerate(SPACED))
+    database.execute(
+        f"CREATE TABLE t (k {kind} CHARACTER SET utf8mb4 COLLATE {collation} NOT NULL, n INT NOT NULL, "
+        f"modifiedDate DATETIME NOT NULL DEFAULT '2025-06-01', {index})",
+        f"INSERT INTO t (k, n) VALUES {rows}",
+    )
+    any_pipeline.tables = [{"name": "t", "created_column": None}]
+    any_pipeline.set_watermark("t", "2025-01-01 00:00:00")
+    table = entry(any_pipeline.run(), "t")
+    assert numbers(any_pipeline, [file["key"] for file in table["files"]]) == list(range(len(SPACED)))
+
+
+@pytest.mark.usefixtures("pages_of_five")
 def test_two_keys_that_look_alike_in_the_files_are_warned_about(any_pipeline: Pipeline) -> None:
     any_pipeline.database.execute(
         "CREATE TABLE t (k VARCHAR(20) CHARACTER SET cp932 COLLATE cp932_bin PRIMARY KEY, n INT NOT NULL)",

@@ -205,9 +205,7 @@ class TableExtraction:
             staged.settled, found = rows.look(opened.last, comparable=prepared.comparable)
             staged.warnings += found
             staged.warnings += change_of_format(self.spec, prepared.window, opened.last, self._other_format)
-            staged.warnings += unsendable_text(
-                connection, table.name, prepared.selection.columns, table.key, prepared.segments
-            )
+            staged.warnings += unsendable_text(connection, table, prepared.selection.columns, prepared.segments)
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
         return staged

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from rds_to_s3.mysql.catalogue.charsets import ROUND_TRIP
+from rds_to_s3.mysql.catalogue.charsets import round_trips
 from rds_to_s3.mysql.catalogue.remedies import bring_back_index, create_index
 from rds_to_s3.mysql.catalogue.schema import Index, Table
 
@@ -111,5 +111,6 @@ def _can_be_resumed_after(table: Table, name: str, read: Collection[str]) -> boo
         and column.name in read
         and not column.nullable
         and column.data_type in _COMPARED_AS_SORTED
-        and column.character_set in ROUND_TRIP
+        and column.sorts_as_it_compares
+        and round_trips(table, column)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.scope.window import Window
@@ -11,6 +12,7 @@ from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Cursor, Segment, SelectColumn, window_segments
 from rds_to_s3.mysql.server.clock import clock_repeats, earliest_instant, hours_repeat, local_times
+from rds_to_s3.plan.bound import unambiguous
 from rds_to_s3.timestamps import format_timestamp
 
 
@@ -33,9 +35,10 @@ class Marks:
         self._has_zone = has_zone
 
     def of(self, column: SelectColumn, moment: datetime) -> str:
-        """Write a moment."""
+        """Write a moment; of one in an hour that the session's zone repeats, the end of the time before that hour."""
         if self._has_zone and column.data_type == "timestamp":
-            moment = local_times(self._connection, [self._clock.instant(moment)])[0]
+            shown = partial(local_times, self._connection)
+            moment = shown([unambiguous(self._clock.instant(moment), shown)])[0]
         return format_timestamp(moment)
 
     def on_clock(self, column: SelectColumn, stamp: str) -> str:

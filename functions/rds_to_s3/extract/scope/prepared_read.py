@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from rds_to_s3.commit.read_as import Ledger, ReadAs, short_hash
 from rds_to_s3.commit.state import Commit
@@ -15,9 +16,13 @@ from rds_to_s3.mysql.catalogue.access import denied_columns
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, SelectColumn
+from rds_to_s3.mysql.server.clock import local_times
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.plan.zones import local_times_in
 from rds_to_s3.timestamps import Watermark
+
+SECONDS_OF_A_DAY = 86_400.0  # no server writes an earlier instant in every zone
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,15 @@ def prepare_read(
     """
     selection = select_readable(connection, table, spec, last)
     moved = moved_from(last, run.source)
-    window = derive_window(spec, run, watermark, last, whole_days=selection.whole_days, moved_from=moved)
+    window = derive_window(
+        spec,
+        run,
+        watermark,
+        last,
+        whole_days=selection.whole_days,
+        moved_from=moved,
+        looked_back=_looked_back(connection, spec, run),
+    )
     marks = Marks(connection, window, has_zone=spec.time_zone is not None)
     key = key_order(connection, table, selection)
     if spec.mode == "compare" and not key:
@@ -131,3 +144,12 @@ def _comparable_ledger(last: Commit | None, selection: Selection, key: str) -> L
 def _only_adds(before: Sequence[str], now: Sequence[str]) -> bool:
     """Return whether columns were added at most: rows without them differ, and are delivered again."""
     return [name for name in now if name in set(before)] == list(before)
+
+
+def _looked_back(connection: Connection, spec: TableSpec, run: PlannedRun) -> datetime | None:
+    """Return what the table's clock showed `lookback_seconds` before the run's bound."""
+    if not spec.lookback_seconds:
+        return None
+    instant = max(run.bound_utc - spec.lookback_seconds, SECONDS_OF_A_DAY)
+    times = local_times(connection, [instant]) if spec.time_zone is None else local_times_in(spec.time_zone, [instant])
+    return times[0].replace(microsecond=0)

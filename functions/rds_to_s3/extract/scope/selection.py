@@ -9,7 +9,7 @@ from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
 from rds_to_s3.extract.scope.index_order import ReadIndex, index_advice, read_index
 from rds_to_s3.formats import OutputColumn
-from rds_to_s3.mysql.catalogue.charsets import ROUND_TRIP
+from rds_to_s3.mysql.catalogue.charsets import round_trips
 from rds_to_s3.mysql.catalogue.remedies import column_missing, grant_select, key_grant
 from rds_to_s3.mysql.catalogue.schema import NONE_DENIED, DeniedColumns, Table, TableColumn
 from rds_to_s3.mysql.select import SelectColumn
@@ -144,7 +144,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
     select += [
         SelectColumn(column.name, column.data_type, "text", own_bytes=column.character_set)
         for column in key
-        if column.kind == "text" and column.character_set not in ROUND_TRIP
+        if column.kind == "text" and not round_trips(table, column)
     ]
     selection = Selection(
         columns=columns,

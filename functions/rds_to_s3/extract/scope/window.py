@@ -20,6 +20,7 @@ from rds_to_s3.timestamps import Watermark, format_timestamp
 
 CLOCK_TOLERANCE_SECONDS = 1.0
 EDGE_SECONDS = 2  # two servers' clocks differ by a second, and a DATETIME without fractions drops one
+_MOMENT = timedelta(microseconds=1)
 _WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 
@@ -65,7 +66,7 @@ def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime
     try:
         moment -= timedelta(seconds=seconds)
         if whole_days:
-            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+            moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) - _MOMENT
     except OverflowError:
         return datetime.min
     return moment
@@ -93,6 +94,7 @@ def derive_window(
     *,
     whole_days: bool,
     moved_from: str | None = None,
+    looked_back: datetime | None = None,
 ) -> Window:
     """Derive a table's window from the run's bound, its watermark and its last commit.
 
@@ -102,11 +104,16 @@ def derive_window(
         Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
     moved_from : str, optional
         The server that the last commit was read from, where it is another one with a history of its own.
+    looked_back : datetime, optional
+        What the table's clock showed `lookback_seconds` before the bound: where it was turned forward since, less than
+        the difference of the two local times.
     """
     lowered = partial(earlier, whole_days=whole_days)
     clock = TableClock.of(spec, run)
     bound = clock.until
     remember_from = lowered(bound, spec.lookback_seconds)
+    if looked_back is not None:
+        remember_from = min(remember_from, lowered(looked_back))
     if spec.mode != "incremental":
         end = bound
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
@@ -146,6 +153,13 @@ def derive_window(
     if None in starts:
         return Window(watermark, None, remember_from, until, True, clock, warnings)
     read_from = min([begin, *(moment for moment in starts if moment is not None)])
+    if whole_days and (midnight := earlier(read_from + _MOMENT, whole_days=True)) < read_from:
+        # The last read ended inside a day, by other columns or types, or by another zone: a later row has its midnight.
+        warnings.append(
+            f"a cursor column is a DATE, and was none when the last run ended, or in another zone: rows stamped from "
+            f"{midnight + _MOMENT:%Y-%m-%d} on are read, and may be extracted again"
+        )
+        read_from = midnight
     if not back and watermark.moment > clock.now:
         warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
     return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)

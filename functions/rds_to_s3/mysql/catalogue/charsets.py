@@ -7,23 +7,24 @@ https://dev.mysql.com/doc/refman/8.4/en/charset-connection.html
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from rds_to_s3.mysql.catalogue.schema import TableColumn
+from rds_to_s3.mysql.catalogue.schema import Table, TableColumn
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted
 
 # Every string in these has its UTF-8, and every UTF-8 leads back to it; MySQL's latin1 gives each of its 256 bytes a
 # character.
-ROUND_TRIP = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary"}
+_ROUND_TRIP = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary"}
+
+
+def round_trips(table: Table, column: TableColumn) -> bool:
+    """Return whether a column's values come back to the same bytes from the text that the server sends."""
+    return column.character_set in _ROUND_TRIP and (table.checks_ascii or column.character_set != "ascii")
 
 
 def unsendable_text(
-    connection: Connection,
-    table: str,
-    columns: Sequence[TableColumn],
-    key: Collection[str],
-    segments: Sequence[Segment],
+    connection: Connection, table: Table, columns: Sequence[TableColumn], segments: Sequence[Segment]
 ) -> list[str]:
     """Count a window's values that arrive otherwise than they are, and keys that may look alike; a sentence a column.
 
@@ -33,25 +34,23 @@ def unsendable_text(
     ----------
     connection : Connection
         Inside the snapshot that the window is read in.
-    table : str
+    table : Table
     columns : sequence of TableColumn
         What the files hold.
-    key : collection of str
-        Which of them tell rows apart.
     segments : sequence of Segment
         The window.
     """
-    suspects = [column for column in columns if column.kind == "text" and column.character_set not in ROUND_TRIP]
+    suspects = [column for column in columns if column.kind == "text" and not round_trips(table, column)]
     if not suspects:
         return []
     questions = [(column, _differs(column), _unsent(column)) for column in suspects]
     questions += [
-        (column, _comes_back_otherwise(column), _ambiguous(column)) for column in suspects if column.name in key
+        (column, _comes_back_otherwise(column), _ambiguous(column)) for column in suspects if column.name in table.key
     ]
     sums = ", ".join(f"COALESCE(SUM({asked}), 0) AS c{number}" for number, (_, asked, _) in enumerate(questions))
     found: Counter[int] = Counter()
     for segment in segments:
-        row = connection.row(f"SELECT {sums} FROM {quoted(table)} WHERE {segment.condition}")  # noqa: S608 - ours
+        row = connection.row(f"SELECT {sums} FROM {quoted(table.name)} WHERE {segment.condition}")  # noqa: S608 - ours
         found.update({number: int(row[f"c{number}"]) for number in range(len(questions))})
     return [f"{found[number]} {sentence}" for number, (_, _, sentence) in enumerate(questions) if found[number]]
 

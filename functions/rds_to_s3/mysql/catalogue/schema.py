@@ -59,6 +59,15 @@ class TableColumn:
         """Whether a watermark can be kept on it."""
         return self.data_type in _CURSOR_TYPES
 
+    @property
+    def sorts_as_it_compares(self) -> bool:
+        """Whether the values greater than one are those that come after it: a read can be resumed there.
+
+        Not so a CHAR of MariaDB without PAD SPACE: InnoDB sorts it with its trailing spaces, and it compares without.
+        """
+        is_char_without_pad = self.data_type == "char" and "_nopad_" in (self.collation or "")
+        return self.data_type not in _UNORDERED_TYPES and not is_char_without_pad
+
     def as_dict(self) -> dict[str, Any]:
         """Return what the manifest's ``columns`` shows."""
         return {"name": self.name, "type": self.column_type, "nullable": self.nullable}
@@ -131,6 +140,8 @@ class Table:
         The others.
     database : str
         Empty where it is not known.
+    checks_ascii : bool
+        Whether a text in ``ascii`` is ASCII: MariaDB stores any byte there, and sends it as ``?``.
     """
 
     name: str
@@ -142,6 +153,7 @@ class Table:
     engine: str = "InnoDB"
     unused_indexes: tuple[Index, ...] = ()
     database: str = ""
+    checks_ascii: bool = True
 
     def column(self, name: str) -> TableColumn | None:
         """Return the column of that name; MySQL's column names ignore case."""
@@ -170,6 +182,8 @@ class Table:
     @property
     def key(self) -> tuple[str, ...]:
         """The columns that tell rows apart: the primary key, or else a unique key without NULLs; or none."""
+        if self.engine.lower() == "mrg_myisam":
+            return ()  # unique in each of the tables that it merges only
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             columns = [self.column(name) for name in index.columns]
             if index.unique and index.whole and all(column and not column.nullable for column in columns):
@@ -182,6 +196,6 @@ class Table:
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             if index.columns != self.key or not index.ascending:
                 continue
-            if all((column := self.column(name)) and column.data_type not in _UNORDERED_TYPES for name in self.key):
+            if all((column := self.column(name)) and column.sorts_as_it_compares for name in self.key):
                 return self.key
         return ()

@@ -27,14 +27,14 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     ------
     TableNotFoundError, NotATableError, DatabaseAccessError
     ReadInterruptedError
-        The table was altered between the snapshot and the first look at it (error 1412); the next attempt reads it new.
     """
     if connection.is_mariadb:
         connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
     else:
         connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
-    # Consistent under REPEATABLE READ alone, which `session` has set.
-    connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    # The lock before the snapshot. In the other order another table may be filled, and take this one's name, while the
+    # lock is waited for (LOCK TABLES, RENAME): the snapshot is older than its rows, and the table looks empty.
+    connection.run("START TRANSACTION READ ONLY")
     # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
     table = read_table(connection, database, name)
@@ -47,4 +47,6 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
         raise NotATableError(
             f"{name!r} is a view: list the tables that it reads from instead, or remove it from the table list"
         )
+    # The first read of the transaction takes the snapshot, under REPEATABLE READ alone, which `session` has set.
+    connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 1", table=name)  # noqa: S608 - a quoted identifier
     return table

@@ -85,6 +85,7 @@ def read_table(connection: Connection, database: str, name: str) -> Table | None
         estimated_rows=int(tables[0]["estimate"] or 0),
         average_row_bytes=int(tables[0]["row_bytes"] or 0),
         engine=str(tables[0]["engine"]),
+        checks_ascii=not connection.is_mariadb,
     )
 
 
