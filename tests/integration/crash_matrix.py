@@ -268,7 +268,8 @@ class Matrix:
                 f"CREATE TABLE {table} (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(60), createdDate DATETIME "
                 "DEFAULT NOW(), modifiedDate DATETIME, KEY (createdDate), KEY (modifiedDate))",
                 f"INSERT INTO {table} (note, createdDate) VALUES "
-                + ", ".join(f"('{n}', NOW() - INTERVAL {n % 7} SECOND)" for n in range(ROWS)),
+                + ", ".join(f"('{n}', NOW() - INTERVAL {n % 7} SECOND)" for n in range(ROWS))
+                + ", ('long ago', '2020-01-01'), ('long ago, too', '2020-01-01')",
             )
         self.first = pipeline.run()
         for table in tables:
@@ -277,7 +278,7 @@ class Matrix:
                 f"INSERT INTO {table} (note) VALUES " + ", ".join(f"('new {n}')" for n in range(ROWS // 2)),
                 f"INSERT INTO {table} (note, createdDate) VALUES ('from the future', '2099-01-01')",
                 f"DELETE FROM {table} WHERE id % 7 = 1",
-                f"UPDATE {table} SET note = CONCAT(note, ' without a stamp') WHERE id % 5 = 2",
+                f"UPDATE {table} SET note = CONCAT(note, ', and changed') WHERE createdDate = '2020-01-01'",
             )
         return tables
 
