@@ -248,4 +248,4 @@ def test_a_read_is_resumed_after_a_date_that_no_calendar_has(
     any_pipeline.set_watermark("big", "2025-01-01 00:00:00")
     table = entry(any_pipeline.run(), "big")
     assert table["error"] is None
-    assert sorted(ids(any_pipeline, "n").elements()) == sorted(map(str, range(len(days) * 2)))
+    assert ids(any_pipeline, "n") == Counter(map(str, range(len(days) * 2)))
