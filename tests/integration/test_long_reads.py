@@ -211,3 +211,41 @@ def test_a_key_that_is_ordered_in_another_way_between_invocations_starts_the_rea
     assert entry(big.run(extract=extract), "big")["rows"] == 10_000
     assert statuses[0] == "CONTINUE"
     assert set(ids(big, "k").values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "index"),
+    [
+        ("DATE", "PRIMARY KEY (due, n)"),
+        ("DATETIME(6)", "PRIMARY KEY (due, n)"),
+        ("DATE", "PRIMARY KEY (n), KEY (modifiedDate, due)"),
+    ],
+)
+def test_a_read_is_resumed_after_a_date_that_no_calendar_has(
+    any_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, kind: str, index: str
+) -> None:
+    from rds_to_s3.extract import page_reader  # noqa: PLC0415
+
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 1)
+    days = [
+        "0000-00-00",
+        "0000-02-28",
+        "2023-02-29",
+        "2024-00-10",
+        "2024-02-29",
+        "2024-02-30",
+        "2024-02-31",
+        "2024-03-01",
+    ]
+    rows = ", ".join(f"('{day}', {n})" for n, day in enumerate(sorted(days * 2)))
+    any_pipeline.database.execute(
+        "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
+        f"CREATE TABLE big (due {kind} NOT NULL, n INT NOT NULL, modifiedDate DATETIME NOT NULL DEFAULT '2025-06-01', "
+        f"{index})",
+        f"INSERT INTO big (due, n) VALUES {rows}",
+    )
+    any_pipeline.tables = [{"name": "big", "created_column": None}]
+    any_pipeline.set_watermark("big", "2025-01-01 00:00:00")
+    table = entry(any_pipeline.run(), "big")
+    assert table["error"] is None
+    assert ids(any_pipeline, "n") == Counter(map(str, range(len(days) * 2)))

@@ -12,6 +12,7 @@ Never by ``IS NULL``: of a zero date in a NOT NULL column it is true in one plan
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -219,10 +220,22 @@ def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
     """
     condition = ""
     for column, value in reversed(list(zip(order, position, strict=True))):
-        name, bound = quoted(column.name), literal(value, column.kind, column.own_bytes or "utf8mb4")
+        name, bound = _compared(column, value)
         condition = f"({name} > {bound} OR ({name} = {bound} AND {condition}))" if condition else f"{name} > {bound}"
     if len(order) > 1:
-        first, value = order[0], position[0]
-        at_least = f"{quoted(first.name)} >= {literal(value, first.kind, first.own_bytes or 'utf8mb4')}"
-        return f"{at_least} AND {condition}"
+        name, bound = _compared(order[0], position[0])
+        return f"{name} >= {bound} AND {condition}"
     return condition
+
+
+def _compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
+    """Write a column and a value of it so that they can be compared."""
+    if column.data_type in {"date", "datetime"} and _is_beyond_its_month(value):
+        # MySQL refuses to compare with a date such as February 31 (error 1525), and holds it. As numbers they compare.
+        return f"({quoted(column.name)} + 0)", re.sub(rb"[-: ]", b"", value).decode("ascii")
+    return quoted(column.name), literal(value, column.kind, column.own_bytes or "utf8mb4")
+
+
+def _is_beyond_its_month(value: bytes) -> bool:
+    year, month, day = (int(part) for part in value[:10].split(b"-"))
+    return 1 <= month <= 12 and day > calendar.monthrange(year or 1, month)[1]
