@@ -131,7 +131,12 @@ def test_a_table_extracted_before_it_was_proved_is_learnt_first_and_says_so(t: P
     assert "the proof of this table begins" in " ".join(entry(manifest, "t")["warnings"])
     assert entry(manifest, "t")["status"] == "UNCHANGED"
     t.database.execute("UPDATE t SET note = 'restored' WHERE id = 5")
-    assert proof_of(t.run())["healed"] == 1
+    # What it was taken to be has not been proved.
+    assert (proof := proof_of(t.run()))["healed"] == 1
+    assert proof["whole_until"] is None
+    t.store.delete("t/csv/last_extract.txt")
+    t.run()
+    assert proof_of(t.run())["whole_until"] is not None
     assert newest(delivered_rows(t, t.data_keys("t"))) == table_rows(t, "t")
 
 

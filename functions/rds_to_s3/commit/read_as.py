@@ -138,6 +138,8 @@ class Ledger(_Part):
         The end of the window in which this round began.
     whole_until : str or None
         The same of the last round that was completed: up to then the whole table has been proved equal.
+    is_learnt : bool
+        Whether it began with rows that were taken as delivered: then it never proves the whole table.
     """
 
     columns: list[str]
@@ -148,6 +150,7 @@ class Ledger(_Part):
     next: int = 0
     began: str | None = None
     whole_until: str | None = None
+    is_learnt: bool = False
 
     @property
     def is_complete(self) -> bool:

@@ -77,7 +77,7 @@ class Proving:
         before, warnings = self.prepared.ledger, []
         if before is None:
             before = Ledger(columns=columns, key=key)
-            warnings = [_begins_again(last.ledger if last is not None else None, key)]
+            warnings = [_begins_again(self.spec.name, last.ledger if last is not None else None, key)]
         new = [run.model_copy(update={"round": before.round}) for run in staged.recorded.runs]
         ledger = before.model_copy(update={"runs": [*before.runs, *new]})
         if sum(run.rows for run in ledger.runs) > MOST_LATER:
@@ -142,11 +142,14 @@ def warnings_of(proof: Proof, spec: TableSpec) -> list[str]:
     ]
 
 
-def _begins_again(before: Ledger | None, key: str) -> str:
+def _begins_again(table: str, before: Ledger | None, key: str) -> str:
     if before is None:
         reason = "no earlier run has recorded what it delivered"
     elif before.key != key:
         reason = "the table's key has changed"
     else:
         reason = "columns were removed, or are in another order"
-    return f"the proof of this table begins: {reason}. Until it has seen the whole table it delivers nothing again"
+    return (
+        f"the proof of this table begins: {reason}. The rows that are there now are taken as delivered, and what differs "
+        f"from now on is found. To prove the whole table: rds-to-s3 rewind {table} --all"
+    )

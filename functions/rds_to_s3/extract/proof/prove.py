@@ -106,9 +106,9 @@ class Prover:
         left = budget
         while left > 0 and has_time():
             if not ledger.is_complete:
-                ledger, read = self._learn(ledger, left, has_time)
-                left -= read
-                continue
+                # What was learnt a moment ago would only be compared with itself.
+                ledger = self._learn(ledger, left, has_time)
+                break
             if ledger.next == 0 and ledger.began is None:
                 ledger = ledger.model_copy(update={"began": until})
             ledger, read = self._compare(ledger, proof, left, has_time)
@@ -121,7 +121,7 @@ class Prover:
 
     # --- a table that is not known yet ---
 
-    def _learn(self, ledger: Ledger, budget: float, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+    def _learn(self, ledger: Ledger, budget: float, has_time: Callable[[], bool]) -> Ledger:
         """Record what is there behind the last block, without comparing it with anything."""
         blocks, read = list(ledger.blocks), 0
         for piece in self._pieces(blocks[-1].last if blocks else None, None):
@@ -131,10 +131,10 @@ class Prover:
             blocks.append(LedgerBlock(key=self.writer.put(entries), rows=len(entries), last=last))
             if read >= budget or not has_time():
                 break
-        update: dict[str, object] = {"blocks": blocks}
+        update: dict[str, object] = {"blocks": blocks, "is_learnt": True}
         if blocks and blocks[-1].last is None:
             update |= {"round": ledger.round + 1, "next": 0, "began": None}
-        return ledger.model_copy(update=update), read
+        return ledger.model_copy(update=update)
 
     # --- a block ---
 
@@ -212,7 +212,7 @@ class Prover:
                 "round": ledger.round + 1,
                 "next": 0,
                 "began": None,
-                "whole_until": ledger.began,
+                "whole_until": None if ledger.is_learnt else ledger.began,
             }
         )
 
