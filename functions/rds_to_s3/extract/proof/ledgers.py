@@ -150,6 +150,6 @@ def _begins_again(table: str, before: Ledger | None, key: str) -> str:
     else:
         reason = "columns were removed, or are in another order"
     return (
-        f"the proof of this table begins: {reason}. The rows that are there now are taken as delivered, and what differs "
+        f"the proof of this table begins: {reason}. The rows that are there now are taken as delivered; what differs "
         f"from now on is found. To prove the whole table: rds-to-s3 rewind {table} --all"
     )
