@@ -26,10 +26,7 @@ def t(any_pipeline: Pipeline) -> Pipeline:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove, "FEWEST_ROWS", 5)
-    monkeypatch.setattr("rds_to_s3.extract.proof.ledgers.FEWEST_ROWS", 5)
-    monkeypatch.setattr(prove, "BLOCK_BYTES", 1)
-    monkeypatch.setattr("rds_to_s3.extract.proof.ledgers.BLOCK_BYTES", 1)
+    monkeypatch.setattr(prove, "MOST_ROWS", 5)
 
 
 def insert(pipeline: Pipeline, ids: Any) -> None:

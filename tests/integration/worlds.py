@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pymysql
 
 from rds_to_s3.extract import page_reader, reached
-from rds_to_s3.extract.proof import ledgers, prove
+from rds_to_s3.extract.proof import prove
 from rds_to_s3.plan import bound
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
@@ -424,10 +424,7 @@ class Unstamped(World):
     def inhabited(self) -> Iterator[None]:
         """Have many blocks."""
         with (
-            patch.object(prove, "FEWEST_ROWS", 100),
-            patch.object(ledgers, "FEWEST_ROWS", 100),
-            patch.object(prove, "BLOCK_BYTES", 1),
-            patch.object(ledgers, "BLOCK_BYTES", 1),
+            patch.object(prove, "MOST_ROWS", 100),
             super().inhabited(),
         ):
             yield

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
-from rds_to_s3.extract.proof.prove import BLOCK_BYTES, FEWEST_ROWS, MOST_LATER, MOST_ROWS, Prover
+from rds_to_s3.extract.proof.prove import MOST_LATER, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
 from rds_to_s3.extract.stages.stage import Checkpoint, Stage
@@ -24,11 +24,6 @@ FEW = 10
 def wants_proof(spec: TableSpec) -> bool:
     """Return whether the settings ask for a proof."""
     return spec.mode == "compare" or (spec.mode == "incremental" and spec.prove_bytes > 0)
-
-
-def block_rows(table: Table) -> int:
-    """Return how many rows a block of the ledger has."""
-    return min(max(BLOCK_BYTES // max(table.average_row_bytes, 64), FEWEST_ROWS), MOST_ROWS)
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,7 @@ class Proving:
         """Return the stage that records what is delivered."""
         selection = self.prepared.selection
         positions = [selection.select.index(column) for column in self.prepared.key]
-        rows = block_rows(self.table) if self.prepared.is_whole else None
-        return Recording(self.writer, positions, len(selection.output), block_rows=rows)
+        return Recording(self.writer, positions, len(selection.output), in_blocks=self.prepared.is_whole)
 
     def continued(self, last: Commit | None, staged: Staged) -> tuple[Ledger | None, list[str]]:
         """Return the ledger with what this window has delivered, and warnings."""

@@ -20,7 +20,7 @@ from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
 from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import RowCountError, StoredBytesError
 from rds_to_s3.extract.proof.entries import GONE, Entries
-from rds_to_s3.extract.proof.recording import LedgerWriter
+from rds_to_s3.extract.proof.recording import BLOCK_BYTES, MOST_ROWS, LedgerWriter
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.extract.stages.tail import STAMP_WIDTH
@@ -32,8 +32,7 @@ from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.rows.keys import contained, digests_of, keys_of
 from rds_to_s3.s3.objects import ObjectStore
 
-BLOCK_BYTES = 8 * 1024 * 1024  # of rows; a quarter of a slice
-FEWEST_ROWS, MOST_ROWS = 1_000, 200_000
+FEWEST_ROWS, FIRST_ROWS = 100, 1_000  # of a statement
 MOST_CACHED = 1_000_000  # entries of runs in memory
 MOST_LATER = 4_000_000  # entries of runs: more of them, and a round does not keep up with what changes
 SAMPLES = 5
@@ -124,7 +123,7 @@ class Prover:
     def _learn(self, ledger: Ledger, budget: float, has_time: Callable[[], bool]) -> Ledger:
         """Record what is there behind the last block, without comparing it with anything."""
         blocks, read = list(ledger.blocks), 0
-        for piece in self._pieces(blocks[-1].last if blocks else None, None):
+        for piece in self._pieces(blocks[-1].last if blocks else None, None, FIRST_ROWS):
             read += piece.bytes
             entries = piece.entries.in_order()
             last = None if piece.ends else piece.last
@@ -146,7 +145,9 @@ class Prover:
         new: list[LedgerBlock] = []
         read = 0
         whole = False
-        for piece in self._pieces(ledger.blocks[place - 1].last if place else None, block.last):
+        # A quarter more than it had: one statement, unless many rows have come.
+        rows = block.rows + block.rows // 4
+        for piece in self._pieces(ledger.blocks[place - 1].last if place else None, block.last, rows):
             read += piece.bytes
             proof.rows += len(piece.entries)
             expected, found = self._expected(piece.entries, known, claimed, ledger.runs)
@@ -218,21 +219,22 @@ class Prover:
 
     # --- reading ---
 
-    def _pieces(self, after: list[str] | None, up_to: list[str] | None) -> Iterator[_Piece]:
-        """Read a range of keys, some rows a statement."""
-        rows = min(max(BLOCK_BYTES // max(self.table.average_row_bytes, 64), FEWEST_ROWS), MOST_ROWS)
+    def _pieces(self, after: list[str] | None, up_to: list[str] | None, rows: int) -> Iterator[_Piece]:
+        """Read a range of keys: so many rows by the first statement, and then about `BLOCK_BYTES` by each."""
         condition = "TRUE"
         if up_to is not None:
             condition = not_beyond(self.key, [bytes.fromhex(value) for value in up_to])
         while True:
             position = None if after is None else [bytes.fromhex(value) for value in after]
             segment = Segment(condition, tuple(self.key))
+            rows = min(max(rows, FEWEST_ROWS), MOST_ROWS)
             sql = select_page(self.table.name, self.selection.select, segment, position=position, rows=rows)
             piece = self._piece(sql, rows)
             yield piece
             if piece.ends:
                 return
             after = piece.last
+            rows = min(BLOCK_BYTES * len(piece.entries) // max(piece.bytes, 1), 16 * rows)
 
     def _piece(self, sql: str, most: int) -> _Piece:
         columns = len(self.selection.output)

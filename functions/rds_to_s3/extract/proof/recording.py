@@ -13,7 +13,8 @@ from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.rows.keys import digests_of, keys_of
 from rds_to_s3.s3.objects import ObjectStore
 
-RUN_ROWS = 250_000
+BLOCK_BYTES = 8 * 1024 * 1024  # of rows; a quarter of a slice
+MOST_ROWS = 250_000  # of an object
 
 
 class LedgerWriter:
@@ -55,20 +56,19 @@ class Recording(Stage):
         Positions of the key's columns.
     columns : int
         How many columns the files hold.
-    block_rows : int or None
-        How many rows a block has, where the whole table is read in the key's order; None for a window.
+    in_blocks : bool
+        Whether the whole table is read, in the key's order.
     """
 
     is_exact = True
 
-    def __init__(self, writer: LedgerWriter, key: Sequence[int], columns: int, *, block_rows: int | None) -> None:
+    def __init__(self, writer: LedgerWriter, key: Sequence[int], columns: int, *, in_blocks: bool) -> None:
         self._writer = writer
         self._key = key
         self._columns = columns
-        self._block_rows = block_rows
-        self._most = block_rows or RUN_ROWS
+        self._in_blocks = in_blocks
         self._parts: list[Entries] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
         self._last: list[str] | None = None
         self._blocks: list[LedgerBlock] = []
         self._runs: list[LedgerRun] = []
@@ -78,9 +78,10 @@ class Recording(Stage):
         if rows.rows:
             self._parts.append(Entries(keys_of(rows, self._key), digests_of(rows, self._columns)))
             self._rows += rows.rows
-            if self._block_rows is not None:
+            self._bytes += rows.payload_bytes
+            if self._in_blocks:
                 self._last = position_of(rows, rows.rows - 1).values
-            if self._rows >= self._most:
+            if self._rows >= MOST_ROWS or (self._in_blocks and self._bytes >= BLOCK_BYTES):
                 self._flush()
         return rows
 
@@ -97,8 +98,8 @@ class Recording(Stage):
             return
         entries = Entries.joined(self._parts).in_order()
         key = self._writer.put(entries)
-        if self._block_rows is not None:
+        if self._in_blocks:
             self._blocks.append(LedgerBlock(key=key, rows=len(entries), last=self._last))
         else:
             self._runs.append(LedgerRun(key=key, rows=len(entries)))
-        self._parts, self._rows = [], 0
+        self._parts, self._rows, self._bytes = [], 0, 0
