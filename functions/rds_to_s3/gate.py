@@ -75,7 +75,7 @@ def _why_the_plan_failed(outcome: Mapping[str, Any], error: ErrorEntry) -> str:
     )
     if not outcome["failed"]:
         return head
-    head += "\nStill failed from before:\n"
+    head += "\nStill failed from an earlier attempt:\n"
     return head + _names(outcome["failed"], MAX_CAUSE_CHARS - _length(head))
 
 

@@ -85,7 +85,7 @@ def test_tracking_begins_with_what_the_table_has_and_says_so(orders: Pipeline) -
     orders.tables = [TRACKED]
     table = entry(orders.run(), "orders")
     assert table["deleted_rows"] == 0
-    assert "deletes are tracked from this run on: rows deleted before it are not told of" in table["warnings"]
+    assert "deletes are tracked from this run on: rows deleted before it are not reported" in table["warnings"]
     orders.database.execute("DELETE FROM orders WHERE id = 2")
     assert deleted(orders) == ["2"]
 
@@ -97,7 +97,7 @@ def test_tracking_that_begins_with_a_whole_read_says_so_too(orders: Pipeline) ->
     orders.tables = [TRACKED | {"mode": "full"}]
     table = entry(orders.run(), "orders")
     assert (table["rows"], table["deleted_rows"]) == (3, 0)
-    assert "deletes are tracked from this run on: rows deleted before it are not told of" in table["warnings"]
+    assert "deletes are tracked from this run on: rows deleted before it are not reported" in table["warnings"]
     assert not [warning for warning in entry(orders.run(), "orders")["warnings"] if "tracked" in warning]
 
 

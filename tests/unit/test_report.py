@@ -216,7 +216,7 @@ def test_the_timeline_of_a_redriven_run_leaves_out_the_wait_and_says_when_each_p
 
 def test_a_run_that_only_its_redrive_could_plan_has_a_timeline_of_that_pass() -> None:
     region = parsed(redriven(NEXT_DAY)).find(".//div[@aria-label='Timeline']")
-    assert said(region).startswith("When each table was last at work")
+    assert said(region).startswith("When each table last ran")
     assert "Table0 s3.0 s" in said(region)
     assert "After a redrive, from 2025-04-03 14:00:01 UTC orders" in said(region)
 

@@ -42,7 +42,7 @@ def test_an_object_overrides_the_documents_defaults() -> None:
         ("[]", "must be a JSON object"),
         ("{}", '"tables"'),
         ('{"tables": "orders"}', '"tables" must be an array'),
-        ('{"tables": ["a"], "tables": ["b"]}', '"tables" stands twice'),
+        ('{"tables": ["a"], "tables": ["b"]}', '"tables" occurs twice'),
         ('{"tables": [], "table": 1}', '"table" (did you mean "tables"?)'),
         ('{"tables": ["orders", "menu", "orders"]}', 'tables[2] ("orders") is listed twice'),
         ('{"tables": [7]}', "tables[0]"),
@@ -80,7 +80,7 @@ def test_an_object_overrides_the_documents_defaults() -> None:
             '{"tables": [{"name": "orders", "checks": {"total": {"isin": ["a", null]}}}]}',
             "isin[1] must be a number or a text, not null",
         ),
-        ('{"tables": ["\\ud800"]}', "half of a character"),
+        ('{"tables": ["\\ud800"]}', "unpaired surrogate"),
         ('{"tables": ["orders"], "defaults": {"nmae": "x"}}', 'defaults: unknown key "nmae"'),
     ],
 )

@@ -198,7 +198,7 @@ def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[s
         case Member(operand, values):
             bound, kind = _typed(operand, class_of, canonical)
             if kind is None:
-                raise TypeError("a literal is looked for among literals")
+                raise TypeError("both sides of in are literals: put a column on its left")
             return Member(bound, tuple(literal_of(value, kind) for value in values))
         case Matches(Column(name), pattern):
             _require(class_of(canonical[name]), {"text"}, name, "matches")
@@ -206,7 +206,7 @@ def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[s
         case HasLength(Column(name), operator, length):
             _require(class_of(canonical[name]), {"text", "binary"}, name, "a length")
             return HasLength(Column(canonical[name]), operator, length)
-    raise TypeError("a value stands where a condition should")
+    raise TypeError("a value is in the place of a condition")
 
 
 def _bind_comparison(
@@ -249,11 +249,11 @@ def _typed(
                 if kind not in _NUMBERS:
                     raise TypeError(f"{operator} needs numbers, not {_MANY[kind]}")
             if all(kind is None for _, kind in sides):
-                raise TypeError("arithmetic of literals alone: write its result")
+                raise TypeError("both operands are literals: write the result instead")
             result: ValueClass = "float" if "float" in kinds else "exact"
             one, other = (_converted(part, result) if isinstance(part, Constant) else part for part, _ in sides)
             return Arithmetic(operator, one, other), result
-    raise TypeError("a condition stands where a value should")
+    raise TypeError("a condition is in the place of a value")
 
 
 def _number_class(node: Node) -> ValueClass:
@@ -325,7 +325,7 @@ class _Reader:
                 return Arithmetic("-", Constant(0), value)
             case ast.BinOp(left, operator, right):
                 if type(operator) not in _ARITHMETIC:
-                    raise ValueError("of arithmetic there are + - * only; instead of dividing, multiply the other side")
+                    raise ValueError("arithmetic has + - * only; instead of dividing, multiply the other side")
                 return Arithmetic(_ARITHMETIC[type(operator)], self._value(left), self._value(right))
             case ast.Compare(left, operators, comparators):
                 sides = [left, *comparators]
@@ -341,7 +341,7 @@ class _Reader:
             case ast.Constant():
                 return Constant(self._literal(node))
         raise ValueError(
-            f"{self._text(node)} is not understood: there are columns, literals, comparisons, + - *, "
+            f"{self._text(node)} is not supported; a condition has columns, literals, comparisons, + - *, "
             "in, is None, and, or, not"
         )
 
@@ -370,7 +370,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Node:
         read = self.read(node)
         if _is_condition(read):
-            raise ValueError(f"{self._text(node)} is a condition where a value should stand")
+            raise ValueError(f"{self._text(node)} is a condition in the place of a value")
         return read
 
     def _signed_literal(self, node: ast.expr) -> Scalar:
@@ -382,7 +382,7 @@ class _Reader:
     def _literal(self, node: ast.Constant) -> Scalar:
         match node.value:
             case bool() | None:
-                raise ValueError(f"{node.value} is no value of a column; a name that reads so stands in backticks")
+                raise ValueError(f"{node.value} is not a column's value; write a column of this name in backticks")
             case int() | str():
                 return node.value
             case float():

@@ -114,7 +114,7 @@ _SENTENCES = {
     "renamed": "column {before} is gone, and column {after} of the same type is in its place: it was renamed, or "
     "dropped and another one added",
     "nullability": "column {column} was {before} and is {after}",
-    "reordered": "the columns stand in another order: {after}",
+    "reordered": "the columns have another order: {after}",
 }
 
 
@@ -165,7 +165,7 @@ class TableEntry(Document):
     proof: ProofEntry | None = Field(None, description="Null where nothing is proved.")
     files: list[FileEntry]
     columns: list[ColumnEntry]
-    key: list[Name] = Field([], description="What tells rows apart: a key without NULLs. Empty if the files lack it.")
+    key: list[Name] = Field([], description="The columns of a key without NULLs. Empty if the files lack one of them.")
     warnings: list[str]
     error: ErrorEntry | None
     quarantined_rows: Count = Field(0, description="Rows that broke a check and were set aside.")

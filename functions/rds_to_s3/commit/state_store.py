@@ -25,7 +25,7 @@ def read_state(body: bytes, key: str) -> TableState:
         where = ".".join(str(part) for part in detail["loc"]) or "the document"
         raise StateMalformedError(
             f"{key} cannot be read ({where}: {detail['msg']}): a newer release wrote it, or somebody edited it. Deploy "
-            "that release again, or bring back an earlier version of the object. Without it the table goes on from its "
+            "that release again, or restore an earlier version of the object. Without it the table continues from its "
             "watermark, but may deliver a few rows again."
         ) from None
 

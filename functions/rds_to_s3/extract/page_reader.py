@@ -160,8 +160,8 @@ class WindowRead:
                     result.abandon()
                     if not order:
                         raise CannotResumeError(
-                            f"table {self.table!r} has no key to take the read up again by, and does not fit into one "
-                            "invocation: add a primary key, or raise ExtractTimeout"
+                            f"table {self.table!r} has no key by which a read can be resumed, and does not fit into "
+                            "one invocation: add a primary key, or raise ExtractTimeout"
                         )
                     self.out_of_time = True
                 yield block.rows

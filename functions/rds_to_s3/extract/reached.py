@@ -53,11 +53,11 @@ class Gap:
     def error(self, table: str) -> ReplicaBehindError:
         """Return the error that says so."""
         return ReplicaBehindError(
-            f"table {table!r} cannot be read from server {self.server}: it has what was committed until "
-            f"{_moment(self.shown)}, and server {self.other} was seen with what was committed until "
-            f"{_moment(self.wanted)}. Nothing was read. Bring its replication up to date, or let the credentials name "
-            "one server instead of an endpoint that leads to several. Where nothing is written on the source, any "
-            "write there lets its replicas show how far they are."
+            f"table {table!r} cannot be read from server {self.server}: it has all commits until "
+            f"{_moment(self.shown)}, and server {self.other} showed commits until "
+            f"{_moment(self.wanted)}. Nothing was read. Bring its replication up to date, or put one server into the "
+            "credentials instead of an endpoint of several. If nothing is written on the source, write a row there: "
+            "its replicas then show their progress."
         )
 
 

@@ -266,7 +266,7 @@ class TableExtraction:
     def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
             raise CannotResumeError(
-                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row got no further. Raise "
+                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row made no progress. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
         staged.seconds += time.monotonic() - self._began

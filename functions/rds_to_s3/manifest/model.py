@@ -17,9 +17,9 @@ from rds_to_s3.reported.record import blank_record, joined_record, without_files
 from rds_to_s3.reported.register import Taken
 from rds_to_s3.timestamps import format_timestamp
 
-_LOOK = "The execution's history has its message (rds-to-s3 history RUN), the function's log what came before."
+_LOOK = "Its message is in the execution's history (rds-to-s3 history RUN); what came before is in the function's log."
 _OUT_OF_TIME = "It ran out of time: raise ExtractTimeout, or see in the function's log what it waited for."
-_OUT_OF_MEMORY = "It was killed, as a rule for lack of memory: raise ExtractMemorySize. The function's log tells."
+_OUT_OF_MEMORY = "It was killed, usually for lack of memory: raise ExtractMemorySize. See the function's log."
 _REMEDIES = {
     "Sandbox.Timedout": _OUT_OF_TIME,
     "States.Timeout": _OUT_OF_TIME,
@@ -147,7 +147,7 @@ def _without_taken(record: TableEntry, taken: Sequence[Taken]) -> TableEntry:
     entry = without_files(record, {key for each in taken for key in each.keys})
     if entry.keys:
         return entry
-    reason = f"run {taken[-1].by}, or one after it, reports what this run extracted: it had not reported it by then"
+    reason = f"run {taken[-1].by}, or a later one, reports what this run extracted, since it was unreported"
     return entry.but(status="SKIPPED", error=None, warnings=[*entry.warnings, reason])
 
 
@@ -168,11 +168,11 @@ def _from_state(
         return state.committed
     name = str((result or {}).get("error") or "NoAnswer")
     message = (result or {}).get("message") or (
-        f"the function ended without an answer ({name}); nothing of this window is visible unless a later run says so, "
-        f"and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
+        f"the function ended without an answer ({name}); nothing of this window is visible unless a later run reports "
+        f"it, and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
     )
     if record is not None and record.error:
-        message += f" An earlier attempt said: {record.error}"
+        message += f" An earlier attempt failed with {record.error}"
     return blank_record(
         spec,
         "FAILED",
@@ -189,7 +189,7 @@ def _of_map(error: Mapping[str, Any] | None) -> dict[str, str] | None:
     if error is None:
         return None
     kind, cause = str(error.get("Error", "Unknown")), str(error.get("Cause", ""))
-    return {"status": "FAILED", "error": kind, "message": f"the state machine gave the tables up ({kind}). {cause}"}
+    return {"status": "FAILED", "error": kind, "message": f"the state machine stopped the tables ({kind}). {cause}"}
 
 
 def _plan_error(error: Mapping[str, Any] | None) -> ErrorEntry:

@@ -234,7 +234,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
         raise DatabaseUnreachableError(_unreachable(where, error)) from error
     except _UNEXPECTED as error:
         raise DatabaseUnreachableError(
-            f"what answers at {where} does not speak MySQL's protocol ({type(error).__name__}). Check host and port in "
+            f"the server at {where} does not speak MySQL's protocol ({type(error).__name__}). Check host and port in "
             "the credentials."
         ) from None
 
@@ -242,7 +242,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
 def _unsupported(connection: Any) -> DatabaseRefusedError:
     plugin = str(connection._auth_plugin_name)
     user = _text(connection.user)
-    login = f"the account of user {user!r} logs in by the plugin {plugin!r}"
+    login = f"the account of user {user!r} logs in with the plugin {plugin!r}"
     package = _PACKAGES.get(plugin)
     if package == "cryptography":
         return DatabaseRefusedError(
@@ -328,7 +328,7 @@ def _unreachable(where: str, cause: BaseException) -> str:
     why = getattr(cause, "strerror", None) or _plain(cause)
     return (
         f"no connection to {where} within {CONNECT_SECONDS} s: {why}. Check the host and port, the subnets' routes, "
-        "and that the security group of the database lets the function in."
+        "and that the security group of the database allows the function."
     )
 
 
@@ -336,7 +336,7 @@ def _tls_message(where: str, error: BaseException | None) -> str:
     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
     return (
         f"the certificate of {where} could not be verified ({reason}). For a server that is not RDS, put its CA into "
-        "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off lowers the guard."
+        "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off is less secure."
     )
 
 

@@ -98,12 +98,12 @@ def login_error(answer: Answer, credentials: Credentials, *, tls: str) -> RdsToS
     refusal = known(answer)
     if refusal is None:
         return DatabaseBusyError(
-            f"{refused}: {without_values(answer.text)}. If this stays, look into the server's log."
+            f"{refused}: {without_values(answer.text)}. If this persists, look into the server's log."
         )
     if issubclass(refusal.error, ReadInterruptedError):
         return DatabaseUnreachableError(
             f"the connection to {where} broke during the login of user {credentials.username!r} (error "
-            f"{answer.number}). If this stays: is it a MySQL or MariaDB server, and does it restart?"
+            f"{answer.number}). If this persists: is it a MySQL or MariaDB server, and does it restart?"
         )
     match = _ACCOUNT.search(answer.text)
     host = match[2] if match and match[1] == credentials.username else "%"

@@ -112,7 +112,7 @@ def prepare_session(session: Session, database: str) -> None:
     if missing := {"autocommit", *_FIRST} - wanted.keys():
         raise SessionVariableError(
             f"SHOW SESSION VARIABLES does not list {', '.join(sorted(missing))}: what the session inherits cannot be "
-            "checked. Let the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
+            "checked. Make the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
         )
     assignments = {
         name: (_assignment(name, value), shown[name]) for name, value in wanted.items() if shown[name] != value
@@ -178,5 +178,5 @@ def _refused(name: str, value: str, assignment: str, reason: str) -> SessionVari
     return SessionVariableError(
         f"the session variable {name} is {value!r}, and SET SESSION {assignment} had no effect ({reason}). Rows or "
         f"text could be wrong, so nothing is read. Run SET GLOBAL {assignment} (on RDS: the parameter group), take the "
-        "variable out of init_connect, or let the proxy in between pass SET through."
+        "variable out of init_connect, or make the proxy in between pass SET through."
     )

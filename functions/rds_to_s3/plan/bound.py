@@ -30,8 +30,8 @@ _UNOBSERVED: dict[Unobserved, str] = {
         "UnobservedSettleSeconds above the longest transaction, or better: GRANT PROCESS ON *.* TO {user}"
     ),
     "stale": (
-        "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
-        "a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
+        "the server does not refresh its list of open transactions (something reads information_schema.innodb_trx "
+        "without a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
         "transaction that stays open longer may lose rows. Poll innodb_trx less often than every second."
     ),
 }
@@ -45,7 +45,7 @@ _ELSEWHERE: dict[Role, str] = {
     "member": (
         "this server shares the writing with the other members of its group, whose open transactions cannot be seen "
         "here, so the window ends {settle:g} s before now. A transaction that stays open longer on another member may "
-        "lose rows: raise UnobservedSettleSeconds above the longest, and keep the members' clocks together."
+        "lose rows: raise UnobservedSettleSeconds above the longest, and keep the members' clocks synchronized."
     ),
 }
 
@@ -139,7 +139,7 @@ def decide_bound(
     if end != until_utc:
         decided_by = "clock change"
         warnings.append(
-            f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that stands "
+            f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that occurs "
             "twice, and rows stamped in it are delivered by their digests until it has passed"
         )
     server_now, until = to_local([reading.utc_now, end])

@@ -124,7 +124,7 @@ def _running(state: Mapping[str, Any], run_id: str) -> list[str] | None:
 def _running_warnings(state: Mapping[str, Any]) -> list[str]:
     if "running_error" not in state:
         return []
-    return ["the running executions could not be listed: files of runs that were stopped are reported by a later run"]
+    return ["the running executions could not be listed: a later run reports the files of stopped runs"]
 
 
 def _with_fresh_settings(

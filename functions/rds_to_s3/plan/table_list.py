@@ -23,7 +23,7 @@ Compression = Literal["none", "gzip", "snappy"]
 
 GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
-NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
+NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
 PROVE_BYTES = 32 * 1024 * 1024
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
 
@@ -318,7 +318,7 @@ def has_unpaired_surrogate(data: object) -> bool:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -327,7 +327,7 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {json.dumps(repeated)} stands twice in one object")
+        raise ValueError(f"key {json.dumps(repeated)} occurs twice in one object")
     return result
 
 

@@ -56,11 +56,11 @@ class Outstanding:
     def warnings(self) -> list[str]:
         """Return what the table's entry says about them."""
         said = [
-            f"run {each.run_id} ended before it could report its commit: its files are counted here"
+            f"run {each.run_id} ended before it could report its commit: this entry reports its files"
             for each in self.taken
         ]
         return said + [
-            f"run {each.run_id} is still running: its manifest is going to report {len(each.keys)} files of this table"
+            f"run {each.run_id} is still running: its manifest will report {len(each.keys)} files of this table"
             for each in self.carried
         ]
 

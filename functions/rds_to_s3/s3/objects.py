@@ -262,8 +262,8 @@ class ObjectStore:
             ) from error
         except (BotoCoreError, OSError) as error:
             raise StorageUnavailableError(
-                f"S3 could not be reached to {verb} {key}: {type(error).__name__}. If this stays, look at the network: "
-                "in a VPC, at the gateway endpoint."
+                f"S3 could not be reached to {verb} {key}: {type(error).__name__}. If this persists, look at the "
+                "network: in a VPC, at the gateway endpoint."
             ) from error
 
     def _error(self, verb: str, key: str, error: ClientError) -> Exception:

@@ -78,8 +78,8 @@ class SettledRows:
             return []
         names = " and ".join(column.name for column in cursors)
         return [
-            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): an incremental run cannot "
-            "see them after the first"
+            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): only the first incremental "
+            "run extracts them"
         ]
 
     def _settled(self, moment: datetime) -> Settled:
@@ -149,9 +149,9 @@ class SettledRows:
             zone += f' (it looks like "{_offset(lead - quarters * _QUARTER)}")'
         since = (before or str(NEVER))[:19]
         return (
-            f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this "
+            f"new rows are stamped up to {newest}, before {format_timestamp(begin)}, where this "
             f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "
-            f'if by a clock that is behind, "lookback_seconds". Extract them: '
+            f'if its clock is behind, set "lookback_seconds". To extract them: '
             f"rds-to-s3 rewind {self.table.name} '{since}'"
         )
 

@@ -125,7 +125,7 @@ def derive_window(
             return Window(watermark, read_from, max(remember_from, read_from), until, False, clock)
         warning = (
             f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left "
-            "out; later ones are extracted, into files that carry its stamp until the clock has passed it"
+            "out; later ones are extracted, into files with its stamp until the clock has passed it"
         )
         return Window(watermark, read_from, remember_from, until, False, clock, [warning])
 
@@ -147,7 +147,7 @@ def derive_window(
         return Window(watermark, None, remember_from, until, True, clock, warnings)
     read_from = min([begin, *(moment for moment in starts if moment is not None)])
     if not back and watermark.moment > clock.now:
-        warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
+        warnings.append(f"{ahead}: files have its stamp until the clock has passed it")
     return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
 
 
@@ -173,7 +173,7 @@ def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[dateti
     return read_from, (
         f"the zone of the stamps is {clock.zone}, and was {last.read_as.zone} in the last run: rows stamped after "
         f"{format_timestamp(read_from)} are read, and those up to {format_timestamp(begin)} may be extracted again. "
-        "Rows that came earlier with stamps of another zone: rds-to-s3 rewind"
+        "To extract rows that came earlier with stamps of another zone: rds-to-s3 rewind"
     )
 
 
@@ -196,7 +196,7 @@ def _server_step(
             begins += f", and those up to {settled.newest} may be extracted again"
     return read_from, (
         f"this is another server than the last run read ({moved_from}): {begins}. If it holds other data, or was "
-        "restored to an earlier moment: rds-to-s3 verify --source, and rds-to-s3 rewind"
+        "restored to an earlier moment, run rds-to-s3 verify --source, and rds-to-s3 rewind"
     )
 
 
@@ -283,7 +283,7 @@ def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other
     begins = "everything" if window.read_from is None else f"what is stamped after {window.as_entry().after}"
     return [
         f"the format is {spec.format}, and was another until {other.watermark}: these files continue with {begins}, "
-        "which files of the other format may hold, too"
+        "which files of the other format may also contain"
     ]
 
 

@@ -163,7 +163,7 @@ class DeleteTracking(Stage):
             The keys delivered and not deleted, for the commit.
         """
         if self._begins_late or (self._before is None and not whole):
-            self.warnings.append("deletes are tracked from this run on: rows deleted before it are not told of")
+            self.warnings.append("deletes are tracked from this run on: rows deleted before it are not reported")
         if self._before is None and not whole:
             return [], self._baseline(connection, table)
         runs = [*(self._before or []), *staged.delivered.runs]
@@ -171,7 +171,7 @@ class DeleteTracking(Stage):
             return [], []
         if missing := self._missing(runs):
             self.warnings.append(
-                f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not told of"
+                f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not reported"
             )
             return [], self._baseline(connection, table)
         if unreported:

@@ -161,4 +161,4 @@ def too_old(connection: Connection, table: Table, selection: Selection, window: 
     if age <= limit:
         return None
     until = format_timestamp(window.until.moment)
-    return f"max_age_seconds {limit}: the newest row is of {newest}, and the window ends at {until}"
+    return f"max_age_seconds {limit}: the newest row is from {newest}, and the window ends at {until}"

@@ -20,7 +20,7 @@ def files_section(tables: Sequence[TableEntry], bucket: str, region: str) -> str
     number = sum(len(table.keys) for table in written)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
     # The signature of a presigned link is of one object.
-    where = "Links lead to where each file lies from here: in the bucket or a copy of it, not behind a presigned link."
+    where = "Links are relative: they work in the bucket or a copy of it, not behind a presigned link."
     hint = f'<p class="soft screen">{where}</p>\n'
     return section("Files", hint + "".join(_table(table, is_open, bucket, region) for table in written))
 
@@ -42,8 +42,8 @@ def _table(table: TableEntry, is_open: str, bucket: str, region: str) -> str:
         )
     if superseded:
         content += (
-            f"<p>Superseded: {counted(len(superseded), 'file')} of runs that were stopped, which these replace: not to "
-            f"be loaded</p>{_list(superseded, bucket, region)}"
+            f"<p>Superseded: {counted(len(superseded), 'file')} of stopped runs, which the files above replace: do "
+            f"not load them</p>{_list(superseded, bucket, region)}"
         )
     return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(told)}</summary>{content}</details>\n"
 

@@ -74,11 +74,11 @@ def _passes(spans: Sequence[Span], redrives: int) -> list[tuple[float, list[Span
 
 
 def _caption(placed: bool, few: bool, parted: bool) -> str:
-    caption = "How long each table was at work"
+    caption = "How long each table ran"
     if placed:
-        caption = "When each table was at work since the run began"
+        caption = "When each table ran, from the start of the run"
     if parted:
-        caption = "When each table was last at work, since the run or its redrive began"
+        caption = "When each table last ran, from the start of the run or of its redrive"
     return caption if few else f"{caption}: what failed, and the longest, {TABLES_IN_TIMELINE} in all"
 
 

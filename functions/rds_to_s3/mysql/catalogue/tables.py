@@ -133,8 +133,8 @@ def _unused(part: dict[str, Any]) -> str | None:
 
 def _incomplete(listed: str, counted: object) -> RowCountError:
     return RowCountError(
-        f"the server lists {listed}, and counts {counted}. If this stays, something between here and the server limits "
-        "what a query returns, such as a rule of a proxy: remove it for this user."
+        f"the server lists {listed}, and counts {counted}. If this persists, something between here and the server "
+        "limits what a query returns, such as a rule of a proxy: remove it for this user."
     )
 
 

@@ -145,8 +145,8 @@ def _of_mysql(connection: Connection, variables: dict[str, str]) -> Progress | N
         return Progress("replica", beat)
     error = ReplicaStoppedError(
         "the server is a replica that has applied nothing since its replication was started (channel "
-        f"{names[shown.index(None)]!r}), so how late it is cannot be found out: START REPLICA if it is stopped, and "
-        f"let one transaction of its source arrive{_order_advice(variables)}"
+        f"{names[shown.index(None)]!r}), so its lag cannot be determined: START REPLICA if it is stopped, and "
+        f"run one transaction on its source{_order_advice(variables)}"
     )
     return Progress("replica", None, error)
 
@@ -189,7 +189,7 @@ def _keeps_order(variables: dict[str, str]) -> bool:
 
 
 def _order_advice(variables: dict[str, str]) -> str:
-    return "" if _keeps_order(variables) else "; SET GLOBAL replica_preserve_commit_order = ON makes it known sooner"
+    return "" if _keeps_order(variables) else "; SET GLOBAL replica_preserve_commit_order = ON shows it sooner"
 
 
 def _mysql_channels(connection: Connection) -> int | None:
@@ -241,8 +241,8 @@ def _aurora_reader(connection: Connection, utc_now: float) -> Progress:
             "replica",
             None,
             ReplicaStoppedError(
-                "the server is an Aurora reader that is not listed in information_schema.replica_host_status, so it "
-                "cannot be found out how late it is: read from the cluster's writer endpoint if this stays"
+                "the server is an Aurora reader that is not listed in information_schema.replica_host_status, so its "
+                "lag cannot be determined: read from the cluster's writer endpoint if this persists"
             ),
         )
     row = rows[0]
@@ -318,15 +318,15 @@ def _heartbeat(connection: Connection, channels: int) -> float | None:
 
 def _unreadable(connection: Connection, variables: dict[str, str]) -> ReplicaProgressError:
     user = account(str(connection.row("SELECT CURRENT_USER() AS user")["user"]))
-    found = "the server is a replica, or looks like one, and it cannot be found out how late it is"
+    found = "the server is a replica, or looks like one, and its lag cannot be determined"
     if connection.is_mariadb:
         return ReplicaProgressError(
-            f"{found}. Let a heartbeat run on its primary, in this database: {HEARTBEAT_SQL} If the server is no "
+            f"{found}. Run a heartbeat on its primary, in this database: {HEARTBEAT_SQL} If the server is not a "
             f"replica: GRANT SLAVE MONITOR ON *.* TO {user}"
         )
     if variables.get("performance_schema") != "ON":
         return ReplicaProgressError(
-            f"{found}: its performance_schema is off. Turn it on, or let a heartbeat run on the primary, in this "
+            f"{found}: its performance_schema is off. Turn it on, or run a heartbeat on the primary, in this "
             f"database: {HEARTBEAT_SQL}"
         )
     return ReplicaProgressError(f"{found}. GRANT SELECT ON performance_schema.* TO {user}")

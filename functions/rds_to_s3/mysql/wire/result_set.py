@@ -215,7 +215,7 @@ def query(
     # PyMySQL has no public way to the stream behind a query; these are the only uses of its inside.
     inside: Any = connection
     if inside.client_flag & (_CLIENT_COMPRESS | _CLIENT_DEPRECATE_EOF):
-        raise ValueError("the connection compresses, or ends result sets in OK packets: this reader knows neither")
+        raise ValueError("the connection compresses, or ends result sets in OK packets: this reader supports neither")
     keep_freed_memory()
     with translated_errors(table, connection=connection, sql=sql):
         _send(inside, sql)
