@@ -27,7 +27,7 @@ class Decision(TypedDict):
 
 
 def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None) -> Decision:
-    """Decide how a run goes on.
+    """Decide how a run continues.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Conditions over the columns of a row: read from text, checked against the table's types. Nothing is ever executed.
 
 The language is a small part of Python's: names and literals, ``+ - *``, comparisons (chained ones too), ``in``,
-``is None``, ``and``, ``or``, ``not``. A name that Python would not take stands in backticks. Every check of a column
-is such a condition as well, so that there is one evaluation, `rds_to_s3.checks.evaluation`.
+``is None``, ``and``, ``or``, ``not``. A name that is not a Python name is written in backticks. Every check of a column
+becomes such a condition, so there is one evaluation, `rds_to_s3.checks.evaluation`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Constant:
-    """A literal; what its text means follows from what it is compared with."""
+    """A literal; the other side of the comparison decides how its text is read."""
 
     value: Scalar
 
@@ -82,7 +82,7 @@ class IsNull:
 
 @dataclass(frozen=True)
 class Matches:
-    """Whether a regular expression of Python's matches the whole text."""
+    """Whether a Python regular expression matches the whole text."""
 
     operand: Column
     pattern: str
@@ -90,7 +90,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class HasLength:
-    """Whether a text has that many characters, or a binary value that many bytes."""
+    """Compare the length of a text in characters, or of a binary value in bytes."""
 
     operand: Column
     operator: Literal["<=", ">="]
@@ -127,7 +127,7 @@ def parse_expression(text: str) -> Node:
     Raises
     ------
     ValueError
-        It is not in the language; the message says what is not.
+        It is not in the language; the message names the part.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def parse_expression(text: str) -> Node:
 
 
 def column_names(node: Node) -> Iterator[str]:
-    """Yield the names of the columns that a condition reads, as it writes them."""
+    """Yield the names of the columns that a condition reads, as written in it."""
     if isinstance(node, Column):
         yield node.name
     for part in _parts(node):
@@ -172,19 +172,19 @@ def column_names(node: Node) -> Iterator[str]:
 
 
 def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[str, str]) -> Node:  # noqa: PLR0911
-    """Check a condition against its columns' types, and turn its literals into values of theirs.
+    """Check a condition against its columns' types, and turn its literals into values of these types.
 
     Parameters
     ----------
     class_of : callable
-        The class of a column's values, by the name that `canonical` maps to.
+        The class of a column's values, by its name in the table.
     canonical : mapping
-        A column's own name by the name that the condition writes.
+        A column's name in the table by its name in the condition.
 
     Raises
     ------
     TypeError
-        Something is compared with what it cannot be compared with.
+        Two types cannot be compared.
     """
     match node:
         case Logical(operator, left, right):
@@ -236,7 +236,7 @@ def _bind_comparison(
 def _typed(
     node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[str, str]
 ) -> tuple[Node, ValueClass | None]:
-    """Return a value's node, bound, and its class; None for a literal, which takes that of the other side."""
+    """Return a value's bound node and its class; None for a literal, which takes the other side's class."""
     match node:
         case Column(name):
             return Column(canonical[name]), class_of(canonical[name])
@@ -301,7 +301,7 @@ def _is_condition(node: Node) -> bool:
 
 
 class _Reader:
-    """Turns Python's syntax tree into ours, and refuses what ours does not know."""
+    """Turns Python's syntax tree into ours, and refuses the syntax that ours lacks."""
 
     def __init__(self, source: str, names: Mapping[str, str]) -> None:
         self._source = source

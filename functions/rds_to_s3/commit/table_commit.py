@@ -31,9 +31,6 @@ class TableCommit:
 
     Parameters
     ----------
-    store : ObjectStore
-    table, file_format : str
-    run_id : str
     planned_at : float
         Of the run, seconds since 1970.
     clock : callable
@@ -195,12 +192,7 @@ class TableCommit:
         return Refused(f"run {newer.run_id}, planned later, has already covered this window")
 
     def guard(self) -> None:
-        """Make sure the lease has not expired: a process that was frozen must not act on what it knew.
-
-        Raises
-        ------
-        LeaseLostError
-        """
+        """Make sure the lease has not expired: a process that was frozen must not act on what it knew."""
         lease = self.state.lease
         if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
             raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
@@ -268,12 +260,7 @@ class TableCommit:
     # --- the watermark ---
 
     def read_watermark(self) -> tuple[Watermark | None, str | None]:
-        """Return the watermark and the ETag of the object that holds it.
-
-        Raises
-        ------
-        WatermarkMalformedError
-        """
+        """Return the watermark and the ETag of the object that holds it."""
         return read_watermark(self._store, self._watermark_key)
 
     # --- decide and apply ---
@@ -294,7 +281,6 @@ class TableCommit:
 
         Parameters
         ----------
-        commit : Commit
         release : bool
             Whether to give the lease back in the same write.
         seconds : float

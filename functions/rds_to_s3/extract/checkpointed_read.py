@@ -39,7 +39,6 @@ class CheckpointedRead:
     ----------
     stages : sequence of Stage
         Those before `files`.
-    files : DataFiles
     staged : Staged
         The progress so far; changed as the read continues.
     save : callable

@@ -52,7 +52,6 @@ class WindowRead:
         Inside a consistent read-only snapshot.
     columns : sequence of SelectColumn
         The select list: what the files hold, then what only the read needs.
-    segments : sequence of Segment
     position : Position
         Where to begin.
     stop_at : float

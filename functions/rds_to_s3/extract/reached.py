@@ -72,7 +72,6 @@ def connect_reached(
 
     Parameters
     ----------
-    run : PlannedRun
     table : str
         Named in errors.
     reads : iterable

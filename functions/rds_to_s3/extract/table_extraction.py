@@ -53,9 +53,6 @@ class TableExtraction:
 
     Parameters
     ----------
-    run : PlannedRun
-    spec : TableSpec
-    store : ObjectStore
     connect, reconnect : callable
         Open a connection whose silence is bounded by the seconds; `reconnect` with credentials fetched anew.
     time_left : callable

@@ -22,7 +22,6 @@ def open_encoder(
 
     Parameters
     ----------
-    file_format : {"csv", "parquet"}
     compression : {"none", "gzip", "snappy"}
         CSV takes ``none`` and ``gzip``, Parquet all three.
     columns : sequence of OutputColumn

@@ -45,12 +45,7 @@ _DECIMAL128_DIGITS = 38
 
 
 def arrow_type(column: OutputColumn) -> pa.DataType:
-    """Return the type that holds the column's values exactly.
-
-    Parameters
-    ----------
-    column : OutputColumn
-    """
+    """Return the type that holds the column's values exactly."""
     mysql = ColumnType.parse(column.column_type)
     if column.kind == "binary":
         return pa.binary()
@@ -78,7 +73,6 @@ def parse(texts: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]:
 
     Parameters
     ----------
-    texts : pyarrow.Array of binary
     data_type : pyarrow.DataType
         As `arrow_type` chose it.
 

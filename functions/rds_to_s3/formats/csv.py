@@ -21,14 +21,7 @@ _SPECIAL = re.compile(rb'[,"\r\n]')
 
 
 class CsvEncoder:
-    """One CSV file.
-
-    Parameters
-    ----------
-    columns : sequence of OutputColumn
-    sink : callable
-    compression : {"none", "gzip"}
-    """
+    """One CSV file."""
 
     warnings: list[str]
 
@@ -46,12 +39,7 @@ class CsvEncoder:
         return "csv.gz" if self._gzip else "csv"
 
     def write(self, rows: Rows) -> None:
-        """Write rows.
-
-        Parameters
-        ----------
-        rows : Block or SpooledRow
-        """
+        """Write rows."""
         if isinstance(rows, SpooledRow):
             self._write_large(rows)
         elif rows.rows:

@@ -18,12 +18,7 @@ _GZIP_WINDOW = 31  # zlib's way of asking for a gzip header; its time stamp is 0
 
 
 class GzipStream:
-    """A sink that compresses what it is given into another.
-
-    Parameters
-    ----------
-    sink : callable
-    """
+    """A sink that compresses what it is given into another."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink

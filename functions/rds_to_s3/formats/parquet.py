@@ -38,9 +38,6 @@ class ParquetEncoder:
 
     Parameters
     ----------
-    columns : sequence of OutputColumn
-    sink : callable
-    compression : {"snappy", "gzip", "none"}
     target_bytes : int, optional
         Of the file: what it comes to shows only as row groups are written, so they are a quarter of it at most.
     """
@@ -81,10 +78,6 @@ class ParquetEncoder:
 
     def write(self, rows: Rows) -> None:
         """Write rows.
-
-        Parameters
-        ----------
-        rows : Block or SpooledRow
 
         Raises
         ------

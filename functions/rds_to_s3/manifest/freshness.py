@@ -39,7 +39,6 @@ class Freshness(BaseModel):
 
         Parameters
         ----------
-        manifest : Manifest
         planned_at : float or None
             None where the run could not be planned: it has nothing to say, and time goes on.
         of_all : bool

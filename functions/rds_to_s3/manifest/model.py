@@ -81,7 +81,6 @@ def build_manifest(
         The files of this run that other runs report. The manifest names none of them.
     earlier : Manifest, optional
         The manifest that this run decided on before. Every file in it is in this one, too.
-    finished_at : datetime
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
     tables = []

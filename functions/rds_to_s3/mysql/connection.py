@@ -169,9 +169,8 @@ def connect(
     ----------
     credentials : callable
         Returns the credentials; called with True, fetches them anew.
-    tls : Tls
     read_seconds : int
-        The longest silence of the server that is waited for.
+        The longest wait for a byte of the server.
     program : str
         Shows in the server's ``performance_schema.session_connect_attrs``.
 

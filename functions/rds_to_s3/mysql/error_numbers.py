@@ -31,7 +31,6 @@ class Refusal:
 
     Attributes
     ----------
-    error : type of RdsToS3Error
     cause : str
         A clause.
     remedy : str

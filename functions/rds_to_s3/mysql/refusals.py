@@ -59,7 +59,6 @@ class Circumstances:
     ----------
     table : str, optional
         The table that was read.
-    database : str
     account : str
         The user's account as SQL writes it.
     sql : str
@@ -88,8 +87,6 @@ def login_error(answer: Answer, credentials: Credentials, *, tls: str) -> RdsToS
 
     Parameters
     ----------
-    answer : Answer
-    credentials : Credentials
     tls : str
         The stack's DatabaseTls.
     """

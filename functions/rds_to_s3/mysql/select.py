@@ -41,7 +41,6 @@ def literal(value: bytes, kind: str, character_set: str = "utf8mb4") -> str:
 
     Parameters
     ----------
-    value : bytes
     kind : {"numeric", "temporal", "text", "binary"}
         Of the column. Text and binary values become hexadecimal, which needs no escaping in any SQL mode; a text
         literal takes the collation of the column that it is compared with.
@@ -181,9 +180,6 @@ def select_page(
 
     Parameters
     ----------
-    table : str
-    columns : sequence of SelectColumn
-    segment : Segment
     position : sequence of bytes, optional
         The order's values of the last row already read.
     rows : int, optional

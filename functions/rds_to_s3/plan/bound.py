@@ -103,17 +103,12 @@ def decide_bound(
 
     Parameters
     ----------
-    reading : ClockReading
     to_local : callable
         Turns UTC instants into the server's local time, by the server's own rules (``FROM_UNIXTIME``).
     settle_seconds : float
         Margin where open transactions can be seen.
     unobserved_settle_seconds : float
         Margin where they cannot: then it stands for the longest transaction.
-
-    Returns
-    -------
-    Bound
     """
     warnings = []
     settle = settle_seconds

@@ -37,12 +37,7 @@ class RunInput:
 
     @classmethod
     def parse(cls, data: Any) -> RunInput:
-        """Check an execution's input.
-
-        Raises
-        ------
-        InputError
-        """
+        """Check an execution's input."""
         if not isinstance(data, dict):
             raise InputError('the execution\'s input must be a JSON object such as {} or {"tables": ["orders"]}')
         if has_unpaired_surrogate(data):
@@ -322,17 +317,10 @@ def choose_tables(
 
     Parameters
     ----------
-    listed : TableList
-    wanted : RunInput
     existing : callable
         Asks the database for its tables; called only if the list has patterns.
     manifest_of : callable
         Returns another run's manifest, None where there is none.
-
-    Returns
-    -------
-    tables : list of TableSpec
-    warnings : list of str
 
     Raises
     ------

@@ -12,7 +12,6 @@ def read_bound(connection: Connection, *, settle_seconds: float, unobserved_sett
 
     Parameters
     ----------
-    connection : Connection
     settle_seconds, unobserved_settle_seconds : float
         See `rds_to_s3.plan.bound.decide_bound`.
 

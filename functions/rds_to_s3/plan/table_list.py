@@ -220,10 +220,6 @@ def parse_table_list(document: str) -> TableList:
     document : str
         The JSON text of the SSM parameter.
 
-    Returns
-    -------
-    TableList
-
     Raises
     ------
     TableListError

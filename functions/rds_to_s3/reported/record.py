@@ -63,7 +63,6 @@ def committed_record(
     ----------
     blank : TableEntry
         What every entry has.
-    window : WindowEntry
     deleted : sequence of StagedFile, optional
         The files of deleted keys; None where deletes are not tracked.
     key : list of str

@@ -49,8 +49,6 @@ class RunRegister:
 
     Parameters
     ----------
-    store : ObjectStore
-    run_id : str
     planned_at : float or None
         Of the run: an earlier one may have had its id, and what that one left is not considered.
     sleep : callable

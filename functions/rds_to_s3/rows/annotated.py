@@ -18,7 +18,6 @@ def with_value(
 
     Parameters
     ----------
-    rows : Block or SpooledRow
     numbers : sequence of int
         Which rows, in order.
     columns : int

@@ -72,12 +72,10 @@ class Block:
 
         Parameters
         ----------
-        data : ndarray of uint8
         packets : ndarray of int64, shape (rows,)
             Where each row's packet header stands.
         end : int
             Where the last row ends.
-        columns : int
 
         Raises
         ------
@@ -161,7 +159,6 @@ class Block:
 
         Parameters
         ----------
-        column : int
         most : int
             How long a value may be, in bytes.
 
@@ -217,12 +214,7 @@ class Block:
         return Block(self.data, self.bounds[:, start:stop], self.prefixes[:, start:stop])
 
     def keep(self, mask: NDArray[np.bool_] | Sequence[bool]) -> Block:
-        """Return the rows for which `mask` is true.
-
-        Parameters
-        ----------
-        mask : array of bool, shape (rows,)
-        """
+        """Return the rows for which `mask` is true."""
         kept = np.asarray(mask, np.bool_)
         if kept.all():
             return self

@@ -158,7 +158,6 @@ class ValueOwners:
 
         Parameters
         ----------
-        values : ndarray of uint64, shape (rows, 2)
         owners : ndarray of uint64, shape (rows,)
             Equal for two versions of one row, and otherwise different.
         """

@@ -19,12 +19,10 @@ class Refusal:
 
     Attributes
     ----------
-    error : type of RdsToS3Error
     cause : str
         A clause.
     remedy : str
         Sentences. A command in it runs as printed; the fields are ``bucket``, ``key`` and ``action``.
-    codes : tuple of str
     """
 
     error: type[RdsToS3Error]

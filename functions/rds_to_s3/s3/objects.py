@@ -81,8 +81,6 @@ class ObjectStore:
 
     Parameters
     ----------
-    bucket : str
-    client : boto3 S3 client, optional
     kms_key : str, optional
         For uploads; without it the bucket's default encryption applies.
     """
@@ -211,10 +209,6 @@ class ObjectStore:
         ----------
         size : int
             Bytes; S3 refuses to assemble any other number.
-
-        Raises
-        ------
-        UploadGoneError
         """
         with self._translated("write", key):
             self._client.complete_multipart_upload(

@@ -29,7 +29,6 @@ class ReadIndex:
 
     Attributes
     ----------
-    name : str
     order : tuple of str or None
         The columns that it has the rows in order by, from the cursor column to the last one of the key. None where the
         server has to sort.

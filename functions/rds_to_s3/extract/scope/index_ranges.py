@@ -21,8 +21,6 @@ class Marks:
 
     Parameters
     ----------
-    connection : Connection
-    window : Window
     has_zone : bool
         Whether the table list names a zone for the table.
     """

@@ -30,15 +30,12 @@ class Selection:
         the key's own bytes, where its text may not come back to them.
     output : list of OutputColumn
         `columns`, as the formats want them.
-    created, modified : SelectColumn, optional
     stamp_columns : list of TableColumn
         Those that tell how fresh the table is: the cursor columns, also where the mode makes no use of them.
     own_order : bool
         Whether the table list fixes the columns and their order.
-    checks : BoundChecks
     denied : DeniedColumns
         Columns that the settings name or a key has, and the user may not read.
-    warnings : list of str
     """
 
     columns: list[TableColumn]
@@ -206,10 +203,6 @@ def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denie
     ----------
     last : ReadAs or None
         How the last commit read the table.
-
-    Raises
-    ------
-    NoCursorColumnError
     """
     if last is None or spec.mode != "incremental":
         return

@@ -49,7 +49,6 @@ class SettledRows:
 
         Parameters
         ----------
-        last : Commit or None
         comparable : bool
             Whether the last commit read the same columns of the same server, in the same zone.
         """

@@ -55,10 +55,6 @@ def require_key(table: Table, denied: DeniedColumns) -> None:
     ----------
     denied : DeniedColumns
         Columns that the table has and the user may not read.
-
-    Raises
-    ------
-    NoKeyError
     """
     if not table.key:
         if (grant := key_grant(table, denied)) is not None:
@@ -76,8 +72,6 @@ class DeleteTracking(Stage):
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
     """

@@ -25,11 +25,8 @@ class DeliveredAhead(Stage):
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
-    tail : TailFilter
     """
 
     def __init__(self, spec: TableSpec, store: ObjectStore, token: str, tail: TailFilter) -> None:

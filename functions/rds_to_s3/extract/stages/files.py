@@ -21,16 +21,13 @@ class FileSeries:
 
     Parameters
     ----------
-    uploader : Uploader
     key : callable
         Makes the key of the nth part.
-    columns : sequence of OutputColumn
     next_part : int
         Number of the first file.
 
     Attributes
     ----------
-    finished : list of StagedFile
     finished_at : Position or None
         Where the last of them ends.
     finished_rows : int
@@ -62,7 +59,6 @@ class FileSeries:
 
         Parameters
         ----------
-        block : Rows
         position_of : callable
             Tells the position of the block's nth row.
         """
@@ -126,12 +122,7 @@ class FileSeries:
 
 
 class DataFiles(Stage):
-    """The last stage: the files that readers get.
-
-    Parameters
-    ----------
-    series : FileSeries
-    """
+    """The last stage: the files that readers get."""
 
     def __init__(self, series: FileSeries) -> None:
         self.series = series
@@ -164,10 +155,8 @@ class WindowFiles:
 
     Parameters
     ----------
-    spec : TableSpec
     stamp : str
         The window's end, as keys carry it.
-    uploader : Uploader
     next_part : callable
         Returns the first part number that no key has which begins with a text.
     """

@@ -29,7 +29,6 @@ class KeyValues:
 
     Attributes
     ----------
-    keys : ndarray of uint64, shape (rows, 2)
     values : list of pyarrow.Array of binary
         The key's columns as MySQL writes them; empty where only the keys matter.
     """

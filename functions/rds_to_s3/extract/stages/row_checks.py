@@ -29,7 +29,6 @@ class RowChecksStage(Stage):
 
     Parameters
     ----------
-    spec : TableSpec
     store : ObjectStore
         Keeps the values that a unique column has held, from one invocation of a long read to the next.
     token : str

@@ -28,8 +28,6 @@ class TableChecks:
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
     """

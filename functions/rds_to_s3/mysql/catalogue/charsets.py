@@ -33,7 +33,6 @@ def unsendable_text(
     ----------
     connection : Connection
         Inside the snapshot that the window is read in.
-    table : str
     columns : sequence of TableColumn
         What the files hold.
     key : collection of str

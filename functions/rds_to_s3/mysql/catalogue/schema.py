@@ -30,7 +30,6 @@ class TableColumn:
     ----------
     data_type, column_type : str
         ``decimal`` and ``decimal(10,2)``, for example.
-    nullable : bool
     fraction_digits : int
         Of a temporal type's seconds.
     collation : str or None

@@ -14,14 +14,8 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
 
     Parameters
     ----------
-    connection : Connection
-    database, name : str
     seconds : float
         No statement runs longer than this: a read that nobody waits for any more ends by itself.
-
-    Returns
-    -------
-    Table
 
     Raises
     ------

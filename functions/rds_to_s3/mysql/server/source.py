@@ -15,7 +15,6 @@ class Source:
     ----------
     server : str
         ``@@server_uuid``, on MariaDB ``server_id@hostname:port``.
-    database : str
     origins : tuple of str
         The servers that it replicates from, where they can be read.
     """

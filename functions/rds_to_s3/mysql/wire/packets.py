@@ -66,7 +66,6 @@ class PacketReader:
 
     Parameters
     ----------
-    stream : Stream
     sequence : int
         The sequence id that the next packet must carry.
     block_bytes : int

@@ -52,7 +52,6 @@ class ResultColumn:
         Bits of `pymysql.constants.FLAG`.
     charset : int
         Number of the collation the values are sent in; 63 is binary.
-    decimals : int
     length : int
         The longest value in bytes, as far as the server knows.
     """
@@ -78,7 +77,6 @@ class ResultSet:
 
     Attributes
     ----------
-    columns : sequence of ResultColumn
     rows_read : int
         Rows yielded so far.
     warnings : int
@@ -191,7 +189,6 @@ def query(
     ----------
     connection : pymysql.connections.Connection
         Not used for anything else until the result set is read.
-    sql : str
     table : str, optional
         The table that it reads, for the message of an error.
     block_bytes : int
