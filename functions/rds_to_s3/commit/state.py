@@ -111,7 +111,7 @@ class Written(_Part):
     Attributes
     ----------
     position : Position
-        Where the last of them ends.
+        The position after the last of them.
     """
 
     files: list[StagedFile] = Field(default_factory=list)

@@ -1,8 +1,8 @@
-"""CSV: the text is MySQL's own, only what stands between the values changes.
+"""CSV: the values are MySQL's text; only the bytes between them change.
 
-RFC 4180, UTF-8, a header row, LF line ends. NULL is nothing between the separators (so in a file of one column it is
-an empty line), the empty string is ``""``; binary values are upper-case hexadecimal. A value is quoted where it must
-be: it is empty, or holds a separator, a quote or a line end.
+RFC 4180, UTF-8, a header row, LF line ends. NULL is written as nothing (so in a file of one column it is an empty
+line), the empty string as ``""``, binary values as upper-case hexadecimal. A value is quoted if it is empty, or
+contains a separator, a quote or a line end.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CsvEncoder:
             self._gzip.close()
 
     def _text_by_row(self, block: Block) -> bytes:
-        """Write a block whose text is not UTF-8, as a server with damaged data may send it: slowly, byte for byte."""
+        """Write a block whose text is not UTF-8, which a server with damaged data may send: slowly, byte for byte."""
         lines = []
         for row in range(block.rows):
             values = (block.value(row, column) for column in range(self._columns))
@@ -84,7 +84,7 @@ class CsvEncoder:
 
 
 def quoted(value: bytes) -> bytes:
-    """Return a value as a CSV field, in quotes where it must be."""
+    """Return a value as a CSV field, in quotes where needed."""
     if value and not _SPECIAL.search(value):
         return value
     return b'"' + value.replace(b'"', b'""') + b'"'

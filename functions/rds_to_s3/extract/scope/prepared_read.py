@@ -1,4 +1,4 @@
-"""How a table is about to be read in its snapshot: which columns, from where, in what order. `plan` shows the same."""
+"""How a table is read in its snapshot: which columns, from where, in what order. The command `plan` shows it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rds_to_s3.timestamps import Watermark
 
 @dataclass(frozen=True)
 class PreparedRead:
-    """What a read is made of.
+    """The settings of a read.
 
     Attributes
     ----------
     key : list of SelectColumn
-        The key's order, by which the whole table can be read; empty where there is none.
+        The key's columns, if the whole table can be read in their order; otherwise empty.
     same_cursors : bool
         Whether the last commit was read by the same cursor columns, in the same zone.
     comparable : bool

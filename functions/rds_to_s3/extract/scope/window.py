@@ -1,4 +1,4 @@
-"""One table's share of the run's window: from where it is read, and where its watermark moves to."""
+"""One table's window: where its read begins, and where its watermark moves to."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 @dataclass(frozen=True)
 class Window:
-    """One table's share of the run's window.
+    """One table's window in a run.
 
     Attributes
     ----------
     read_from : datetime or None
         Rows stamped later are read; None reads everything.
     remember_from : datetime
-        Rows stamped later are remembered by digest; also where the next run reads from.
+        Rows stamped later are recorded by digest; the next run also reads from here.
     until : Watermark
         The watermark after the commit.
     uses_tail : bool
-        Whether the last commit's digests belong to the watermark that was found.
+        Whether the last commit's digests belong to the current watermark.
     clock : TableClock
         All of these are its local times.
     """
@@ -51,7 +51,7 @@ class Window:
 
     @property
     def stamp(self) -> str:
-        """The window's end as keys carry it: whole seconds."""
+        """The window's end as written in keys: whole seconds."""
         return self.until.moment.isoformat("_", "seconds").translate(_WITHOUT_SIGNS)
 
     def as_entry(self) -> WindowEntry:
@@ -61,7 +61,7 @@ class Window:
 
 
 def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime:
-    """Return from where rows of a moment are read: `seconds` before it, and where stamps are days, before its day."""
+    """Return the lower end for a moment's rows: `seconds` before it, or before its day where stamps are days."""
     try:
         moment -= timedelta(seconds=seconds)
         if whole_days:
@@ -72,7 +72,7 @@ def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime
 
 
 def moment_of(stamp: str) -> datetime:
-    """Read a stamp as the server writes it; of a date that no calendar has, the beginning of its month."""
+    """Read a stamp as the server writes it. A date that is not in the calendar becomes the beginning of its month."""
     try:
         return datetime.fromisoformat(stamp)
     except ValueError:
@@ -81,7 +81,7 @@ def moment_of(stamp: str) -> datetime:
 
 
 def edge_of(newest: str, *, whole_days: bool) -> datetime:
-    """Return from where the rows about the newest stamp are read."""
+    """Return the lower end of a read of the rows near the newest stamp."""
     return earlier(moment_of(newest), EDGE_SECONDS, whole_days=whole_days)
 
 
@@ -99,9 +99,9 @@ def derive_window(
     Parameters
     ----------
     whole_days : bool
-        Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
+        Whether a cursor column is a DATE: a row of today may still appear with the stamp of last midnight.
     moved_from : str, optional
-        The server that the last commit was read from, where it is another one with a history of its own.
+        The last commit's server, where it is another one with another history.
     """
     lowered = partial(earlier, whole_days=whole_days)
     clock = TableClock.of(spec, run)
@@ -115,7 +115,7 @@ def derive_window(
     if watermark is None:
         return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
-    # Keys never step back, whatever the clock, the zone or an operator does: a reader takes files in their order.
+    # Keys never step back, even if the clock, the zone or an operator does: a reader takes files in key order.
     reached = Watermark.parse(last.watermark.encode()) if last is not None else None
     until = max((mark for mark in (Watermark.at(bound), watermark, reached) if mark), key=lambda mark: mark.moment)
     ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
@@ -130,8 +130,8 @@ def derive_window(
         return Window(watermark, read_from, remember_from, until, False, clock, [warning])
 
     begin = datetime.fromisoformat(last.read_from)
-    # A later read goes further back for each of these; the watermark and the keys never do: a reader takes files in
-    # the order of their keys.
+    # Each of these moves the beginning of the read back, but never the watermark and the keys: a reader takes files in
+    # key order.
     back = [
         step
         for step in (
@@ -154,7 +154,7 @@ def derive_window(
 def _clock_step(
     run: PlannedRun, last: Commit, begin: datetime, *, whole_days: bool
 ) -> tuple[datetime | None, str] | None:
-    """Return from where to read after the server's clock was turned back: rows since may be stamped so far below."""
+    """Return the lower end after the server's clock was turned back: rows since then may have stamps so far below."""
     stepped = stepped_back(run, last)
     if stepped <= CLOCK_TOLERANCE_SECONDS:
         return None
@@ -166,7 +166,7 @@ def _clock_step(
 
 
 def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[datetime | None, str] | None:
-    """Return from where to read after the zone of the stamps has changed: the earlier of both readings."""
+    """Return the lower end after the zone of the stamps has changed: the earlier of both readings."""
     if last.read_as is None or last.read_as.zone == clock.zone:
         return None
     read_from = min(begin, clock.local(last.read_as.read_from_utc))
@@ -180,10 +180,10 @@ def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[dateti
 def _server_step(
     moved_from: str | None, last: Commit, begin: datetime, *, whole_days: bool
 ) -> tuple[datetime | None, str] | None:
-    """Return from where to read on another server: a little before the last row that the former one had.
+    """Return the lower end on another server: a little before the last row of the former server.
 
-    From there on this server may have rows that the former one never had, and none of these is behind the watermark
-    for that. The former server's own rows are known by their digests (`rds_to_s3.extract.scope.settled`).
+    From there on this server may have rows that the former one never had. The rows of the former server are known by
+    their digests (`rds_to_s3.extract.scope.settled`).
     """
     if moved_from is None or (settled := last.settled) is None:
         return None
@@ -201,9 +201,9 @@ def _server_step(
 
 
 def moved_from(last: Commit | None, source: Source | None) -> str | None:
-    """Return the server that the last commit was read from, where this one may have rows that it never had.
+    """Return the last commit's server, if this one may have rows that it never had.
 
-    Replicas of one origin have none, however far each has got; a server that was promoted has.
+    Replicas of one origin have no such rows, with any lag. A server that was promoted has.
     """
     if last is None or last.source is None or source is None:
         return None
@@ -216,9 +216,9 @@ def moved_from(last: Commit | None, source: Source | None) -> str | None:
 
 
 def stepped_back(run: PlannedRun, last: Commit) -> float:
-    """Return by how many seconds the server's clock was turned back between two plans, as far as they can tell.
+    """Return by how many seconds the server's clock was turned back between two plans, as far as the plans show.
 
-    It may read less than it did; or its lead over the planners' clocks has shrunk, although hours have passed.
+    Either it reads less than before, or its lead over the planners' clocks has shrunk.
     """
     steps = [last.server_utc - run.server_utc]
     lead = run.bound.get("clock_lead")
@@ -229,7 +229,7 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
 
 def describe_read(table: Table, selection: Selection, spec: TableSpec, window: Window) -> ReadAs:
     """Describe how a window is read, for the next one to compare with."""
-    # All that is known of each column: another collation is another order of the rows still to be read, too.
+    # Everything about each column: another collation, for example, is another order of the rows still to be read.
     columns = [asdict(column) for read in selection.select if (column := table.column(read.name))]
     cursors = [column.name for column in selection.cursor_columns]
     return ReadAs(
@@ -245,7 +245,7 @@ def describe_read(table: Table, selection: Selection, spec: TableSpec, window: W
 
 
 def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
-    """Say what changed settings leave out, or deliver twice."""
+    """Return warnings about rows that changed settings leave out, or deliver twice."""
     if last is None or (was := last.read_as) is None or window.read_from is None:
         return []
     changes = []
@@ -271,7 +271,9 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
 
 
 def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other: Commit | None) -> list[str]:
-    """Say so if the table was extracted in another format last: each has files and a watermark of its own.
+    """Return a warning if the table's last format was another one.
+
+    Each format has separate files and a separate watermark.
 
     Parameters
     ----------
