@@ -4,7 +4,7 @@ The numbers and their names: https://dev.mysql.com/doc/mysql-errors/9.7/en/serve
 https://mariadb.com/docs/server/reference/error-codes. Both servers share those up to 1899, and a few from 3000 to 3060.
 The table in docs/errors.md is written from here.
 
-No text quotes the server, since its messages hold values of rows.
+No text quotes the server, since its messages contain values of rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Refusal:
         Sentences. SQL in it runs as printed. `rds_to_s3.mysql.refusals` fills in the fields ``account``, ``user``,
         ``table``, ``column``, ``exclude`` and ``grant``.
     numbers : mapping of int to str
-        The server's own names, with the server's where only one of the two has it.
+        The names in the servers' documentation, with the server where only one of the two has the number.
     is_computed : bool
         Whether the server fails to compute a virtual column.
     """
@@ -55,7 +55,7 @@ class Refusal:
 
 _SET_PASSWORD = "ALTER USER {account} IDENTIFIED BY 'NEW PASSWORD'"  # noqa: S105 - a placeholder
 _INTO_CREDENTIALS = "Then put that password into the credentials."
-# Without a plugin's name MySQL keeps the one that the account has.
+# Without a plugin's name MySQL keeps the account's plugin.
 _BY_PASSWORD = (
     "On MySQL ALTER USER {account} IDENTIFIED WITH caching_sha2_password BY 'NEW PASSWORD'; on MariaDB ALTER USER "
     "{account} IDENTIFIED VIA mysql_native_password USING PASSWORD('NEW PASSWORD'); " + _INTO_CREDENTIALS
@@ -190,7 +190,7 @@ LOGIN: tuple[Refusal, ...] = (
         {3159: "ER_SECURE_TRANSPORT_REQUIRED (MySQL)"},
     ),
 )
-"""What a login, or the session after it, meets."""
+"""Errors of a login, or of the session after it."""
 
 ACCESS: tuple[Refusal, ...] = (
     Refusal(
@@ -228,7 +228,7 @@ ACCESS: tuple[Refusal, ...] = (
         {1356: "ER_VIEW_INVALID", 1449: "ER_NO_SUCH_USER"},
     ),
 )
-"""What is not there, or not for this user."""
+"""Errors of missing objects and privileges."""
 
 INTERRUPTED: tuple[Refusal, ...] = (
     Refusal(
@@ -332,4 +332,4 @@ INTERRUPTED: tuple[Refusal, ...] = (
         },
     ),
 )
-"""What passes by itself, after a login."""
+"""Transient errors, after a login."""

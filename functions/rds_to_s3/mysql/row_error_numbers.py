@@ -185,16 +185,16 @@ ROWS: tuple[Refusal, ...] = (
         {1431: "ER_FOREIGN_DATA_SOURCE_DOESNT_EXIST", 1432: "ER_FOREIGN_DATA_STRING_INVALID_CANT_CREATE"},
     ),
 )
-"""What a read meets, and what does not pass."""
+"""Permanent errors of a read."""
 
 REFUSALS: tuple[Refusal, ...] = (*LOGIN, *ACCESS, *INTERRUPTED, *ROWS)
 BY_NUMBER: Mapping[int, Refusal] = {number: refusal for refusal in REFUSALS for number in refusal.numbers}
 
-# Of the numbers in "Got error 28 from storage engine" (1030), which both servers share: those that pass.
+# The transient numbers in "Got error 28 from storage engine" (1030), which both servers share.
 ENGINE_PASSES: Mapping[int, int] = {12: 1037, 28: 1021, 128: 1037, 135: 1114, 136: 1114, 146: 1205, 149: 1213}
 """Engine's number -> the server's number that means the same."""
 
-# https://dev.mysql.com/doc/refman/8.4/en/error-message-elements.html: a class that a later release's number is in.
+# https://dev.mysql.com/doc/refman/8.4/en/error-message-elements.html: the classes, for numbers of later releases.
 BY_SQLSTATE_CLASS: Mapping[str, Refusal] = {
     "08": BY_NUMBER[1158],
     "22": BY_NUMBER[1292],

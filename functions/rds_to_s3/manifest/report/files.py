@@ -19,7 +19,7 @@ def files_section(tables: Sequence[TableEntry], bucket: str, region: str) -> str
         return ""
     number = sum(len(table.keys) for table in written)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
-    # The signature of a presigned link is of one object.
+    # A presigned link's signature is valid for one object only.
     where = "Links are relative: they work in the bucket or a copy of it, not behind a presigned link."
     hint = f'<p class="soft screen">{where}</p>\n'
     return section("Files", hint + "".join(_table(table, is_open, bucket, region) for table in written))

@@ -1,4 +1,4 @@
-"""How the run ended: its figures, what failed, what is warned of."""
+"""How the run ended: its figures, failures and warnings."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def _window_end(manifest: Manifest) -> tuple[str, str]:
     if bound and bound.server_now:
         behind = datetime.fromisoformat(bound.server_now) - datetime.fromisoformat(end)
         note = f"{duration(behind.total_seconds())} behind the database's clock"
-        # The end stays that of the first plan.
+        # The end is still that of the first plan.
         note += " when first planned" if manifest.redrives else ""
     held = _HELD_BACK_BY.get(bound.decided_by) if bound else None
     return short(end), f"{note}, held back by {held}" if held else note
 
 
 def failures_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
-    # Once it was planned it has tables: then it is a redrive that could not be.
+    # A planned run has tables: then it is the redrive that could not be planned.
     unplanned = f"The {'redrive' if tables else 'run'} could not be planned"
     failed = [(table.table, table.error) for table in tables if table.error]
     told = [*([(unplanned, manifest.error)] if manifest.error else []), *failed]

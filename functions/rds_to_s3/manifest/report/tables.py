@@ -1,4 +1,4 @@
-"""What each table came to."""
+"""The result of each table."""
 
 from __future__ import annotations
 

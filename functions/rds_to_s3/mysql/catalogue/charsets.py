@@ -1,4 +1,4 @@
-"""Finds text that the server cannot send as UTF-8: it puts ``?`` there, and says nothing.
+"""Finds text that the server cannot send as UTF-8: it sends ``?`` without a warning.
 
 A character set may leave bytes without a character (``sjis`` 8280, ``greek`` AE); ``ucs2`` knows no surrogate pairs.
 https://dev.mysql.com/doc/refman/8.4/en/charset-connection.html
@@ -13,8 +13,8 @@ from rds_to_s3.mysql.catalogue.schema import TableColumn
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, quoted
 
-# Every string in these has its UTF-8, and every UTF-8 leads back to it; MySQL's latin1 gives each of its 256 bytes a
-# character.
+# Every string in these converts to UTF-8 and back without loss; MySQL's latin1 has a character for each of its 256
+# bytes.
 ROUND_TRIP = {None, "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary"}
 
 
@@ -25,18 +25,18 @@ def unsendable_text(
     key: Collection[str],
     segments: Sequence[Segment],
 ) -> list[str]:
-    """Count a window's values that arrive otherwise than they are, and keys that may look alike; a sentence a column.
+    """Count a window's values that arrive changed, and keys that may become equal; one sentence per column.
 
-    The window is gone through once more for it, on the server, and only where a column has such a character set.
+    The server scans the window once more for it, only where a column has such a character set.
 
     Parameters
     ----------
     connection : Connection
-        Inside the snapshot that the window is read in.
+        Inside the window's snapshot.
     columns : sequence of TableColumn
         What the files hold.
     key : collection of str
-        Which of them tell rows apart.
+        The key's columns among them.
     segments : sequence of Segment
         The window.
     """
@@ -56,9 +56,10 @@ def unsendable_text(
 
 
 def _unsent(column: TableColumn) -> str:
-    arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "it arrives as ?"
+    arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "they arrive as ?"
     return (
-        f"values of `{column.name}` hold what its character set {column.character_set} gives no Unicode character: "
+        f"values of `{column.name}` have codes without a Unicode character in its character set "
+        f"{column.character_set}: "
         f"{arrives}"
     )
 
@@ -81,5 +82,5 @@ def _differs(column: TableColumn) -> str:
     sent = f"CONVERT({name} USING utf8mb4)"
     if column.character_set == "ucs2":
         return f"HEX({name}) REGEXP '^([0-9A-F]{{4}})*D[89A-F]'"
-    # Not by converting back: some characters have two codes, one of which comes back as the other.
+    # Not by converting back: some characters have two codes, and one of them converts back to the other.
     return f"CHAR_LENGTH(REPLACE({sent}, '?', '')) < CHAR_LENGTH(REPLACE({name}, '?', ''))"

@@ -10,24 +10,25 @@ from rds_to_s3.mysql.select import quoted
 
 
 def open_snapshot(connection: Connection, database: str, name: str, *, seconds: float) -> Table:
-    """Start the transaction that a table is read in, and describe the table as it is in there.
+    """Start the transaction for the read of a table, and describe the table as of that transaction.
 
     Parameters
     ----------
     seconds : float
-        No statement runs longer than this: a read that nobody waits for any more ends by itself.
+        No statement runs longer than this, so that an abandoned read ends.
 
     Raises
     ------
     TableNotFoundError, NotATableError, DatabaseAccessError
     ReadInterruptedError
-        The table was altered between the snapshot and the first look at it (error 1412); the next attempt reads it new.
+        The table was altered between the snapshot and its first read (error 1412); the next attempt reads the new
+        table.
     """
     if connection.is_mariadb:
         connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
     else:
         connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
-    # Consistent under REPEATABLE READ alone, which `session` has set.
+    # Consistent only under REPEATABLE READ, which `session` has set.
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
