@@ -215,7 +215,7 @@ def test_quarantined_and_deleted_rows_of_a_stopped_run_are_reported_and_its_dele
     orders.database.execute("DELETE FROM orders WHERE note = 'd'")
     table = entry(orders.run("later"), "orders")
     assert (table["rows"], table["deleted_rows"], table["quarantined_rows"]) == (1, 1, 1)
-    assert "rows deleted since run stopped are reported by the next run" in table["warnings"]
+    assert "the next run will report the rows deleted since run stopped" in table["warnings"]
     last = entry(orders.run("last"), "orders")
     assert (last["status"], last["deleted_rows"]) == ("SUCCEEDED", 1)
     assert problems(orders) == []

@@ -18,7 +18,7 @@ def read_bound(connection: Connection, *, settle_seconds: float, unobserved_sett
     Raises
     ------
     ReplicaProgressError, ReplicaStoppedError
-        A replica, and how late it is cannot be found out: any window's end could lose rows.
+        The lag of a replica cannot be determined: any window's end could lose rows.
     """
     reading = read_clock(connection)
     if reading.progress_error is not None:

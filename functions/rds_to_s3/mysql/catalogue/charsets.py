@@ -59,8 +59,7 @@ def _unsent(column: TableColumn) -> str:
     arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "they arrive as ?"
     return (
         f"values of `{column.name}` have codes without a Unicode character in its character set "
-        f"{column.character_set}: "
-        f"{arrives}"
+        f"{column.character_set}: {arrives}"
     )
 
 
