@@ -191,7 +191,7 @@ def test_null_does_not_hide_what_the_other_side_of_an_or_decides() -> None:
         ("total in status", "list of literals"),
         ("total is status", "None only"),
         ("total > (items > 1)", "in the place of a value"),
-        ("total == True", "is no value"),
+        ("total == True", "is not a column's value"),
         ("(" * 300 + "total > 1" + ")" * 300, "nested"),
         ("-" * 1900 + "1 < total", "nested"),
         ("total > 1" + " " * 2000, "2000 characters"),

@@ -300,7 +300,7 @@ def test_a_redriven_run_does_not_flatten_the_others_in_the_trend() -> None:
     assert said(times.find("figcaption")) == "Time; the highest is 5.0 s"
     dashed = ["dasharray" in (bar.get("style") or "") for bar in times.findall(".//rect")]
     assert dashed == [False, True, False]
-    assert "have no bar of their time, but a dashed place" in section_text(page, "trend")
+    assert "has a dashed place instead of a bar of its time" in section_text(page, "trend")
     assert "29 h 00 min, redriven once" in section_text(page, "trend")
 
 

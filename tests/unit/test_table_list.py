@@ -74,7 +74,7 @@ def test_an_object_overrides_the_documents_defaults() -> None:
         ('{"tables": [{"name": "orders", "created_column": null, "modified_column": null}]}', '"mode": "full"'),
         ('{"tables": [{"name": "orders", "checks": {"total": {"gee": 0}}}]}', 'unknown check "gee"'),
         ('{"tables": [{"name": "orders", "lookback_seconds": 100000000000}]}', "lookback_seconds"),
-        ('{"tables": [{"name": "orders", "checks": {"total": {"ge": NaN}}}]}', "NaN is no number"),
+        ('{"tables": [{"name": "orders", "checks": {"total": {"ge": NaN}}}]}', "NaN is not a JSON number"),
         ('{"tables": [{"name": "orders", "checks": {"total": null}}]}', 'checks of "total": must be an object'),
         (
             '{"tables": [{"name": "orders", "checks": {"total": {"isin": ["a", null]}}}]}',

@@ -382,7 +382,7 @@ class _Reader:
     def _literal(self, node: ast.Constant) -> Scalar:
         match node.value:
             case bool() | None:
-                raise ValueError(f"{node.value} is not a column's value; write a column of this name in backticks")
+                raise ValueError(f"{node.value} is not a column's value; put a column of this name in backticks")
             case int() | str():
                 return node.value
             case float():

@@ -1,4 +1,4 @@
-"""What each error code of S3 means: our error, the cause, and what helps. Data only.
+"""The meaning of each error code of S3: our error, the cause, and what helps. Data only.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the codes that begin with KMS are KMS's own, passed
 on: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html. The table in docs/errors.md is written from
