@@ -112,8 +112,8 @@ def parse_checks(checks: Mapping[str, Any]) -> tuple[dict[str, ColumnChecks], Ta
     for name, rules in checks.items():
         where = f"checks of {json.dumps(name, ensure_ascii=False)}"
         if not isinstance(rules, Mapping):
-            told = f'must be an object such as {{"not_null": true}}, not {json.dumps(rules)}'
-            raise ValueError(f"{where}: {told}")  # noqa: TRY004 - pydantic takes ValueError only
+            problem = f'must be an object such as {{"not_null": true}}, not {json.dumps(rules)}'
+            raise ValueError(f"{where}: {problem}")  # noqa: TRY004 - pydantic takes ValueError only
         try:
             if name == TABLE:
                 table = TableChecks.model_validate(rules)

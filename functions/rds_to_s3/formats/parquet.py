@@ -67,14 +67,14 @@ class ParquetEncoder:
     @property
     def warnings(self) -> list[str]:
         """One sentence for each column with values that could not be stored exactly."""
-        told = []
+        warnings = []
         for field, lost in zip(self._schema, self._lost, strict=True):
             values = f"{lost} value{'s' if lost > 1 else ''} of `{field.name}`"
             if lost and pa.types.is_string(field.type):
-                told.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
+                warnings.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
             elif lost:
-                told.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
-        return told
+                warnings.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
+        return warnings
 
     def write(self, rows: Rows) -> None:
         """Write rows.

@@ -190,9 +190,9 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
 
 def refused_drift(name: str, drift: Sequence[DriftEntry]) -> DriftError:
     """Return the error of a table that may not drift; its message says how to accept the change."""
-    told = "; ".join(change.sentence() for change in drift)
+    lines = "; ".join(change.sentence() for change in drift)
     return DriftError(
-        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
+        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {lines}. Nothing was read. To '
         'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
         f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
     )

@@ -249,9 +249,9 @@ def unseen_changes(table: Table, spec: TableSpec, selection: Selection) -> tuple
 def _table_warnings(table: Table, denied: DeniedColumns) -> list[str]:
     warnings = []
     if not table.ordered_key:
-        told = "the table has no primary key by which a read can be resumed: it must be read in one invocation"
+        warning = "the table has no primary key by which a read can be resumed: it must be read in one invocation"
         grant = key_grant(table, denied)
-        warnings.append(told if grant is None else f"{told}. The database user may not read its key: {grant}")
+        warnings.append(warning if grant is None else f"{warning}. The database user may not read its key: {grant}")
     if table.engine.lower() != "innodb":
         warnings.append(
             f"the table's engine is {table.engine}, which has no snapshots: the files may contain rows written during "

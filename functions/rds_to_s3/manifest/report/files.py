@@ -27,16 +27,16 @@ def files_section(tables: Sequence[TableEntry], bucket: str, region: str) -> str
 
 def _table(table: TableEntry, is_open: str, bucket: str, region: str) -> str:
     data, quarantine, deletes, superseded = table.files, table.quarantine, table.deletes, table.superseded
-    told = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(table.bytes)}"]
+    parts = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(table.bytes)}"]
     content = _list(data, bucket, region)
     if quarantine:
-        told.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
+        parts.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
         content += (
             f'<p id="{text(quarantine_id(table))}">Quarantine: {counted(_rows(quarantine), "row")} that broke a check, '
             f"each with the reason</p>{_list(quarantine, bucket, region)}"
         )
     if deletes:
-        told.append(f"{counted(_rows(deletes), 'key')} deleted")
+        parts.append(f"{counted(_rows(deletes), 'key')} deleted")
         content += (
             f"<p>Deletes: {counted(_rows(deletes), 'key')} of rows that are gone</p>{_list(deletes, bucket, region)}"
         )
@@ -45,7 +45,7 @@ def _table(table: TableEntry, is_open: str, bucket: str, region: str) -> str:
             f"<p>Superseded: {counted(len(superseded), 'file')} of stopped runs, which the files above replace: do "
             f"not load them</p>{_list(superseded, bucket, region)}"
         )
-    return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(told)}</summary>{content}</details>\n"
+    return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(parts)}</summary>{content}</details>\n"
 
 
 def _rows(files: Sequence[FileEntry]) -> int:
