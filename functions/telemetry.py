@@ -12,14 +12,14 @@ from rds_to_s3.extract.outcome import Outcome
 
 
 def logger(**keys: str) -> Logger:
-    """Return the function's log, every line of which has `keys` from now on."""
+    """Return the function's log; every line has `keys` from now on."""
     log = _logger()
     log.append_keys(**keys)
     return log
 
 
 def emit_table(table: str, outcome: Outcome) -> None:
-    """Emit what a finished table came to; an invocation that hands back, or has nothing to do, says nothing.
+    """Emit the metrics of a finished table; an invocation that hands back, or has nothing to do, emits none.
 
     Metrics are written to the log in CloudWatch's embedded metric format. Those for alarms are written once more
     without the table: an alarm cannot search over dimensions.
@@ -44,7 +44,7 @@ def emit_table(table: str, outcome: Outcome) -> None:
 def emit_lags(lags: Mapping[str, float]) -> None:
     """Emit how far each table is behind, and for the alarm how far the last of them is.
 
-    Only the end of a run does: the alarm keeps the last word that it hears, so it has to be one about all tables.
+    Only the end of a run emits it: the alarm keeps the last value, so that value must cover all tables.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CheckRun, the gate: ends the run, fails it, or sends failed tables round again."""
+"""CheckRun, the gate: end the run, fail it, or run the failed tables again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rds_to_s3.settings import BucketSettings
 
 
 def handler(event: dict[str, Any], _context: Any) -> Decision:
-    """Decide how a run goes on. `event` is ``{"execution": $$.Execution, "state": {"outcome"}}``."""
+    """Decide how a run continues. `event` is ``{"execution": $$.Execution, "state": {"outcome"}}``."""
     logger = telemetry.logger(run_id=event["execution"]["Name"])
     settings = BucketSettings.from_environment()
     outcome = event["state"]["outcome"]

@@ -1,4 +1,4 @@
-"""PlanRun: table list, input and the database's clock -> the run: which tables, up to when."""
+"""PlanRun: table list, input and the database's clock -> the run: its tables and their upper bound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         event["state"],
         settings,
         ObjectStore(settings.data_bucket),
-        # Once a run: all its tables are read up to the bound of this server.
+        # Once per run: all its tables are read up to this server's bound.
         partial(open_connection, settings, fresh=True),
     )
     logger.info("planned", extra={"until": answer["until"], "tables": [item["table"] for item in answer["tables"]]})

@@ -12,14 +12,14 @@ _ENDING = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
 
 
 def segment(name: str) -> str:
-    """Turn a table's name into one segment of a key: as it is, but for what would read as more than a name."""
+    """Turn a table's name into one segment of a key. Characters with a meaning in keys are escaped."""
     if name in {".", ".."}:
         return name.replace(".", "%2E")
     return "".join(quote(c, safe="") if c in "/\\%?#" or ord(c) < 32 or ord(c) == 127 else c for c in name)
 
 
 def data_prefix(table: str, file_format: str) -> str:
-    """Return what the keys of a table's files, and of its watermark, begin with."""
+    """Return the prefix of the keys of a table's files and of its watermark."""
     return f"{segment(table)}/{file_format}/"
 
 
@@ -43,7 +43,7 @@ def data_key(table: str, file_format: str, stamp: str, part: int, extension: str
 
 
 def side_prefix(table: str, kind: str) -> str:
-    """Return what the keys of a table's files of another kind begin with: ``quarantine`` or ``deletes``."""
+    """Return the prefix of the keys of a table's other files: ``quarantine`` or ``deletes``."""
     return f"{segment(table)}/{kind}/"
 
 
@@ -91,7 +91,7 @@ def tail_key(table: str, file_format: str, token: str) -> str:
 
 
 def seen_prefix(table: str, file_format: str) -> str:
-    """Return what the keys of the values of unique columns begin with, kept while a long read goes on."""
+    """Return the prefix of the keys of unique columns' values, which are kept while a long read continues."""
     return f"_state/seen/{segment(table)}/{file_format}/"
 
 
@@ -101,7 +101,7 @@ def seen_key(table: str, file_format: str, token: str, number: int) -> str:
 
 
 def key_runs_prefix(table: str, file_format: str) -> str:
-    """Return what the keys of a table's runs of delivered keys begin with."""
+    """Return the prefix of the keys of a table's runs of delivered keys."""
     return f"_state/keys/{segment(table)}/{file_format}/"
 
 
@@ -111,7 +111,7 @@ def key_run_key(table: str, file_format: str, token: str, number: int) -> str:
 
 
 def ledger_prefix(table: str, file_format: str) -> str:
-    """Return what the keys of a table's ledger begin with."""
+    """Return the prefix of the keys of a table's ledger."""
     return f"_state/ledger/{segment(table)}/{file_format}/"
 
 
@@ -126,12 +126,12 @@ def plan_key(run_id: str) -> str:
 
 
 def record_key(run_id: str, table: str) -> str:
-    """Return the key of what a run left to say about a table."""
+    """Return the key of a run's record of a table."""
     return f"_state/runs/{run_id}/tables/{segment(table)}.json"
 
 
 def reported_key(run_id: str) -> str:
-    """Return the key of what a run has reported, and of what others report in its place."""
+    """Return the key of a run's register: what it has reported, and what others report in its place."""
     return f"_state/runs/{run_id}/reported.json"
 
 

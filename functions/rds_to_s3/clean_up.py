@@ -1,4 +1,4 @@
-"""Cleaning up after an error, so that the error which mattered is the one that is raised."""
+"""Clean up after an error, and still raise that error."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def clean_up_after(error: BaseException, *actions: Callable[[], object]) -> None
     for action in actions:
         try:
             action()
-        except Exception as failure:  # whatever it is, `error` came first
+        except Exception as failure:  # `error` came first, so it is the one to raise
             error.add_note(f"Cleaning up failed, too: {type(failure).__name__}: {failure}")
 
 
 @contextlib.contextmanager
 def cleaned_up(*actions: Callable[[], object]) -> Iterator[None]:
-    """Run the actions after the block, as ``finally`` does. After an error that one is raised, whatever they raise."""
+    """Run the actions after the block, like ``finally``. An error of the block is raised even if an action fails."""
     try:
         yield
     except BaseException as error:

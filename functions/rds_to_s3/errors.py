@@ -1,11 +1,11 @@
 """The errors of rds-to-s3: the state machine's retry contract.
 
-Step Functions sees an exception's class name as the error's name. A subclass of `PermanentError` ends its
-table (or the run) at once, since asking again cannot help; everything else is retried with a backoff. The retriers in
-``statemachine/extract_tables.asl.json`` list for each state what `RAISED_BY` has; tests compare the two, and the code
-of each state with `RAISED_BY`.
+Step Functions sees an exception's class name as the error's name. A subclass of `PermanentError` ends its table (or the
+run) at once, since a retry cannot help. Every other error is retried with a backoff. The retriers in
+``statemachine/extract_tables.asl.json`` list the errors of each state as `RAISED_BY` does. Tests compare the two, and
+compare each state's code with `RAISED_BY`.
 
-Messages are read by a person at night: each says what is wrong and what to do, and none holds a secret.
+An operator reads the messages at night: each says what is wrong and what to do. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class RdsToS3Error(Exception):
 
 
 class PermanentError(RdsToS3Error):
-    """Asking again cannot help: a person has to change something first."""
+    """A retry cannot help: an operator has to change something first."""
 
 
 class TransientError(RdsToS3Error):
-    """May pass by itself: the state machine tries again."""
+    """It may pass without a change: the state machine retries."""
 
 
 # --- what an operator wrote -------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ class ColumnNotFoundError(PermanentError):
 
 
 class NotATableError(PermanentError):
-    """The name is a view's: a view has no rows of its own to keep a watermark for."""
+    """The name is a view's: a view stores no rows to keep a watermark for."""
 
 
 class NoCursorColumnError(PermanentError):
@@ -82,7 +82,7 @@ class DatabaseAccessError(PermanentError):
 
 
 class DatabaseRefusedError(PermanentError):
-    """The server answers and refuses the connection, whatever the password: the message says what to change there."""
+    """The server refuses the connection, with any password: the message says what to change there."""
 
 
 class DatabaseTlsError(PermanentError):
@@ -98,23 +98,23 @@ class DatabaseUnreachableError(TransientError):
 
 
 class DatabaseBusyError(TransientError):
-    """The server answers and refuses for now: no connection, memory or disk left, or it starts or shuts down."""
+    """The server refuses for now: it has no connection, memory or disk left, or it starts or shuts down."""
 
 
 class ReplicaProgressError(PermanentError):
-    """The server is a replica, and how late it is cannot be read; the message has the GRANT or another remedy."""
+    """The server is a replica, and its lag cannot be read; the message has the GRANT or another remedy."""
 
 
 class ReplicaStoppedError(TransientError):
-    """The server is a replica that has not applied anything yet by which to know how late it is."""
+    """The server is a replica and has not applied anything yet, so its lag is unknown."""
 
 
 class ReplicaBehindError(TransientError):
-    """The server that a table is to be read from has less than the run's plan, or the last read, saw elsewhere."""
+    """The server has fewer commits than the run's plan, or the table's last read, saw on another server."""
 
 
 class SourceChangedError(PermanentError):
-    """The credentials name another database than they did when the run was planned."""
+    """The credentials name another database than when the run was planned."""
 
 
 class ReadInterruptedError(TransientError):
@@ -126,7 +126,7 @@ class RowsUnreadableError(PermanentError):
 
 
 class RowCountError(TransientError):
-    """The rows written, or what the catalogue lists, do not agree with the server's own count."""
+    """The number of rows written, or of tables or columns listed, differs from the server's count."""
 
 
 class CannotResumeError(PermanentError):
@@ -141,11 +141,11 @@ class DiskFullError(PermanentError):
 
 
 class ChecksFailedError(PermanentError):
-    """Rows break a check whose table says ``fail``; the message has the check, how many rows, and a few keys."""
+    """Rows break a check of a table with ``on_violation: fail``; the message has check, count and a few keys."""
 
 
 class NoKeyError(PermanentError):
-    """Deletes of the table are to be tracked, and it has no key to tell its rows apart by."""
+    """Deletes of the table are to be tracked, and it has no key to identify its rows."""
 
 
 class RowTooLargeError(PermanentError):
@@ -153,7 +153,7 @@ class RowTooLargeError(PermanentError):
 
 
 class DriftError(PermanentError):
-    """The table's columns have changed since its last commit, and it says ``on_drift: fail``."""
+    """The table's columns have changed since its last commit, and its ``on_drift`` is ``fail``."""
 
 
 # --- the bucket -------------------------------------------------------------------------------------------------
@@ -164,15 +164,15 @@ class StorageRefusedError(PermanentError):
 
 
 class StateMalformedError(PermanentError):
-    """An object under ``_state/`` is not what this release writes; the message names the key."""
+    """An object under ``_state/`` is not one that this release writes; the message names the key."""
 
 
 class StorageUnavailableError(TransientError):
-    """S3 did not answer, or answered with a fault of its own."""
+    """S3 did not answer, or failed."""
 
 
 class StoredBytesError(TransientError):
-    """What S3 stored is not what was sent: a size or checksum differs."""
+    """S3 stored other bytes than were sent: a size or checksum differs."""
 
 
 class LeaseLostError(TransientError):
@@ -186,7 +186,7 @@ class TablesFailed(PermanentError):  # noqa: N818 - the execution's error name i
     """Some tables failed; the others are committed and the manifest is written."""
 
 
-class PlanFailed(PermanentError):  # noqa: N818 - named like TablesFailed, which it stands beside in the history
+class PlanFailed(PermanentError):  # noqa: N818 - named like TablesFailed, which the history shows beside it
     """The run could not be planned; no table was read."""
 
 

@@ -1,8 +1,7 @@
-"""The gate: what follows from a run's manifest.
+"""The gate: decides how a run continues, by its manifest.
 
-It ends the run, fails it, or, once a failed execution has been redriven, sends the failed tables round again. It
-fails the run by raising: a redrive re-enters only the state that failed uncaught, so that state has to be the one that
-knows what to do next.
+It ends the run or fails it. After a redrive of a failed execution, it sends the failed tables round again. It fails the
+run by raising: a redrive re-enters only the state that failed uncaught, so that state must decide what to do next.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ MAX_CAUSE_CHARS = 30_000
 
 
 class Decision(TypedDict):
-    """What CheckRun hands to the Choice behind it."""
+    """CheckRun's answer to the Choice state after it."""
 
     decision: Literal["FINISHED", "RETRY_FAILED", "RETRY_PLAN"]
     tables: list[str]
 
 
 def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None) -> Decision:
-    """Decide how a run goes on.
+    """Decide how a run continues.
 
     Parameters
     ----------
     execution : Mapping
-        The context object's ``$$.Execution``. ``RedriveCount`` is 0 where an engine leaves it out.
+        The context object's ``$$.Execution``. ``RedriveCount`` counts as 0 where an engine leaves it out.
     outcome : Mapping
-        WriteManifest's answer: ``{"status", "failed", "redrives", "manifest"}``; ``redrives`` is the count that the
-        last plan saw.
+        WriteManifest's answer: ``{"status", "failed", "redrives", "manifest"}``; ``redrives`` is the count at the last
+        plan.
     manifest : Manifest or None
         The manifest that ``outcome["manifest"]`` names; None where it is gone.
 
     Returns
     -------
     Decision
-        ``FINISHED``; ``RETRY_FAILED`` with the tables; or ``RETRY_PLAN`` when the plan failed before any table could.
+        ``FINISHED``; ``RETRY_FAILED`` with the tables; or ``RETRY_PLAN`` when the plan failed, so that no table ran.
 
     Raises
     ------
@@ -75,7 +74,7 @@ def _why_the_plan_failed(outcome: Mapping[str, Any], error: ErrorEntry) -> str:
     )
     if not outcome["failed"]:
         return head
-    head += "\nStill failed from before:\n"
+    head += "\nStill failed from an earlier attempt:\n"
     return head + _names(outcome["failed"], MAX_CAUSE_CHARS - _length(head))
 
 
@@ -110,7 +109,7 @@ def _names(names: Sequence[str], budget: int) -> str:
 
 
 def _fair_share(lengths: Sequence[int], budget: int) -> int:
-    """Find the limit under which all lengths fit together, the short ones leaving their rest to the long ones."""
+    """Find the limit per length with which all fit into the budget; short ones leave their rest to the long ones."""
     for done, length in enumerate(sorted(lengths)):
         share = budget // (len(lengths) - done)
         if length > share:
@@ -122,7 +121,7 @@ def _fair_share(lengths: Sequence[int], budget: int) -> int:
 def _shortened(text: str, limit: int) -> str:
     if len(text) <= limit and _length(text) <= limit:
         return text
-    # Character by character: what is cut off is never looked at, however long it is.
+    # Character by character: the part that is cut off is never read, at any length.
     room = limit - len("...")
     for place, character in enumerate(text):
         room -= _length(character)
@@ -132,5 +131,5 @@ def _shortened(text: str, limit: int) -> str:
 
 
 def _length(text: str) -> int:
-    """Count the characters the text takes in Lambda's error document, where a quote takes two and an umlaut six."""
+    """Count the characters of the text in Lambda's error document, where a quote takes two and an umlaut six."""
     return len(json.dumps(text)) - len('""')

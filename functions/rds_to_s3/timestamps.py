@@ -1,4 +1,4 @@
-"""The watermark: a timestamp in a text file that a person may edit."""
+"""The watermark: a timestamp in a text file that an operator may edit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Watermark:
     Attributes
     ----------
     text : str
-        As it stands in the file, blanks around it left out.
+        The file's text, stripped of blanks.
     moment : datetime
         Without tzinfo.
     """

@@ -90,7 +90,7 @@ def test_too_few_rows_fail_the_table_since_no_row_can_be_set_aside_for_it(orders
 
 def test_a_table_whose_newest_row_is_too_old_fails(orders: Pipeline) -> None:
     stale = checked(orders, {"*": {"max_age_seconds": 3600}})
-    assert "the newest row is of 2025-01-01 00:00:00" in stale["error"]["message"]
+    assert "the newest row is from 2025-01-01 00:00:00" in stale["error"]["message"]
     orders.database.execute("UPDATE orders SET modifiedDate = NOW() WHERE id = 1")
     fresh = {"*": {"max_age_seconds": 3600}}
     assert checked(orders, fresh)["rows"] == 5

@@ -85,7 +85,7 @@ def test_tracking_begins_with_what_the_table_has_and_says_so(orders: Pipeline) -
     orders.tables = [TRACKED]
     table = entry(orders.run(), "orders")
     assert table["deleted_rows"] == 0
-    assert "deletes are tracked from this run on: rows deleted before it are not told of" in table["warnings"]
+    assert "deletes are tracked from this run on: rows deleted before it are not reported" in table["warnings"]
     orders.database.execute("DELETE FROM orders WHERE id = 2")
     assert deleted(orders) == ["2"]
 
@@ -97,7 +97,7 @@ def test_tracking_that_begins_with_a_whole_read_says_so_too(orders: Pipeline) ->
     orders.tables = [TRACKED | {"mode": "full"}]
     table = entry(orders.run(), "orders")
     assert (table["rows"], table["deleted_rows"]) == (3, 0)
-    assert "deletes are tracked from this run on: rows deleted before it are not told of" in table["warnings"]
+    assert "deletes are tracked from this run on: rows deleted before it are not reported" in table["warnings"]
     assert not [warning for warning in entry(orders.run(), "orders")["warnings"] if "tracked" in warning]
 
 
@@ -240,7 +240,7 @@ def test_what_a_dead_run_delivered_is_not_told_as_deleted_in_the_manifest_that_t
     table = entry(manifest, "orders")
     assert [row["id"] for file in table["files"] for row in read_csv(orders.body(file["key"]))] == ["9"]
     assert (table["deleted_rows"], table["deletes"]) == (0, [])
-    assert "rows deleted since run dead are reported by the next run" in table["warnings"]
+    assert "the next run will report the rows deleted since run dead" in table["warnings"]
     assert deleted(orders) == ["9"]
 
 

@@ -98,7 +98,7 @@ def test_only_the_order_of_the_files_columns_counts_and_where_the_list_fixes_it_
     orders.database.execute("ALTER TABLE orders MODIFY note VARCHAR(20) NULL FIRST")
     assert entry(orders.run(), "orders")["status"] == "UNCHANGED"
     orders.database.execute("ALTER TABLE orders MODIFY modifiedDate DATETIME NULL AFTER note")
-    assert "the columns stand in another order" in entry(orders.run(), "orders")["error"]["message"]
+    assert "the columns have another order" in entry(orders.run(), "orders")["error"]["message"]
     orders.tables = [{"name": "orders", "columns": ["id", "createdDate"], "on_drift": "fail"}]
     assert entry(orders.run(), "orders")["status"] == "UNCHANGED"
 

@@ -161,9 +161,9 @@ def test_text_that_unicode_does_not_have_is_told_with_a_count(any_pipeline: Pipe
         "('?', x'5C3F', x'FA5C', x'20AC'), (NULL, NULL, NULL, NULL)",
     )
     told = [
-        "1 values of `g` hold what its character set greek gives no Unicode character: it arrives as ?",
-        "1 values of `s` hold what its character set sjis gives no Unicode character: it arrives as ?",
-        "2 values of `u` hold what its character set ucs2 gives no Unicode character: halves of surrogate pairs",
+        "1 values of `g` have codes without a Unicode character in its character set greek: they arrive as ?",
+        "1 values of `s` have codes without a Unicode character in its character set sjis: they arrive as ?",
+        "2 values of `u` have codes without a Unicode character in its character set ucs2: halves of surrogate pairs",
     ]
     for file_format in FORMATS:
         warnings = extract(any_pipeline, "odd", file_format=file_format)["odd"]["warnings"]

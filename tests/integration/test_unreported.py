@@ -89,7 +89,7 @@ def test_a_late_manifest_and_a_later_run_never_both_report_a_file(orders: Pipeli
     )
     assert problems(orders) == []
     if status == "SKIPPED":
-        assert "run later, or one after it, reports what this run extracted" in entry(again, "orders")["warnings"][-1]
+        assert "run later, or a later one, reports what this run extracted" in entry(again, "orders")["warnings"][-1]
 
 
 def test_a_run_that_is_still_going_keeps_its_files_and_a_run_after_it_reports_its_own(orders: Pipeline) -> None:
@@ -99,7 +99,7 @@ def test_a_run_that_is_still_going_keeps_its_files_and_a_run_after_it_reports_it
     between = orders.run("between")
     table = entry(between, "orders")
     assert table["rows"] == 1
-    assert "run slow is still running: its manifest is going to report 1 files of this table" in table["warnings"]
+    assert "run slow is still running: its manifest will report 1 files of this table" in table["warnings"]
     assert entry(orders.report(slow), "orders")["rows"] == 3
     assert problems(orders) == []
 
@@ -215,7 +215,7 @@ def test_quarantined_and_deleted_rows_of_a_stopped_run_are_reported_and_its_dele
     orders.database.execute("DELETE FROM orders WHERE note = 'd'")
     table = entry(orders.run("later"), "orders")
     assert (table["rows"], table["deleted_rows"], table["quarantined_rows"]) == (1, 1, 1)
-    assert "rows deleted since run stopped are reported by the next run" in table["warnings"]
+    assert "the next run will report the rows deleted since run stopped" in table["warnings"]
     last = entry(orders.run("last"), "orders")
     assert (last["status"], last["deleted_rows"]) == ("SUCCEEDED", 1)
     assert problems(orders) == []

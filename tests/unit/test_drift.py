@@ -56,7 +56,7 @@ BASE = "id int; note varchar(20) NULL; total decimal(10,2)"
         ),
         (
             "note varchar(20) NULL; id int; total decimal(10,2)",
-            ["the columns stand in another order: note, id, total"],
+            ["the columns have another order: note, id, total"],
         ),
     ],
 )

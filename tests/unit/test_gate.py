@@ -86,7 +86,7 @@ def test_a_redrive_after_a_failed_plan_plans_the_whole_input_again() -> None:
 
 
 def test_a_plan_that_failed_in_a_redrive_keeps_the_failed_tables_for_the_next_one() -> None:
-    with pytest.raises(PlanFailed, match="Still failed from before:\norders"):
+    with pytest.raises(PlanFailed, match="Still failed from an earlier attempt:\norders"):
         gate({"orders": "denied", "menu": None}, plan_error="no database", redriven=1, planned_at=1)
     assert gate({"orders": "denied", "menu": None}, plan_error="no database", redriven=2, planned_at=1) == {
         "decision": "RETRY_FAILED",

@@ -112,5 +112,5 @@ def test_a_table_whose_state_cannot_be_read_is_told_as_the_run_would_fail_it(bod
     assert "s3://data/_state/tables/orders/csv.json cannot be read (" in error["message"]
     assert told in error["message"]
     assert "newer release" in error["message"]
-    with pytest.raises(UnreadableError, match="bring back an earlier version"):
+    with pytest.raises(UnreadableError, match="restore an earlier version"):
         bucket.table_state("orders", "csv")

@@ -237,7 +237,7 @@ def test_the_timeline_of_a_redriven_run_leaves_out_the_wait_and_says_when_each_p
 
 def test_a_run_that_only_its_redrive_could_plan_has_a_timeline_of_that_pass() -> None:
     region = parsed(redriven(NEXT_DAY)).find(".//div[@aria-label='Timeline']")
-    assert said(region).startswith("When each table was last at work")
+    assert said(region).startswith("When each table last ran")
     assert "Table0 s3.0 s" in said(region)
     assert "After a redrive, from 2025-04-03 14:00:01 UTC orders" in said(region)
 
@@ -321,7 +321,7 @@ def test_a_redriven_run_does_not_flatten_the_others_in_the_trend() -> None:
     assert said(times.find("figcaption")) == "Time; the highest is 5.0 s"
     dashed = ["dasharray" in (bar.get("style") or "") for bar in times.findall(".//rect")]
     assert dashed == [False, True, False]
-    assert "have no bar of their time, but a dashed place" in section_text(page, "trend")
+    assert "has a dashed place instead of a bar of its time" in section_text(page, "trend")
     assert "29 h 00 min, redriven once" in section_text(page, "trend")
 
 

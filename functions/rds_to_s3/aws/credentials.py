@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_AGE_SECONDS = 60.0
-"""A secret may name another server from one moment to the next: after a migration, a restore, a blue/green switch. The
-old server answers as before, so no error says so. The extractions that a run starts side by side share one request."""
+"""A secret can change its server at any time: after a migration, a restore, a blue/green switch. The
+old server still answers, so no error reports it. The extractions that a run starts side by side share one
+request."""
 
 
 class CredentialsSource:
@@ -27,7 +28,6 @@ class CredentialsSource:
 
     Parameters
     ----------
-    reference : CredentialsReference
     client : callable
         Makes a boto3 client by service name; for tests.
     """
@@ -44,7 +44,7 @@ class CredentialsSource:
         Parameters
         ----------
         refresh : bool
-            After a refused login, since they may have been rotated, and wherever the server must be the right one.
+            Set it after a refused login, since they may have been rotated, and where the server must be the right one.
 
         Raises
         ------

@@ -16,7 +16,7 @@ from rds_to_s3.mysql.credentials import CredentialsReference
 if TYPE_CHECKING:
     from rds_to_s3.settings import DatabaseSettings
 
-CA_SECONDS = 300  # a warm function hears of new authorities after so long
+CA_SECONDS = 300  # a warm function sees new authorities after this time
 
 
 def open_connection(settings: DatabaseSettings, read_seconds: int, *, fresh: bool = False) -> Connection:
@@ -24,11 +24,10 @@ def open_connection(settings: DatabaseSettings, read_seconds: int, *, fresh: boo
 
     Parameters
     ----------
-    settings : DatabaseSettings
     read_seconds : int
-        The longest silence of the server that is waited for.
+        The longest wait for a byte of the server.
     fresh : bool
-        Fetch the credentials anew: they may name another server since.
+        Fetch the credentials anew: they may name another server by now.
 
     Raises
     ------

@@ -32,9 +32,9 @@ def translated_errors(service: str, what: str, advice: str) -> Iterator[None]:
     service : str
         ``secretsmanager`` or ``ssm``.
     what : str
-        What is read, and where: ``the database credentials at ssm:/shop``.
+        What is read, and from where: ``the database credentials at ssm:/shop``.
     advice : str
-        What to look at if it cannot be read, a sentence.
+        A sentence: what to check if it cannot be read.
 
     Raises
     ------

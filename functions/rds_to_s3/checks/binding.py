@@ -1,4 +1,4 @@
-"""A table's checks against its columns: what does not fit is found before anything is read."""
+"""Match a table's checks with its columns, before any row is read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rule:
     Attributes
     ----------
     label : str
-        What a person is told of it: ``total ge 0``.
+        Its name in messages: ``total ge 0``.
     """
 
     label: str
@@ -45,7 +45,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class UniqueRule:
-    """A column in which no value may stand twice in a window."""
+    """A column in which no value may occur twice in a window."""
 
     label: str
     column: str
@@ -58,8 +58,7 @@ class BoundChecks:
     Attributes
     ----------
     columns : tuple of TableColumn
-        Those that some check reads.
-    table : TableChecks
+        The columns that the checks read.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -69,12 +68,12 @@ class BoundChecks:
 
     @property
     def of_rows(self) -> bool:
-        """Whether rows have to be looked at."""
+        """Whether any check reads rows."""
         return bool(self.rules or self.unique)
 
 
 def checked_names(columns: Mapping[str, ColumnChecks], of_table: TableChecks) -> list[str]:
-    """Return the columns that checks name, as they name them."""
+    """Return the columns that the checks name, as written there."""
     expressions = (column_names(parse_expression(text)) for text in of_table.expressions)
     return list(dict.fromkeys([*columns, *chain.from_iterable(expressions)]))
 

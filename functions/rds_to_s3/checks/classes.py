@@ -1,4 +1,4 @@
-"""What the values of a column are to a check, and what a literal means beside them."""
+"""How a check compares the values of a column, and how it reads a literal beside them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def value_class(column: TableColumn) -> ValueClass:
 
 
 def literal_of(value: Scalar, kind: ValueClass) -> Scalar:
-    """Return what a literal is among values of a class.
+    """Return a literal as a value of a class, in the form that the class compares.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def literal_of(value: Scalar, kind: ValueClass) -> Scalar:
     Raises
     ------
     TypeError
-        It is none of theirs.
+        It is not a value of this class.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def literal_of(value: Scalar, kind: ValueClass) -> Scalar:
 
 
 def moment_of(value: Scalar) -> bytes:
-    """Write a date or a timestamp with all its digits: in this form time's order is that of the bytes."""
+    """Write a date or a timestamp with all its digits: in this form the byte order is the order in time."""
     match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise TypeError(f'{value!r} is not a date or timestamp such as "2025-01-31" or "2025-01-31 12:00:00"')

@@ -21,16 +21,15 @@ class RowChecks:
 
     Parameters
     ----------
-    checks : BoundChecks
     positions : mapping
-        Where each column that some check reads stands in a row, by name.
+        The position in a row of each column that a check reads, by name.
     key : sequence of int
-        Positions of the columns that tell rows apart; empty where nothing does, and then each row is read once.
+        Positions of the key's columns. Empty where there is no key; each row is then read once.
 
     Attributes
     ----------
     seen : dict
-        The values met so far in each column that has to be unique: 24 bytes of memory a row.
+        The values found so far in each unique column: 24 bytes of memory a row.
     """
 
     def __init__(self, checks: BoundChecks, positions: Mapping[str, int], key: Sequence[int] = ()) -> None:
@@ -45,8 +44,8 @@ class RowChecks:
     def broken(self, rows: Rows) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield each check that some row breaks, by its label, and which rows do.
 
-        Of the rows that share a value which should be unique, all but the first one do. A row that was changed while it
-        was read in several invocations may come again, and does not share its value with itself.
+        Of the rows with the same value in a unique column, all but the first break the check. A row that changes during
+        a read of several invocations may be read again. It does not count as a second row with that value.
         """
         values = Values(rows, self._columns)
         for rule in self._checks.rules:
@@ -65,9 +64,9 @@ class RowChecks:
                 yield unique.label, repeated
 
     def _owners(self, rows: Rows) -> NDArray[np.uint64]:
-        """Return what stands for each row, whichever version of it this is."""
+        """Return a number for each row, the same for all versions of the row."""
         if self._key:
-            # Eight of the sixteen bytes, well mixed: two rows of equal value may pass for one in 2**64 cases.
+            # Eight of the sixteen bytes, well mixed: two rows of equal value count as one in one of 2**64 cases.
             return keys_of(rows, self._key)[:, 0]
         self._rows += rows.rows
         return np.arange(self._rows - rows.rows, self._rows, dtype=np.uint64)

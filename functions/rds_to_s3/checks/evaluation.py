@@ -1,8 +1,8 @@
 """Which rows fulfil a condition: all rows of a block at once by Arrow, exactly.
 
-A result is true, false, or null for unknown. Numbers are compared as what they are: integers and DECIMALs without
-rounding, whatever their scale. Where exact arithmetic would need more digits than Arrow has, the block is computed
-again row by row, with Python's numbers.
+A result is true, false, or null for unknown. Numbers are compared exactly: integers and DECIMALs without rounding, at
+any scale. Where exact arithmetic would need more digits than Arrow has, the block is computed again row by row, with
+Python's numbers.
 """
 
 from __future__ import annotations
@@ -70,10 +70,6 @@ def evaluate(condition: Node, values: Values) -> pa.Array:
     ----------
     condition : Node
         As `rds_to_s3.checks.expressions.bind` returned it.
-
-    Returns
-    -------
-    pyarrow.Array of bool
     """
     try:
         return _condition(condition, values)
@@ -146,7 +142,7 @@ def _decimal(side: Any, make: Callable[[int, int], pa.DataType]) -> Any:
 
 
 def _compare_constant(array: pa.Array, sign: Operator, value: Any) -> pa.Array:
-    """Compare with a literal, which is brought to the array's type: it may lie between two values of it."""
+    """Compare with a literal. It is converted to the array's type, and may be between two values of that type."""
     kind = array.type
     if isinstance(value, int | Decimal) and not pa.types.is_floating(kind):
         scale = kind.scale if pa.types.is_decimal(kind) else 0
@@ -154,7 +150,7 @@ def _compare_constant(array: pa.Array, sign: Operator, value: Any) -> pa.Array:
         if exact.denominator != 1:
             if sign in {"==", "!="}:
                 return _always(array, sign == "!=")
-            # Nothing lies between floor and ceil.
+            # No value is between floor and ceil.
             sign, whole = (">=", ceil(exact)) if sign in {">", ">="} else ("<=", floor(exact))
         else:
             whole = int(exact)
@@ -194,7 +190,7 @@ def _member(array: pa.Array, members: tuple[Any, ...]) -> pa.Array:
 
 
 def _matches(array: pa.Array, pattern: str) -> pa.Array:
-    # Each distinct text once, and by Python's own rules: RE2, which Arrow has, reads some patterns differently.
+    # Each distinct text once, by Python's rules: Arrow's RE2 reads some patterns differently.
     encoded = array.dictionary_encode()
     matched = re.compile(pattern).fullmatch
     answers = pa.array([matched(text) is not None for text in encoded.dictionary.to_pylist()], pa.bool_())
@@ -211,18 +207,18 @@ def _row_by_row(condition: Node, values: Values) -> pa.Array:
 
 
 def _python(array: pa.Array) -> list[Any]:
-    # Fractions have no context that would round them.
+    # Fractions are never rounded.
     exact = pa.types.is_decimal(array.type)
     return [Fraction(value) if exact and value is not None else value for value in array.to_pylist()]
 
 
 def evaluate_row(node: Node, row: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one for each kind of node
-    """Return what a condition or value is for one row, None for unknown.
+    """Return the result of a condition or value for one row, None for unknown.
 
     Parameters
     ----------
     row : mapping
-        Values by column name: int or Fraction for exact numbers, and otherwise as `Values` has them.
+        Values by column name: int or Fraction for exact numbers, otherwise as in `Values`.
     """
     match node:
         case Column(name):

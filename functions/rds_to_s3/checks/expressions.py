@@ -1,8 +1,8 @@
 """Conditions over the columns of a row: read from text, checked against the table's types. Nothing is ever executed.
 
 The language is a small part of Python's: names and literals, ``+ - *``, comparisons (chained ones too), ``in``,
-``is None``, ``and``, ``or``, ``not``. A name that Python would not take stands in backticks. Every check of a column
-is such a condition as well, so that there is one evaluation, `rds_to_s3.checks.evaluation`.
+``is None``, ``and``, ``or``, ``not``. A name that is not a Python name is written in backticks. Every check of a column
+becomes such a condition, so there is one evaluation, `rds_to_s3.checks.evaluation`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Constant:
-    """A literal; what its text means follows from what it is compared with."""
+    """A literal; the other side of the comparison decides how its text is read."""
 
     value: Scalar
 
@@ -82,7 +82,7 @@ class IsNull:
 
 @dataclass(frozen=True)
 class Matches:
-    """Whether a regular expression of Python's matches the whole text."""
+    """Whether a Python regular expression matches the whole text."""
 
     operand: Column
     pattern: str
@@ -90,7 +90,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class HasLength:
-    """Whether a text has that many characters, or a binary value that many bytes."""
+    """Compare the length of a text in characters, or of a binary value in bytes."""
 
     operand: Column
     operator: Literal["<=", ">="]
@@ -127,7 +127,7 @@ def parse_expression(text: str) -> Node:
     Raises
     ------
     ValueError
-        It is not in the language; the message says what is not.
+        It is not in the language; the message names the part.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def parse_expression(text: str) -> Node:
 
 
 def column_names(node: Node) -> Iterator[str]:
-    """Yield the names of the columns that a condition reads, as it writes them."""
+    """Yield the names of the columns that a condition reads, as written in it."""
     if isinstance(node, Column):
         yield node.name
     for part in _parts(node):
@@ -172,19 +172,19 @@ def column_names(node: Node) -> Iterator[str]:
 
 
 def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[str, str]) -> Node:  # noqa: PLR0911
-    """Check a condition against its columns' types, and turn its literals into values of theirs.
+    """Check a condition against its columns' types, and turn its literals into values of these types.
 
     Parameters
     ----------
     class_of : callable
-        The class of a column's values, by the name that `canonical` maps to.
+        The class of a column's values, by its name in the table.
     canonical : mapping
-        A column's own name by the name that the condition writes.
+        A column's name in the table by its name in the condition.
 
     Raises
     ------
     TypeError
-        Something is compared with what it cannot be compared with.
+        Two types cannot be compared.
     """
     match node:
         case Logical(operator, left, right):
@@ -198,7 +198,7 @@ def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[s
         case Member(operand, values):
             bound, kind = _typed(operand, class_of, canonical)
             if kind is None:
-                raise TypeError("a literal is looked for among literals")
+                raise TypeError("both sides of in are literals: put a column on its left")
             return Member(bound, tuple(literal_of(value, kind) for value in values))
         case Matches(Column(name), pattern):
             _require(class_of(canonical[name]), {"text"}, name, "matches")
@@ -206,7 +206,7 @@ def bind(node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[s
         case HasLength(Column(name), operator, length):
             _require(class_of(canonical[name]), {"text", "binary"}, name, "a length")
             return HasLength(Column(canonical[name]), operator, length)
-    raise TypeError("a value stands where a condition should")
+    raise TypeError("a value is in the place of a condition")
 
 
 def _bind_comparison(
@@ -236,7 +236,7 @@ def _bind_comparison(
 def _typed(
     node: Node, class_of: Callable[[str], ValueClass], canonical: Mapping[str, str]
 ) -> tuple[Node, ValueClass | None]:
-    """Return a value's node, bound, and its class; None for a literal, which takes that of the other side."""
+    """Return a value's bound node and its class; None for a literal, which takes the other side's class."""
     match node:
         case Column(name):
             return Column(canonical[name]), class_of(canonical[name])
@@ -249,11 +249,11 @@ def _typed(
                 if kind not in _NUMBERS:
                     raise TypeError(f"{operator} needs numbers, not {_MANY[kind]}")
             if all(kind is None for _, kind in sides):
-                raise TypeError("arithmetic of literals alone: write its result")
+                raise TypeError("both operands are literals: write the result instead")
             result: ValueClass = "float" if "float" in kinds else "exact"
             one, other = (_converted(part, result) if isinstance(part, Constant) else part for part, _ in sides)
             return Arithmetic(operator, one, other), result
-    raise TypeError("a condition stands where a value should")
+    raise TypeError("a condition is in the place of a value")
 
 
 def _number_class(node: Node) -> ValueClass:
@@ -301,7 +301,7 @@ def _is_condition(node: Node) -> bool:
 
 
 class _Reader:
-    """Turns Python's syntax tree into ours, and refuses what ours does not know."""
+    """Turns Python's syntax tree into ours, and refuses the syntax that ours lacks."""
 
     def __init__(self, source: str, names: Mapping[str, str]) -> None:
         self._source = source
@@ -325,7 +325,7 @@ class _Reader:
                 return Arithmetic("-", Constant(0), value)
             case ast.BinOp(left, operator, right):
                 if type(operator) not in _ARITHMETIC:
-                    raise ValueError("of arithmetic there are + - * only; instead of dividing, multiply the other side")
+                    raise ValueError("arithmetic has + - * only; instead of dividing, multiply the other side")
                 return Arithmetic(_ARITHMETIC[type(operator)], self._value(left), self._value(right))
             case ast.Compare(left, operators, comparators):
                 sides = [left, *comparators]
@@ -341,7 +341,7 @@ class _Reader:
             case ast.Constant():
                 return Constant(self._literal(node))
         raise ValueError(
-            f"{self._text(node)} is not understood: there are columns, literals, comparisons, + - *, "
+            f"{self._text(node)} is not supported; a condition has columns, literals, comparisons, + - *, "
             "in, is None, and, or, not"
         )
 
@@ -370,7 +370,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Node:
         read = self.read(node)
         if _is_condition(read):
-            raise ValueError(f"{self._text(node)} is a condition where a value should stand")
+            raise ValueError(f"{self._text(node)} is a condition in the place of a value")
         return read
 
     def _signed_literal(self, node: ast.expr) -> Scalar:
@@ -382,7 +382,7 @@ class _Reader:
     def _literal(self, node: ast.Constant) -> Scalar:
         match node.value:
             case bool() | None:
-                raise ValueError(f"{node.value} is no value of a column; a name that reads so stands in backticks")
+                raise ValueError(f"{node.value} is not a column's value; put a column of this name in backticks")
             case int() | str():
                 return node.value
             case float():

@@ -3,7 +3,7 @@
 =============  =====================================================================================================
 ``exact``      int64, uint64 for BIGINT UNSIGNED, decimal128 or decimal256 for DECIMAL
 ``float``      double
-``moment``     26 bytes, ``YYYY-MM-DD HH:MM:SS.ffffff``: zero dates and partial ones have their place in this order
+``moment``     26 bytes, ``YYYY-MM-DD HH:MM:SS.ffffff``: zero dates and partial dates are in this order too
 ``time``       int64, microseconds
 ``text``       string
 ``binary``     binary
@@ -30,7 +30,6 @@ class Values:
 
     Parameters
     ----------
-    rows : Block or SpooledRow
     columns : mapping
         Position and definition of each column, by name.
     """

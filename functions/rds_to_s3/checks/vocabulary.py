@@ -1,4 +1,4 @@
-"""What a table's ``checks`` may say. The names are pandera's, so that who knows it can read a table list.
+"""The vocabulary of a table's ``checks``. The names are pandera's, so that anyone who knows it can read a table list.
 
 ``{"total": {"ge": 0}, "status": {"isin": ["NEW", "PAID"]}, "*": {"min_rows": 1}}``: a key is a column's name, or
 ``"*"`` for the table itself.
@@ -28,7 +28,7 @@ class ColumnChecks(BaseModel):
     not_null : bool
         No value is NULL.
     unique : bool
-        No value stands twice in the window (NULLs aside).
+        No value occurs twice in the window (NULLs aside).
     ge, gt, le, lt : int, float, Decimal or str, optional
         Bounds: a number for numeric columns, text such as ``"2020-01-01"`` for temporal ones.
     isin : list, optional
@@ -81,8 +81,8 @@ class TableChecks(BaseModel):
     max_age_seconds : int, optional
         The table's newest row may be at most this much older than the window's end.
     expressions : list of str
-        Conditions over columns that every row must fulfil, such as ``"total >= discount"``; one that is unknown,
-        since a value in it is NULL, is fulfilled.
+        Conditions over columns that every row must fulfil, such as ``"total >= discount"``; a condition that is
+        unknown, because a value in it is NULL, is fulfilled.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -105,15 +105,15 @@ def parse_checks(checks: Mapping[str, Any]) -> tuple[dict[str, ColumnChecks], Ta
     Raises
     ------
     ValueError
-        Something is not in the vocabulary; the message names the column and the key.
+        A check is not in the vocabulary; the message names the column and the key.
     """
     columns: dict[str, ColumnChecks] = {}
     table = TableChecks()
     for name, rules in checks.items():
         where = f"checks of {json.dumps(name, ensure_ascii=False)}"
         if not isinstance(rules, Mapping):
-            told = f'must be an object such as {{"not_null": true}}, not {json.dumps(rules)}'
-            raise ValueError(f"{where}: {told}")  # noqa: TRY004 - pydantic takes ValueError only
+            problem = f'must be an object such as {{"not_null": true}}, not {json.dumps(rules)}'
+            raise ValueError(f"{where}: {problem}")  # noqa: TRY004 - pydantic takes ValueError only
         try:
             if name == TABLE:
                 table = TableChecks.model_validate(rules)

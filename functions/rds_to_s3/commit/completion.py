@@ -1,4 +1,4 @@
-"""A commit's files: made visible, or taken back where some of them were lost."""
+"""Make a commit's files visible, or take them back where some of them were lost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rds_to_s3.s3.side_by_side import FEW, Progress, side_by_side
 
 @dataclass(frozen=True)
 class Completion:
-    """How far the files of a commit have come.
+    """The progress of a commit's files.
 
     Attributes
     ----------
     visible : list of int
-        Places in `Commit.every_file` of those that are visible.
+        Indexes in `Commit.every_file` of the visible files.
     lost : bool
-        Whether a file's upload is gone, and the file is not there.
+        Whether a file's upload is gone and the file does not exist.
     """
 
     visible: list[int]
@@ -30,16 +30,15 @@ class Completion:
 
 
 def complete_files(store: ObjectStore, commit: Commit, seconds: float, *, resumed: bool) -> Completion:
-    """Complete the uploads of a commit, in any order and side by side, as far as the time reaches.
+    """Complete the uploads of a commit, in any order and side by side, within the time.
 
-    Safe beside a predecessor or a successor that does the same: an upload is completed once, and what it becomes
-    is the same whoever does it.
+    Safe beside a predecessor or a successor that does the same: an upload is completed once, with the same result.
 
     Parameters
     ----------
     resumed : bool
-        Whether another invocation may have completed some of them: then the open uploads are listed, so that a file
-        that is visible costs one request and not two.
+        Whether another invocation may have completed some of them. Then the open uploads are listed, so that a visible
+        file costs one request instead of two.
     """
     until = time.monotonic() + seconds
     files = commit.every_file
@@ -60,9 +59,9 @@ def complete_files(store: ObjectStore, commit: Commit, seconds: float, *, resume
 def take_back_files(store: ObjectStore, commit: Commit, seconds: float) -> bool:
     """Remove the files and uploads of a commit that is undone; return whether that is finished.
 
-    Safe when a predecessor wakes up here: an upload's id names it for good, and a key of an undone commit is never
-    used again (`TableState.spent`), so neither request can meet what a successor has made. Uploads go first: once they
-    are gone nobody can complete one, and what was completed before is then in the listing of the keys.
+    Safe when a frozen predecessor resumes here: an upload's id is never reused, and neither is a key of an undone
+    commit (`TableState.spent`). So neither request can remove anything of a successor. Uploads are removed first: after
+    that nobody can complete one, and the listing of the keys has all that were completed before.
     """
     until = time.monotonic() + seconds
     files = {file.key: file for file in commit.every_file}
@@ -107,6 +106,6 @@ def _complete(store: ObjectStore, file: StagedFile, open_uploads: set[str] | Non
 
 
 def _is_visible(store: ObjectStore, file: StagedFile) -> bool:
-    # The token, and not the key alone: another file may have had that key.
+    # By the token, not only the key: another file may have had that key.
     stored = store.head(file.key)
     return stored is not None and stored.metadata.get(TOKEN) == file.token

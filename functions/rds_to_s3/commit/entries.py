@@ -1,8 +1,9 @@
-"""A table's entry in a manifest: the files that it names, and the entries that no manifest has yet.
+"""A table's entry in a manifest, its files, and the entries that no manifest has reported yet.
 
 These models and `rds_to_s3.reported.manifest` are the manifest's only description. The published JSON Schema is
-generated from them. A member with a default is optional: it is written only where it was set. What `WithJsonSchema`
-asks for is in the schema only: whoever reads a document takes what another release wrote, and keeps its other members.
+generated from them. A member with a default is optional: it is written only where it was set. The constraints in
+`WithJsonSchema` are in the schema only: reading a document accepts what another release wrote, and keeps its other
+members.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FILE_KINDS = ("files", "quarantine", "deletes", "superseded")
 Count = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 0})]
 Seconds = Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
 Name = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1})]
-# Not validated: an unforeseen error's message may have an unpaired surrogate, which pydantic takes for no text.
+# Not validated: an unforeseen error's message may have an unpaired surrogate, which pydantic refuses as text.
 AnyText = Annotated[SkipValidation[str], WithJsonSchema({"type": "string"})]
 AnyName = Annotated[SkipValidation[str], WithJsonSchema({"type": "string", "minLength": 1})]
 Timestamp = Annotated[
@@ -39,13 +40,13 @@ DriftKind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyp
 
 
 class Document(BaseModel):
-    """What is stored as JSON."""
+    """A document that is stored as JSON."""
 
     model_config = ConfigDict(extra="allow", serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
-        """Read a document; a ValueError says why it is none."""
+        """Read a document; raise a ValueError with the reason where it is not one."""
         return cls.model_validate(json.loads(body))
 
     def to_json(self, indent: int | None = None) -> bytes:
@@ -73,7 +74,7 @@ class FileEntry(Document):
 
 
 class WindowEntry(Document):
-    """What a table's extract covers: row versions stamped after `after`, up to `until` and a little beyond."""
+    """The window of a table's extract: row versions stamped after `after`, up to `until` and a little later."""
 
     after: Timestamp | None = Field(description="The watermark before; null on a first run.")
     until: Timestamp | None = Field(description="The watermark after.")
@@ -99,7 +100,7 @@ class ColumnEntry(Document):
 
 
 class ProofEntry(Document):
-    """What a comparison of the table with what was delivered has found."""
+    """The result of comparing the table with the delivered rows."""
 
     rows: Count = Field(description="Rows that this run compared.")
     healed: Count = Field(description="Of these, rows that differed and were delivered again; counted in `rows` too.")
@@ -110,11 +111,11 @@ class ProofEntry(Document):
 _SENTENCES = {
     "added": "column {column} {after} was added",
     "dropped": "column {column} {before} was dropped",
-    # The catalogue does not tell a rename from a DROP and an ADD of the same type in the same place.
+    # In the catalogue a rename looks like a DROP and an ADD of the same type in the same place.
     "renamed": "column {before} is gone, and column {after} of the same type is in its place: it was renamed, or "
     "dropped and another one added",
     "nullability": "column {column} was {before} and is {after}",
-    "reordered": "the columns stand in another order: {after}",
+    "reordered": "the columns have another order: {after}",
 }
 
 
@@ -127,7 +128,7 @@ class DriftEntry(Document):
     after: str | None = Field(alias="to")
 
     def sentence(self) -> str:
-        """Say it to a person."""
+        """Return the change as a sentence."""
         form = _SENTENCES.get(self.change, "column {column} was {change} from {before} to {after}")
         return form.format(change=self.change, column=self.column, before=self.before, after=self.after)
 
@@ -146,7 +147,7 @@ _NOTHING_HAS_NO_ROWS: dict[str, Any] = {
 class TableEntry(Document):
     """One table in a manifest, and in ``_state/runs/{run_id}/tables/{table}.json``.
 
-    UNCHANGED: the window held no row, no file was written. SKIPPED: another execution holds the table or already
+    UNCHANGED: the window had no row, and no file was written. SKIPPED: another execution holds the table or already
     covered the window.
     """
 
@@ -156,7 +157,7 @@ class TableEntry(Document):
     mode: Mode = Field("incremental", description="full: these files replace what was delivered before.")
     status: Status
     rows: Count = Field(description="Rows in the files.")
-    source_rows: Count = Field(description="Rows the database counted as sent.")
+    source_rows: Count = Field(description="Rows that the database counted as sent.")
     window: WindowEntry
     format: Literal["csv", "parquet"]
     attempts: Count = Field(description="Invocations after a failure included.")
@@ -165,24 +166,24 @@ class TableEntry(Document):
     proof: ProofEntry | None = Field(None, description="Null where nothing is proved.")
     files: list[FileEntry]
     columns: list[ColumnEntry]
-    key: list[Name] = Field([], description="What tells rows apart: a key without NULLs. Empty if the files lack it.")
+    key: list[Name] = Field([], description="The columns of a key without NULLs. Empty if the files lack one of them.")
     warnings: list[str]
     error: ErrorEntry | None
     quarantined_rows: Count = Field(0, description="Rows that broke a check and were set aside.")
-    quarantine: list[FileEntry] = Field([], description="The files that hold them, with the reason in an added column.")
+    quarantine: list[FileEntry] = Field([], description="The files with these rows, and the reason in an added column.")
     deleted_rows: Count = Field(0, description="Delivered keys that are gone from the table, where that is tracked.")
-    deletes: list[FileEntry] = Field([], description="The files that hold them.")
+    deletes: list[FileEntry] = Field([], description="The files with these keys.")
     superseded: list[FileEntry] = Field(
-        [], description="Files of stopped runs that the full extraction in `files` replaces: not to be loaded."
+        [], description="Files of stopped runs, replaced by the full extraction in `files`: do not load them."
     )
     drift: list[DriftEntry] = Field([], description="How the columns differ from those at the table's last commit.")
-    redrive: Count = Field(0, description="In which redrive of the run the entry was made; 0 is before any.")
-    invocations: Count = Field(1, description="How many calls the table took, continuations included.")
-    finished_at: str = Field("", description="When the extractor was done with the table, UTC.")
+    redrive: Count = Field(0, description="The redrive of the run that made the entry; 0 before the first.")
+    invocations: Count = Field(1, description="Invocations for the table, continuations included.")
+    finished_at: str = Field("", description="When the extraction of the table ended, UTC.")
 
     @property
     def every_file(self) -> list[FileEntry]:
-        """All files that it names, of every kind."""
+        """All files in the entry, of every kind."""
         return [*self.files, *self.quarantine, *self.deletes, *self.superseded]
 
     @property
@@ -205,7 +206,7 @@ class TableEntry(Document):
         return self.model_copy(update=changes)
 
     def with_files(self, files: Mapping[str, Sequence[FileEntry]], **changes: Any) -> TableEntry:
-        """Return the entry with other files by kind, and with the rows that are in them."""
+        """Return the entry with other files by kind, and with their counts of rows."""
         entry = self.but(**files, **changes)
         entry.rows = _rows(entry.files)
         for count, kind in (("quarantined_rows", "quarantine"), ("deleted_rows", "deletes")):
@@ -220,7 +221,7 @@ def _rows(files: Iterable[FileEntry]) -> int:
 
 
 class Unreported(BaseModel):
-    """What a commit has to report: in the manifest of its run or, where that run was stopped, of a later one.
+    """What a commit has to report, in the manifest of its run or, if that run was stopped, of a later one.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What dead invocations leave behind a table, and the one way in which anything of it is removed."""
+"""The leftovers of killed invocations of a table, and the only code that removes them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from rds_to_s3.s3.side_by_side import side_by_side
 
 @dataclass(frozen=True)
 class Strays:
-    """Uploads, digests, keys and values of unique columns that nothing names.
+    """Uploads, digests, keys and unique columns' values that no document names.
 
     Attributes
     ----------
-    uploads : list of (key, upload id)
     keys : list of str
-        Below ``_state/``; each has the token of the invocation that made it, so none is ever made a second time.
+        Below ``_state/``; each contains the token of the invocation that made it, so none is made a second time.
     """
 
     uploads: list[tuple[str, str]]
@@ -31,7 +30,7 @@ class Strays:
         return bool(self.uploads or self.keys)
 
     def remove(self, store: ObjectStore, seconds: float) -> None:
-        """Remove them, as far as the time reaches: what is left is invisible, and the next invocation's to find."""
+        """Remove them within the time. The rest is invisible, and the next invocation finds it."""
         until = time.monotonic() + seconds
 
         def abort(upload: tuple[str, str]) -> bool:
@@ -58,13 +57,13 @@ def find_strays(
     *,
     keeps: tuple[bool, bool, bool] = (True, True, True),
 ) -> Strays:
-    """List what neither the last commit nor `staged` names.
+    """List the objects that neither the last commit nor `staged` names.
 
-    Each listing is a request a table and run, so only places are listed where the table has something: by its settings,
+    Each listing is a request per table and run. So only the prefixes that the table uses are listed: by its settings,
     `keeps` (delivered keys, values of unique columns, a ledger), or by what the state names of former settings.
 
-    Whoever removes them has to confirm in the table's register, after this listing, that it still holds the lease. A
-    successor takes the lease before it makes anything, so nothing of its making is in a listing that was confirmed.
+    Before removing them, and after this listing, the caller must confirm in the table's state that it still holds the
+    lease. A successor takes the lease before it makes any object, so a confirmed listing has none of its objects.
     """
     kept = {file.upload_id for file in staged.every_file} if staged else set()
     commit = state.commit

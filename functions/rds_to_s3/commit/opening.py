@@ -1,4 +1,4 @@
-"""What an invocation finds when it opens a table."""
+"""The results of opening a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CommitUnfinished(Exception):  # noqa: N818 - no error: the next invocation
 
 @dataclass(frozen=True)
 class Refused:
-    """Why this run has nothing to do with the table."""
+    """The reason why this run does not read the table."""
 
     reason: str
 
@@ -36,7 +36,7 @@ class Opened:
     etag : str or None
         Of the watermark's object.
     staged : Staged or None
-        The run's progress, where that still holds.
+        The run's progress, where it is still valid.
     """
 
     last: Commit | None

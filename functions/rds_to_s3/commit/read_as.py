@@ -1,4 +1,4 @@
-"""What a commit remembers of its read: how the table was read, where that ended, and what has been delivered."""
+"""What a commit records about its read: how the table was read, where the read ended, and what has been delivered."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class _Part(BaseModel):
 
 
 class Settled(_Part):
-    """The newest rows that are stamped up to where the next read begins.
+    """The newest rows with a stamp up to the beginning of the next read.
 
     Attributes
     ----------
     newest : str
         Their stamp; empty where there is no such row.
     exact : bool
-        Whether no later one exists; otherwise it was not looked for any further.
+        Whether no later one exists; otherwise the search ended early.
     edge : list of str or None
         Hexadecimal digests of the rows stamped about then; None where they are too many to keep.
     """
@@ -33,7 +33,7 @@ class Settled(_Part):
 
 
 class ReadAs(_Part):
-    """How a window was read: what the next one has to agree with, or to say otherwise.
+    """How a window was read. The next window must be read the same way, or warn.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ReadAs(_Part):
     read_from_utc : float
         The instant of the commit's `read_from`.
     versions : str
-        What a row version's digest depends on: the columns that are read, their types, the zone.
+        The inputs of a row version's digest: the columns that are read, their types, the zone.
     columns : list of str
         What the files hold.
     """
@@ -88,7 +88,7 @@ class Proof(_Part):
 
 
 class LedgerBlock(_Part):
-    """Keys and digests of the rows in a range of the key's order: it begins behind the block before it.
+    """Keys and digests of the rows in a range of the key's order. The range begins after the block before it.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class LedgerRun(_Part):
     Attributes
     ----------
     round : int
-        The round that was going on then.
+        The round at that time.
     """
 
     key: str
@@ -123,9 +123,9 @@ class Ledger(_Part):
     Attributes
     ----------
     columns : list of str
-        What the digests are of.
+        The columns in the digests.
     key : str
-        Stands for the key's columns and their order.
+        A hash of the key's columns and their order.
     blocks : list of LedgerBlock
         In the key's order. If the last one has an end, the rest of the table is not known yet.
     runs : list of LedgerRun
@@ -154,7 +154,7 @@ class Ledger(_Part):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of the table is known."""
+        """Whether the whole table is known."""
         return bool(self.blocks) and self.blocks[-1].last is None
 
     @property
@@ -164,5 +164,5 @@ class Ledger(_Part):
 
 
 def short_hash(parts: object) -> str:
-    """Return a text that differs where the parts do."""
+    """Return a short hash of the parts, as text."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

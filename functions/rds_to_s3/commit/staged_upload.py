@@ -1,7 +1,7 @@
-"""Files on their way into the bucket, unseen until the commit completes them.
+"""Files being uploaded. They are invisible until the commit completes them.
 
-Parts are uploaded by a few threads while the next is being filled. Their number in flight is bounded: a slow S3 slows
-the reading down instead of filling memory.
+A few threads upload parts while the next part is filled. The number of parts in flight is bounded, so a slow S3 slows
+down the read instead of filling memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Uploader:
 
     Parameters
     ----------
-    store : ObjectStore
     part_bytes : int
         Memory in use is at most ``(PARTS_IN_FLIGHT + 2) * part_bytes``.
     """
@@ -62,9 +61,8 @@ class Uploader:
 
         Parameters
         ----------
-        key : str
         largest_bytes : int
-            What the file is expected to reach; parts grow with it, since S3 takes no more than 10,000.
+            The expected size of the file. Parts grow with it, since S3 takes at most 10,000.
         """
         part_bytes = max(self.part_bytes, largest_bytes // MOST_PARTS)
         token = uuid4().hex
@@ -75,7 +73,7 @@ class Uploader:
     def submit_part(
         self, file: OpenFile, number: int, body: bytes, update: Callable[[bytes], None]
     ) -> tuple[Future[Part], Future[None]]:
-        """Hash and upload a part in the background; waits while too many are under way."""
+        """Hash and upload a part in the background. Wait while too many parts are in flight."""
         self._free.acquire()
         hashed = self._hashes.submit(update, body)
         try:
@@ -95,7 +93,6 @@ class OpenFile:
 
     Attributes
     ----------
-    key, upload_id : str
     bytes : int
         Written so far.
     """
@@ -114,7 +111,7 @@ class OpenFile:
         self._hashed: Future[None] | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes, which must not change any more. Returns at once while S3 keeps up, and waits when it does not.
+        """Append bytes, which must not change afterwards. Wait only where S3 is slower.
 
         Raises
         ------
@@ -155,7 +152,8 @@ class OpenFile:
     def abort(self) -> None:
         """Throw the file away.
 
-        Safe when this invocation is frozen here: the upload is its own, and nothing names it before it is closed.
+        Safe when this invocation is frozen here: nobody else uses its upload, and no document names it before it is
+        closed.
         """
         for part in self._parts:
             part.cancel()
@@ -165,7 +163,7 @@ class OpenFile:
         for part in self._parts:
             if part.done() and (error := part.exception()):
                 raise _taken_over(self.key) if isinstance(error, UploadGoneError) else error
-        # The only copy there is of a byte between the encoder and the socket.
+        # The only copy of a byte between the encoder and the socket.
         body = b"".join(self._pieces)
         self._pieces, self._held = [], 0
         uploaded, self._hashed = self._uploader.submit_part(self, len(self._parts) + 1, body, self._sha256.update)

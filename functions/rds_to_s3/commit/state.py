@@ -1,7 +1,7 @@
-"""What the system knows of one table between invocations: lease, staged progress, last commit.
+"""The state of one table between invocations: lease, staged progress, last commit.
 
-All of it is one JSON object, so that one conditional write changes it as a whole. Whoever writes it makes every ETag
-that others hold stale: that is the fence. Nothing here does I/O.
+It is one JSON object, so one conditional write changes all of it. A write makes every ETag that others hold stale: that
+is the fence. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class _Part(BaseModel):
 
 
 class StagedFile(_Part):
-    """A file whose parts are all uploaded, and that nobody sees yet.
+    """A file whose parts are all uploaded, and which is still invisible.
 
     Attributes
     ----------
     token : str
-        Also in the object's metadata: tells this file from any other that ever had its key.
+        Also in the object's metadata: it distinguishes this file from any other with the same key.
     parts : list of dict
         ``number``, ``etag`` and ``crc32`` of each.
     sha256 : str
-        Of the bytes a reader will get.
+        Of the file's bytes.
     """
 
     key: str
@@ -42,7 +42,7 @@ class StagedFile(_Part):
     sha256: str
 
     def as_manifest(self) -> FileEntry:
-        """Return what the manifest shows of it."""
+        """Return its entry in the manifest."""
         return FileEntry(key=self.key, rows=self.rows, bytes=self.bytes, sha256=self.sha256)
 
 
@@ -56,7 +56,7 @@ class Lease(_Part):
     token : str
         Of one invocation.
     expires_at : float
-        Seconds since 1970: when the function that holds it is certainly dead.
+        Seconds since 1970: the function that holds it has certainly ended by then.
     """
 
     run_id: str
@@ -85,7 +85,7 @@ class KeyRun(_Part):
     gone : bool
         Whether its keys were deleted.
     base : bool
-        Whether it is part of the large runs that a merge has left.
+        Whether it is one of the large runs that a merge made.
     first, last : int
         The first half of its first and its last key.
     """
@@ -111,7 +111,7 @@ class Written(_Part):
     Attributes
     ----------
     position : Position
-        Where the last of them ends.
+        The position after the last of them.
     """
 
     files: list[StagedFile] = Field(default_factory=list)
@@ -124,7 +124,7 @@ class Written(_Part):
 
 
 class Ahead(_Part):
-    """The rows so far that lie beyond the bound.
+    """The rows so far that are beyond the bound.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ class Recorded(_Part):
 
 
 class Staged(_Part):
-    """What a run has read of a table so far, to be continued by its next invocation.
+    """A run's progress on a table, which its next invocation continues.
 
     Each stage that rows pass records its progress in a part that only it writes: `written`, `ahead`, `recorded`,
     `checked` and `delivered`.
@@ -189,7 +189,7 @@ class Staged(_Part):
     Attributes
     ----------
     watermark : str or None
-        Text the watermark had when the read began; edited meanwhile, the progress is void.
+        The watermark's text when the read began. If it is edited, the progress is void.
     fingerprint : str
         Of the columns and the segments; changed meanwhile, the progress is void.
     proving : Ledger or None
@@ -200,7 +200,7 @@ class Staged(_Part):
         As in `Commit`, of what was read so far.
     """
 
-    # Of another release, perhaps: then its fingerprint is another one, too, and the read begins anew.
+    # Another release may have written it: then its fingerprint differs too, and the read starts again.
     model_config = ConfigDict(extra="ignore")
 
     run_id: str
@@ -225,19 +225,19 @@ class Staged(_Part):
 
     @property
     def every_file(self) -> list[StagedFile]:
-        """All files, whatever they hold."""
+        """All files, of every kind."""
         return [*self.written.files, *self.checked.quarantine]
 
     @property
     def objects(self) -> list[str]:
-        """The keys of all that the stages keep beside files."""
+        """The keys of all other objects of the stages."""
         runs = [run.key for run in self.delivered.runs]
         proving = self.proving.objects if self.proving is not None else []
         return [*self.ahead.keys, *self.checked.seen_keys, *runs, *self.recorded.objects, *proving]
 
 
 class Tail(_Part):
-    """The row versions that were delivered although their stamps lie beyond the bound.
+    """The row versions that were delivered although their stamps are beyond the bound.
 
     Attributes
     ----------
@@ -256,16 +256,16 @@ class Tail(_Part):
 
 
 class Commit(_Part):
-    """A decision: these files, this watermark. Once written it is carried out, by whoever comes next if need be.
+    """A decision: these files, this watermark. Once written it is carried out, if necessary by the next invocation.
 
     Attributes
     ----------
     planned_at : float
-        When the run was planned, seconds since 1970; an older plan has nothing to add to a newer commit.
+        When the run was planned, seconds since 1970; an older plan adds nothing to a newer commit.
     server_utc : float
-        The server's clock then: one that reads less later was turned back.
+        The server's clock then. If it is lower in a later run, it was turned back.
     clock_lead : float or None
-        Seconds by which that clock was ahead of the planner's: where the lead shrinks, it was turned back.
+        Seconds by which that clock was ahead of the planner's. If the lead shrinks, it was turned back.
     watermark : str
         The text of ``last_extract.txt`` after it.
     watermark_before : str or None
@@ -278,11 +278,11 @@ class Commit(_Part):
     columns : list of dict
         What the files hold.
     table_columns : list of dict
-        What the table had: the next commit tells its drift from there.
+        The table's columns; the next commit compares with them to find drift.
     record : TableEntry
         The table's entry in the manifest.
     previous : dict or None
-        The commit before, should the uploads of this one be lost before they are completed.
+        The commit before, for the case that the uploads of this one are lost before they are completed.
     key_runs : list of KeyRun
         The keys delivered and not deleted, the oldest run first.
     key_columns : list of str or None
@@ -296,13 +296,13 @@ class Commit(_Part):
     source : dict or None
         The server and database that were read, as `rds_to_s3.mysql.server.identity.Source` writes it.
     seen_until : float or None
-        No row that was read was committed later, on its origin's clock.
+        An upper bound of the commit times of the rows that were read, on their origin's clock.
     unreported : list of Unreported
         What earlier runs have committed and not yet reported, the oldest first.
     visible : list of int
-        Places in `every_file` of the files that are visible already, while the others are being completed.
+        Indexes in `every_file` of the visible files, while the others are being completed.
     undone : bool
-        Whether its uploads were lost: its files are being removed, and `previous` is about to be the last commit again.
+        Whether its uploads were lost. Then its files are being removed, and `previous` becomes the last commit again.
     stalled : int
         Invocations in a row that completed none of its files.
     handed_back : bool
@@ -350,7 +350,7 @@ class Commit(_Part):
         return format_timestamp(datetime.fromisoformat(self.watermark))
 
     def is_of(self, run_id: str, planned_at: float) -> bool:
-        """Whether a run made it; an earlier one may have had the same id."""
+        """Whether this run made it; an earlier run may have had the same id."""
         return self.run_id == run_id and self.planned_at == planned_at
 
 
@@ -360,9 +360,9 @@ class TableState(_Part):
     Attributes
     ----------
     attempts : dict
-        Attempts of the run that came last, ``{run_id: count}``.
+        Attempts of the latest run, ``{run_id: count}``.
     spent : dict
-        The last part number that commits which were undone have used, by what their keys begin with.
+        The last part number that undone commits have used, by the prefix of their keys.
     """
 
     version: int = 1
@@ -375,18 +375,18 @@ class TableState(_Part):
     spent: dict[str, int] = Field(default_factory=dict)
 
     def held_by_another(self, run_id: str, now: float) -> Lease | None:
-        """Return the lease that keeps `run_id` out, if one does."""
+        """Return another run's valid lease, or None."""
         lease = self.lease
         return lease if lease and lease.run_id != run_id and lease.expires_at > now else None
 
     def covered_by_newer(self, run_id: str, planned_at: float) -> Commit | None:
-        """Return the commit of a run that was planned later, if there is one: it has read all that this one would."""
+        """Return the commit of a run that was planned later, or None. It has read all that this run would read."""
         commit = self.commit
         return commit if commit and commit.run_id != run_id and commit.planned_at > planned_at else None
 
 
 def pending_of(commit: Commit | None) -> list[Unreported]:
-    """Return what a chain may have to report, the oldest first."""
+    """Return the commits that a chain may have to report, the oldest first."""
     if commit is None or not commit.applied:
         return []
     own = Unreported(run_id=commit.run_id, planned_at=commit.planned_at, record=commit.record)

@@ -1,4 +1,4 @@
-"""The two objects of a table that are only written if nobody else has: its state, and its watermark."""
+"""The two objects of a table that are written conditionally: its state and its watermark."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ from rds_to_s3.timestamps import Watermark
 
 
 def read_state(body: bytes, key: str) -> TableState:
-    """Read a state.
-
-    Raises
-    ------
-    StateMalformedError
-    """
+    """Read a state. Raise StateMalformedError where this release cannot read it."""
     try:
         return TableState.model_validate_json(body)
     except ValidationError as error:
@@ -25,7 +20,7 @@ def read_state(body: bytes, key: str) -> TableState:
         where = ".".join(str(part) for part in detail["loc"]) or "the document"
         raise StateMalformedError(
             f"{key} cannot be read ({where}: {detail['msg']}): a newer release wrote it, or somebody edited it. Deploy "
-            "that release again, or bring back an earlier version of the object. Without it the table goes on from its "
+            "that release again, or restore an earlier version of the object. Without it the table continues from its "
             "watermark, but may deliver a few rows again."
         ) from None
 
@@ -57,23 +52,18 @@ class StateStore:
         return self.state
 
     def confirm(self) -> None:
-        """Make sure that nobody has written the state since this invocation did.
-
-        Raises
-        ------
-        LeaseLostError
-        """
+        """Raise LeaseLostError if somebody else has written the state since this invocation did."""
         stored = self._store.get(self._key)
         if stored is None or stored.etag != self._etag:
             raise LeaseLostError(f"another invocation took table {self.state.table!r} over")
 
     def save(self, state: TableState) -> None:
-        """Write the state if nobody else has since it was read.
+        """Write the state if nobody else has written it since it was read.
 
         Raises
         ------
         LeaseLostError
-            Somebody has: whatever this invocation was about to do is not its to do any more.
+            Somebody has. This invocation must not act on the table any more.
         """
         body = state.model_dump_json().encode()
         try:
@@ -81,7 +71,7 @@ class StateStore:
                 self._key, body, if_match=self._etag, if_absent=self._etag is None, content_type="application/json"
             )
         except ConditionFailedError:
-            # A request that was repeated after its answer got lost meets its own work. Tokens make the content unique.
+            # A request that is repeated after a lost answer finds its own write. Tokens make the content unique.
             stored = self._store.get(self._key)
             if stored is None or stored.body != body:
                 raise LeaseLostError(
@@ -95,12 +85,7 @@ WATERMARK_TRIES = 5
 
 
 def read_watermark(store: ObjectStore, key: str) -> tuple[Watermark | None, str | None]:
-    """Return the watermark and the ETag of the object that holds it.
-
-    Raises
-    ------
-    WatermarkMalformedError
-    """
+    """Return the watermark and the ETag of the object that holds it."""
     stored = store.get(key)
     if stored is None:
         return None, None
@@ -114,7 +99,7 @@ def read_watermark(store: ObjectStore, key: str) -> tuple[Watermark | None, str 
 
 
 def move_watermark(store: ObjectStore, key: str, commit: Commit) -> str | None:
-    """Write the watermark if it is what the read began with; an operator's edit meanwhile wins, and is returned."""
+    """Write the watermark if it is unchanged since the read began. An operator's edit wins, and is returned."""
     body = commit.watermark.encode()
     before = commit.watermark_before
     for _ in range(WATERMARK_TRIES):
@@ -129,7 +114,7 @@ def move_watermark(store: ObjectStore, key: str, commit: Commit) -> str | None:
                     f"{key} was edited while this window was extracted; it stays as edited, and the next run begins "
                     "there"
                 )
-            # S3 answers so, too, while another request for the same key is under way.
+            # S3 gives this answer also while another request for the same key is in flight.
             continue
         return None
-    raise StorageUnavailableError(f"S3 kept refusing to write {key}, though nobody has changed it")
+    raise StorageUnavailableError(f"S3 repeatedly refused to write {key}, though nobody has changed it")

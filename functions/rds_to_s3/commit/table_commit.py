@@ -1,6 +1,6 @@
-"""Lease, recovery, decision and its application: the order of effects that makes a table's commit atomic.
+"""Lease, recovery, decision, application: the order of effects that makes a table's commit atomic.
 
-`docs/exactly-once.md` has the argument, and the table of what happens when the process dies between any two steps.
+`docs/exactly-once.md` has the argument, and a table of what happens if the process dies between two steps.
 """
 
 from __future__ import annotations
@@ -27,19 +27,16 @@ MOST_STALLED = 6
 
 
 class TableCommit:
-    """One invocation's dealings with a table's state.
+    """One invocation's reads and writes of a table's state.
 
     Parameters
     ----------
-    store : ObjectStore
-    table, file_format : str
-    run_id : str
     planned_at : float
         Of the run, seconds since 1970.
     clock : callable
         Seconds since 1970, by this machine.
     side_prefixes : sequence of str
-        Where the table's files stand that are not in its format's own place.
+        Prefixes of the table's files that are not below its format's prefix.
     keeps_keys, keeps_values, keeps_ledger : bool
         Whether its invocations keep delivered keys, values of unique columns, and a ledger in the bucket.
     """
@@ -70,7 +67,7 @@ class TableCommit:
 
     @property
     def state(self) -> TableState:
-        """The state as this invocation last read or wrote it."""
+        """The state as last read or written by this invocation."""
         return self._states.state
 
     def look(self) -> Commit | None:
@@ -85,14 +82,14 @@ class TableCommit:
     # --- the steps of an invocation ---
 
     def open(self, lasts_seconds: float, seconds: Callable[[], float]) -> Refused | Decided | Opened:
-        """Take the table, finish what others have decided, and say what is left to do.
+        """Take the table, finish an earlier commit that was decided, and return what is left to do.
 
         Parameters
         ----------
         lasts_seconds : float
             Until this invocation is certainly over.
         seconds : callable
-            How long S3 may be worked on.
+            Seconds left for requests to S3.
 
         Raises
         ------
@@ -108,7 +105,7 @@ class TableCommit:
             self.release()
             return Decided(last.record.but(attempts=self.attempts))
         if (newer := self.covered()) is not None:
-            # It was decided and no more; this invocation has just finished it.
+            # It was only decided; this invocation has just applied it.
             self.release()
             return newer
         watermark, etag = self.read_watermark()
@@ -117,12 +114,12 @@ class TableCommit:
         return Opened(last, watermark, etag, staged)
 
     def finish(self, decision: Commit, seconds: Callable[[], float]) -> Commit:
-        """Commit the table, and give it back.
+        """Commit the table, and release it.
 
         Raises
         ------
         StorageUnavailableError
-            Its uploads are gone; nothing is visible, and the next attempt reads the window again.
+            Its uploads are gone. No file is visible, and the next attempt reads the window again.
         CommitUnfinished
             See `apply`.
         """
@@ -135,7 +132,7 @@ class TableCommit:
         return applied
 
     def _progress(self, watermark: Watermark | None) -> Staged | None:
-        """Return this run's progress, if it still holds."""
+        """Return this run's progress, if it is still valid."""
         staged = self.state.staged
         text = watermark.text if watermark else None
         if staged is None or staged.run_id != self.run_id or staged.watermark != text:
@@ -145,7 +142,7 @@ class TableCommit:
     # --- lease ---
 
     def acquire(self, lasts_seconds: float) -> Refused | None:
-        """Take the lease, or say why not.
+        """Take the lease, or return why not.
 
         Parameters
         ----------
@@ -165,7 +162,7 @@ class TableCommit:
             if staged is not None and staged.run_id != self.run_id:
                 staged = None  # its uploads are about to be aborted
             commit = state.commit
-            # What the last invocation has handed back is continued: no new attempt.
+            # An invocation that continues a handed-back read is no new attempt.
             continues = staged is not None and staged.handed_back
             if staged is not None:
                 staged = staged.model_copy(update={"handed_back": False})
@@ -188,25 +185,20 @@ class TableCommit:
         return Refused("other runs kept changing this table's state")
 
     def covered(self) -> Refused | None:
-        """Say so if a run that was planned later has committed: it has read all that this one would."""
+        """Return a refusal if a run that was planned later has committed: it has read all that this run would read."""
         newer = self.state.covered_by_newer(self.run_id, self.planned_at)
         if newer is None:
             return None
         return Refused(f"run {newer.run_id}, planned later, has already covered this window")
 
     def guard(self) -> None:
-        """Make sure the lease has not expired: a process that was frozen must not act on what it knew.
-
-        Raises
-        ------
-        LeaseLostError
-        """
+        """Raise LeaseLostError if the lease has expired: a process that was frozen must not act on old knowledge."""
         lease = self.state.lease
         if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
             raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
 
     def release(self) -> bool:
-        """Give the lease back, keeping staged progress; return whether it was still this invocation's to give."""
+        """Release the lease and keep the staged progress; return whether this invocation still held it."""
         lease = self.state.lease
         if lease is None or lease.token != self.token:
             return True
@@ -228,7 +220,7 @@ class TableCommit:
     # --- recovery ---
 
     def recover(self, seconds: float = math.inf) -> Commit | None:
-        """Finish a commit that was decided and not applied; return it if that happened just now.
+        """Finish a commit that was decided and not applied. Return it if this call applied it.
 
         Raises
         ------
@@ -241,11 +233,11 @@ class TableCommit:
         return self.apply(commit, release=False, seconds=seconds)
 
     def remove_strays(self, staged: Staged | None, seconds: float = math.inf) -> None:
-        """Remove what dead invocations left of this table, and nothing names: all of it, or what the time allows.
+        """Remove the leftovers of killed invocations that no document names, within the time.
 
-        The only removal of what others have made, apart from an undone commit's (`take_back_files`). Listed first, then
-        confirmed in the register: see `find_strays`. Whenever this invocation is frozen, and by whichever successor,
-        nothing that the successor made is in the list, and no key or upload in it is ever made a second time.
+        The only removal of others' objects, apart from those of an undone commit (`take_back_files`). They are listed
+        first, then the lease is confirmed: see `find_strays`. If this invocation is frozen at any point, the list still
+        has no object of a successor, and no key or upload in it is ever made a second time.
         """
         strays = find_strays(self._store, self.state, self._prefixes, staged, keeps=self._keeps)
         if not strays:
@@ -255,12 +247,12 @@ class TableCommit:
         strays.remove(self._store, seconds)
 
     def next_part(self, stem: str) -> int:
-        """Return the first part number that no file has whose key begins with `stem`, all of it up to the stamp.
+        """Return the first part number that no file uses whose key begins with `stem`.
 
-        Windows that end at the same second (a transaction that stays open holds the end back) share a stamp, and a
-        rewound table may meet its own old stamp again.
+        Windows that end at the same second share a stamp: an open transaction holds the end back. A rewound table may
+        get an old stamp again.
         """
-        # The last commit's files count even where a reader has taken them away: a key names one window for good.
+        # The last commit's files count even where a reader has removed them: a key names one window forever.
         last = self.state.commit.every_file if self.state.commit else []
         taken = {*self._store.keys(stem), *(file.key for file in last if file.key.startswith(stem))}
         return max([self.state.spent.get(stem, 0), *map(part_of, taken)]) + 1
@@ -268,12 +260,7 @@ class TableCommit:
     # --- the watermark ---
 
     def read_watermark(self) -> tuple[Watermark | None, str | None]:
-        """Return the watermark and the ETag of the object that holds it.
-
-        Raises
-        ------
-        WatermarkMalformedError
-        """
+        """Return the watermark and the ETag of the object that holds it."""
         return read_watermark(self._store, self._watermark_key)
 
     # --- decide and apply ---
@@ -290,15 +277,14 @@ class TableCommit:
         self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
 
     def apply(self, commit: Commit, *, release: bool, seconds: float = math.inf) -> Commit | None:
-        """Carry a decision out: make its files visible, move the watermark. May be repeated at any point.
+        """Apply a decision: make its files visible, move the watermark. It can be repeated at any point.
 
         Parameters
         ----------
-        commit : Commit
         release : bool
-            Whether to give the lease back in the same write.
+            Whether to release the lease in the same write.
         seconds : float
-            How long files may be made visible, before the rest is left to the run's next invocation.
+            Seconds for making files visible. The run's next invocation does the rest.
 
         Returns
         -------
@@ -309,7 +295,7 @@ class TableCommit:
         Raises
         ------
         CommitUnfinished
-            The time was over; the lease is kept for the run's next invocation.
+            The time was up; the lease is kept for the run's next invocation.
         """
         until = time.monotonic() + seconds
         if commit.undone:
@@ -329,14 +315,14 @@ class TableCommit:
         update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
         self._states.save(self.state.model_copy(update=update))
         previous = Commit.model_validate(commit.previous) if commit.previous else None
-        # Safe when this invocation is frozen here: only the commit that has just been replaced for good named them, and
-        # each has the token of the invocation that made it, so no successor makes one of that name.
+        # Safe when this invocation is frozen here: only the commit that has just been replaced named them. Each
+        # contains the token of the invocation that made it, so no successor makes one of that name.
         for key in sorted(self._kept(previous) - self._kept(commit)):
             self._store.delete(key)
         return applied
 
     def _keep_unfinished(self, commit: Commit, completion: Completion, *, is_own: bool) -> None:
-        """Record which files are visible, and leave the others to the next invocation; raise what says so."""
+        """Record which files are visible. Raise, so that the next invocation completes the others."""
         stalled = 0 if is_own or len(completion.visible) > len(commit.visible) else commit.stalled + 1
         kept = commit.model_copy(
             update={"visible": completion.visible, "stalled": stalled, "handed_back": completion.error is None}
@@ -363,7 +349,7 @@ class TableCommit:
 
     def _undo(self, commit: Commit, until: float) -> None:
         if not commit.undone:
-            # The fence: from here on no other invocation carries the decision out, and whoever comes next undoes it.
+            # The fence: from here on no other invocation applies the decision, and the next one undoes it.
             spent = dict(self.state.spent)
             for file in commit.every_file:
                 stem = stem_of(file.key)

@@ -1,4 +1,4 @@
-"""One invocation's read of a window through its stages, and what is recorded of it for the next."""
+"""One invocation's read of a window through its stages, with the checkpoints for the next invocation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rds_to_s3.mysql.select import Segment
 
 MOST_PAGE_SECONDS = 15.0
 MANY_FILES = 100
-SHARE = 20  # of the reading of many files, that their checkpoints take: the state of 11,000 files has 6 MB
+SHARE = 20  # of the time of a read with many files, for its checkpoints: the state of 11,000 files has 6 MB
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class CheckpointedRead:
     ----------
     stages : sequence of Stage
         Those before `files`.
-    files : DataFiles
     staged : Staged
         The progress so far; changed as the read continues.
     save : callable
@@ -83,7 +82,7 @@ class CheckpointedRead:
         return any(stage.failed for stage in self.stages)
 
     def _checkpoint(self, read: WindowRead) -> None:
-        """After a page: make the files that it finished survive this invocation."""
+        """After a page: record its finished files, so that they survive this invocation."""
         series = self.files.series
         if len(series.finished) == series.recorded or not read.resumable or self._failed:
             return
@@ -91,9 +90,9 @@ class CheckpointedRead:
             return
         exact = any(stage.is_exact for stage in self.stages)
         if exact:
-            # Such a stage's progress is of all rows up to here: so the files have to end here.
+            # Such a stage's progress covers all rows up to here, so the files have to end here.
             read.close()
-        # A file that is still open will be read again, perhaps in another version, should this invocation end here.
+        # If this invocation ends here, the rows of an open file are read again, perhaps in other versions.
         self._record(rows=None if exact else series.finished_rows, finished=False)
         began = time.monotonic()
         self.save(self.staged)

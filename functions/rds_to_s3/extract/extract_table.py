@@ -1,4 +1,4 @@
-"""ExtractTable's work: run one table's extraction, and leave word of it in S3 whatever happens."""
+"""Extract one table. Write its record to S3 in every case, also after an error."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ def run_extraction(
     Parameters
     ----------
     connect, reconnect : callable
-        Open a connection whose silence is bounded by the seconds they are given; `reconnect` fetches the credentials
-        anew.
+        Open a connection with this read timeout in seconds; `reconnect` fetches the credentials anew.
 
     Raises
     ------
     RdsToS3Error
-        What made the table fail; the record says the same.
+        The error of the table, as in its record.
     """
     extraction: TableExtraction | None = None
     try:
@@ -48,11 +47,11 @@ def run_extraction(
         if extraction is not None and not extraction.superseded:
             try:
                 _write_record(store, run_id, table, extraction.failed_record(error))
-            except Exception as failure:  # the table failed for another reason, which is the one to raise
+            except Exception as failure:  # the table failed for another reason; that error is raised
                 on_failure(failure)
         raise
     if outcome.status == "SKIPPED" and (earlier := _own_success(store, plan, table)) is not None:
-        # This run's commit is told already; another run covered the table while the answer was under way.
+        # The record has this run's commit already; another run covered the table while the answer was in flight.
         return replace(outcome, status=earlier.status, record=earlier, reported_before=True)
     if outcome.record is not None:
         _write_record(store, run_id, table, outcome.record)

@@ -1,4 +1,4 @@
-"""What an invocation of ExtractTable came to."""
+"""The outcome of an invocation of ExtractTable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rds_to_s3.commit.entries import Status, TableEntry
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation came to.
+    """The outcome of an invocation.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class Outcome:
     lag_seconds : float
         How far the committed data are behind the server's clock.
     reported_before : bool
-        Whether an earlier invocation has reported this outcome: then there is nothing more to count.
+        Whether an earlier invocation has reported this outcome. Then no metric counts it again.
     """
 
     status: Status | Literal["CONTINUE"]
@@ -31,5 +31,5 @@ class Outcome:
 
     @classmethod
     def of(cls, record: TableEntry, lag_seconds: float = 0.0) -> Outcome:
-        """Return the outcome that a table's entry is."""
+        """Return the outcome of a table's entry."""
         return cls(record.status, record, record.rows, len(record.files), lag_seconds)

@@ -1,4 +1,4 @@
-"""Reads a window page by page, and leaves out what was delivered."""
+"""Reads a window page by page, and leaves out delivered rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE_SECONDS = 15.0
 class Pace:
     """How many rows a page has: small at first, then as many as `PAGE_SECONDS` carry.
 
-    A page is one statement: it is what the server's count is compared over, and what is lost when time runs out.
+    A page is one statement. The server's count is compared for each page, and a page is lost if time runs out in it.
     """
 
     rows: int
@@ -32,12 +32,12 @@ class Pace:
 
     @classmethod
     def start(cls, row_bytes: int, seconds: float, hint: int | None) -> Pace:
-        """Begin with a guess from the table's average row, or with what the last invocation learnt."""
+        """Begin with an estimate from the table's average row, or with the last invocation's page size."""
         guess = hint or FIRST_PAGE_BYTES // max(row_bytes, 64)
         return cls(min(max(guess, FEWEST_ROWS), MOST_ROWS), seconds)
 
     def learn(self, rows: int, seconds: float) -> None:
-        """Adapt to what a page took."""
+        """Adapt to the time of a page."""
         if rows:
             self.rows = min(max(int(rows / max(seconds, 0.01) * self.seconds), FEWEST_ROWS), MOST_ROWS, 16 * rows)
 
@@ -52,13 +52,12 @@ class WindowRead:
         Inside a consistent read-only snapshot.
     columns : sequence of SelectColumn
         The select list: what the files hold, then what only the read needs.
-    segments : sequence of Segment
     position : Position
         Where to begin.
     stop_at : float
         `time.monotonic` value at which this invocation hands back.
     stages : sequence of Stage
-        What each row passes, in this order; the last one writes the files.
+        The stages of each row, in this order; the last one writes the files.
     on_page : callable
         Called after each page that the server's count has confirmed.
     """
@@ -78,7 +77,7 @@ class WindowRead:
 
     @property
     def resumable(self) -> bool:
-        """Whether every segment has an order to be taken up again in."""
+        """Whether every segment has an order in which it can be resumed."""
         return all(segment.order for segment in self.segments)
 
     def run(self) -> bool:
@@ -92,10 +91,10 @@ class WindowRead:
         Raises
         ------
         RowCountError
-            The server sent another number of rows than were written.
+            The server sent another number of rows than was written.
         ReadInterruptedError
         CannotResumeError
-            Time is up, and the table has no order that the read could be taken up again in.
+            Time is up, and the table has no order in which the read can be resumed.
         """
         while self.position.segment < len(self.segments):
             self._page(self.segments[self.position.segment])
@@ -107,12 +106,12 @@ class WindowRead:
         return True
 
     def close(self) -> None:
-        """Finish what the stages have open: it ends where the read is."""
+        """Finish the stages' open files at the read's position."""
         for stage in self.stages:
             stage.close(self.position)
 
     def abort_after(self, error: BaseException) -> None:
-        """Throw what is open away. What fails then is a note of `error`, which ended the read."""
+        """Discard the open files. An error here becomes a note of `error`, which ended the read."""
         clean_up_after(error, *(stage.abort for stage in self.stages))
 
     def _page(self, segment: Segment) -> None:
@@ -124,7 +123,7 @@ class WindowRead:
         read = 0
         for block in self._blocks(sql, segment):
             read += block
-        # The server has no count of a page that was broken off; its packets' sequence numbers vouch for that one.
+        # The server has no count of an interrupted page. Its packets' sequence numbers prove that none is missing.
         sent = read if self.out_of_time else int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != read:
             raise RowCountError(
@@ -160,8 +159,8 @@ class WindowRead:
                     result.abandon()
                     if not order:
                         raise CannotResumeError(
-                            f"table {self.table!r} has no key to take the read up again by, and does not fit into one "
-                            "invocation: add a primary key, or raise ExtractTimeout"
+                            f"table {self.table!r} has no key by which a read can be resumed, and does not fit into "
+                            "one invocation: add a primary key, or raise ExtractTimeout"
                         )
                     self.out_of_time = True
                 yield block.rows

@@ -1,7 +1,7 @@
-"""The server that a table is read from has at least what the run's plan saw, and what the last read of the table saw.
+"""Make sure that a table's server has all commits that the run's plan, and the last read of the table, saw.
 
-One endpoint may lead to several replicas, a failover may come between the plan and a read, and a secret may move. So
-each connection that reads proves it again, before its snapshot. The argument is in ``docs/exactly-once.md``.
+One endpoint may lead to several replicas, a failover may come between the plan and a read, and a secret may change. So
+it is checked again on each reading connection, before its snapshot. The argument is in ``docs/exactly-once.md``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from rds_to_s3.mysql.server.source import Source
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.read_bound import read_bound
 
-WAIT_SECONDS = 30.0  # a replica that is later than that is no matter of moments
+WAIT_SECONDS = 30.0  # a replica with a greater lag does not catch up in moments
 PAUSE_SECONDS = 3.0
-OPEN_ELSEWHERE_SECONDS = 900.0  # for the plan of a release that did not note it
+OPEN_ELSEWHERE_SECONDS = 900.0  # for plans of earlier releases, which do not record it
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What an earlier read of the table saw: nothing that was committed later than `until`."""
+    """The server of an earlier read of the table, and the upper bound of the commits that it saw."""
 
     source: Source | None
     until: float
@@ -42,7 +42,7 @@ class Gap:
     other : str
         The server that has it.
     shown, wanted : float or None
-        Up to when the one has what was committed, and up to when it must.
+        The server has all commits up to `shown`, and needs them up to `wanted`.
     """
 
     server: str
@@ -51,13 +51,13 @@ class Gap:
     wanted: float | None
 
     def error(self, table: str) -> ReplicaBehindError:
-        """Return the error that says so."""
+        """Return the error for this gap."""
         return ReplicaBehindError(
-            f"table {table!r} cannot be read from server {self.server}: it has what was committed until "
-            f"{_moment(self.shown)}, and server {self.other} was seen with what was committed until "
-            f"{_moment(self.wanted)}. Nothing was read. Bring its replication up to date, or let the credentials name "
-            "one server instead of an endpoint that leads to several. Where nothing is written on the source, any "
-            "write there lets its replicas show how far they are."
+            f"table {table!r} cannot be read from server {self.server}: it has all commits until "
+            f"{_moment(self.shown)}, and server {self.other} showed commits until "
+            f"{_moment(self.wanted)}. Nothing was read. Bring its replication up to date, or put one server into the "
+            "credentials instead of an endpoint of several. If nothing is written on the source, write a row there: "
+            "its replicas then show their progress."
         )
 
 
@@ -68,19 +68,18 @@ def connect_reached(
     ways: tuple[Callable[[int], Connection], Callable[[int], Connection]],
     seconds: Callable[[], float],
 ) -> tuple[Connection, PlannedRun]:
-    """Open a connection to a server that has what was seen before.
+    """Open a connection to a server that has all commits that were seen before.
 
     Parameters
     ----------
-    run : PlannedRun
     table : str
         Named in errors.
     reads : iterable
-        The last read of the table, and this one's as far as it has come.
+        The last read of the table, and this read's progress.
     ways : tuple of callable
-        Open a connection; the second with credentials that are fetched anew.
+        Open a connection; the second one fetches the credentials anew.
     seconds : callable
-        How long the database may still be read, or waited for.
+        Seconds left for reading the database or waiting for it.
 
     Returns
     -------
@@ -119,14 +118,14 @@ def connect_reached(
 
 
 def note_seen(connection: Connection, staged: Staged, source: Source | None) -> None:
-    """Note where a snapshot was taken, and the latest that it can show. It has been taken by now."""
+    """Record a snapshot's server, and the upper bound of its commits. The snapshot has been taken by now."""
     until = shown_at_most(connection)
     staged.source = source.as_dict() if source else None
     staged.seen_until = max(until, staged.seen_until or until)
 
 
 def begun_elsewhere(staged: Staged, source: Source | None) -> bool:
-    """Whether a read was begun on a server that has nothing to do with `source`."""
+    """Whether a read was begun on a server with another history than `source`."""
     before = _source(staged)
     return before is not None and source is not None and not source.same_history(before)
 
@@ -141,7 +140,7 @@ def _source_of(connection: Connection, run: PlannedRun) -> Source:
 
 
 def _compare(connection: Connection, source: Source, run: PlannedRun, seen: list[_Seen]) -> Gap | RdsToS3Error | None:
-    """Return what is missing on the server that the connection leads to; None where nothing is."""
+    """Return what the connection's server lacks, or None."""
     if source.database != run.database:
         return SourceChangedError(
             f"run {run.run_id} was planned for database {run.database!r}, and the credentials name {source.database!r} "
@@ -193,10 +192,10 @@ def _reaches_plan(
 
 
 def _wanted_by(run: PlannedRun) -> float | None:
-    """Return up to when a server of the same history must have everything for the run's bound to be true there, too."""
+    """Return up to which commit time a server of the same history must have everything for the run's bound to hold."""
     if run.bound.get("role", "primary") == "primary" or run.seen_until is None:
         return run.seen_until
-    # What it had for certain; the same margin covers what its origin had open.
+    # The commits that it certainly had; the same margin covers transactions open on its origin.
     return min(run.seen_until, run.bound_utc + float(run.bound.get("settle_seconds", 0.0)))
 
 

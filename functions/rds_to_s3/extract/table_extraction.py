@@ -45,7 +45,7 @@ from rds_to_s3.timestamps import Watermark, format_timestamp
 
 STAGED_LAYOUT = 6  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
-MOST_ENDING_SECONDS = 30.0  # for uploading what is staged, handing back or committing
+MOST_ENDING_SECONDS = 30.0  # for uploading the staged files, handing back or committing
 
 
 class TableExtraction:
@@ -53,18 +53,15 @@ class TableExtraction:
 
     Parameters
     ----------
-    run : PlannedRun
-    spec : TableSpec
-    store : ObjectStore
     connect, reconnect : callable
-        Open a connection whose silence is bounded by the seconds; `reconnect` with credentials fetched anew.
+        Open a connection with a read timeout in seconds; `reconnect` fetches the credentials anew.
     time_left : callable
         Seconds until the invocation is killed.
 
     Attributes
     ----------
     superseded : bool
-        Whether another invocation has taken the table over: then the record is that one's to write.
+        Whether another invocation has taken the table over. Then only that one writes the record.
     """
 
     def __init__(
@@ -101,13 +98,13 @@ class TableExtraction:
         self.superseded = False
 
     def extract(self) -> Outcome:
-        """Do the work, or the part of it that fits into this invocation.
+        """Extract the table, or the part that fits into this invocation.
 
         Raises
         ------
         RdsToS3Error
-            The table failed; nothing of this window is visible, or all of it will be once the next attempt has finished
-            what this one decided.
+            The table failed. No file of this window is visible, or all of them will be after the next attempt has
+            applied this one's decision.
         """
         if (refusal := self.run.refused.get(self.spec.name)) is not None:
             self._watermark, _ = self.commit.read_watermark()
@@ -141,7 +138,7 @@ class TableExtraction:
             raise
 
     def _working_seconds(self) -> float:
-        """Return how long the database may be read, or S3 waited for, with time left to say how it went."""
+        """Return the seconds for reading the database or waiting for S3, with time left to write the record."""
         left = self._time_left()
         return left - min(MOST_ENDING_SECONDS, left / 5)
 
@@ -166,7 +163,7 @@ class TableExtraction:
             connection.close()
 
     def _prepare(self, connection: Connection, opened: Opened) -> Work:
-        """Take the snapshot, and find out what is to be read in it."""
+        """Take the snapshot, and prepare the read in it."""
         last = opened.last
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
         prepared = prepare_read(connection, table, self.spec, self.run, watermark=opened.watermark, last=last)
@@ -191,7 +188,7 @@ class TableExtraction:
         )
 
     def _progress(self, connection: Connection, opened: Opened, table: Table, prepared: PreparedRead) -> Staged:
-        """Return the progress of the read so far, or begin one."""
+        """Return the read's progress, or new progress."""
         fingerprint = self._fingerprint(prepared)
         staged = opened.staged
         if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
@@ -200,7 +197,7 @@ class TableExtraction:
         if staged is None:
             text = opened.watermark.text if opened.watermark else None
             staged = Staged(run_id=self.run.run_id, watermark=text, fingerprint=fingerprint)
-            # Asked once a read, not once an invocation: each looks at the whole window.
+            # Once per read, not per invocation: each query looks at the whole window.
             rows = SettledRows(connection, table, prepared.selection, prepared.window, prepared.marks)
             staged.settled, found = rows.look(opened.last, comparable=prepared.comparable)
             staged.warnings += found
@@ -211,7 +208,7 @@ class TableExtraction:
         return staged
 
     def _read(self, work: Work) -> bool:
-        """Read on; return whether that reached the window's end, and time is left to commit."""
+        """Continue the read; return whether it reached the window's end with time left to commit."""
         staged, prepared = work.staged, work.prepared
         began_at = staged.written.position
         bounds = prepared.marks.each(prepared.selection, prepared.window.remember_from)
@@ -241,7 +238,7 @@ class TableExtraction:
             finished = read.run(work.connection, self._working_seconds())
             staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
             if finished and work.deletes is not None and began_at.segment < len(prepared.segments):
-                # If time is short, an invocation that has nothing else to do compares the keys.
+                # If time is short, the next invocation only compares the keys.
                 finished = self._time_left() >= work.deletes.needs_seconds(work.table)
             if finished and proving is not None and not (row_checks is not None and row_checks.failed):
                 finished = self._prove(work, proving, bounds, [*of_checks, data])
@@ -269,7 +266,7 @@ class TableExtraction:
     def _hand_back(self, staged: Staged) -> Outcome:
         if staged.stalled > MOST_STALLED:
             raise CannotResumeError(
-                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row got no further. Raise "
+                f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row made no progress. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
         staged.seconds += time.monotonic() - self._began
@@ -307,7 +304,7 @@ class TableExtraction:
     # --- what is committed, and what is reported ---
 
     def _fingerprint(self, prepared: PreparedRead) -> str:
-        """Stand for what the progress of a read depends on."""
+        """Return a hash of everything that the progress of a read depends on."""
         spec = self.spec
         parts = [
             [STAGED_LAYOUT, self.run.planned_at, prepared.read_as.versions],
@@ -340,7 +337,7 @@ class TableExtraction:
         return self._blank_record("FAILED", error=ErrorEntry(type=type(error).__name__, message=str(error)))
 
     def _left_out(self, reason: str) -> Outcome:
-        """Skip a table that this run reads no more: what was staged for it is not needed."""
+        """Skip a table that this run no longer reads, and discard its staged progress."""
         self.commit.remove_strays(None, self._working_seconds() / 3)
         self.commit.release()
         return Outcome.of(joined_record(self._skipped_record(reason), self._of_other_format))

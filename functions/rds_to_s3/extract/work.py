@@ -1,4 +1,4 @@
-"""What one invocation reads of its table, and what comes of it: a commit."""
+"""What one invocation reads of its table, and the commit that follows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rds_to_s3.timestamps import format_timestamp
 
 @dataclass
 class Work:
-    """What one invocation reads, in its snapshot, and what it has found.
+    """What one invocation reads in its snapshot, and its results.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Work:
         Parameters
         ----------
         blank : TableEntry
-            The table's entry in the manifest, without what was read.
+            The table's entry in the manifest, without the results of the read.
         outstanding : Outstanding
-            What it has to report beside its own files.
+            The earlier commits that it has to report as well.
         """
         staged, selection, window = self.staged, self.prepared.selection, self.prepared.window
         last = self.opened.last

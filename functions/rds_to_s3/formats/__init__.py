@@ -1,4 +1,4 @@
-"""Files of rows: `open_encoder` is the way in."""
+"""Files of rows: start with `open_encoder`."""
 
 from __future__ import annotations
 
@@ -22,27 +22,26 @@ def open_encoder(
 
     Parameters
     ----------
-    file_format : {"csv", "parquet"}
     compression : {"none", "gzip", "snappy"}
         CSV takes ``none`` and ``gzip``, Parquet all three.
     columns : sequence of OutputColumn
-        The file's columns: the first columns of every row that is written. What the rows have beyond them is left out.
+        The file's columns: the first columns of every row. Further columns of the rows are left out.
     sink : callable
-        Takes the file's bytes in order. It may keep what it is given: nothing writes to that again.
+        Takes the file's bytes in order. It may keep the buffers: they do not change afterwards.
     target_bytes : int, optional
-        What the file is to come to, about.
+        The approximate size of the file.
 
     Raises
     ------
     ValueError
-        An unknown format, or a compression that the format does not take.
+        An unknown format, or a compression that the format does not have.
     """
     if file_format == "csv" and compression in ("none", "gzip"):
         from rds_to_s3.formats.csv import CsvEncoder  # noqa: PLC0415 - each format brings its own libraries
 
         return CsvEncoder(columns, sink, compression)
     if file_format == "parquet" and compression in ("none", "gzip", "snappy"):
-        # pyarrow takes half a second to import, which a CSV extraction need not wait for.
+        # pyarrow takes half a second to import: a CSV extraction does not wait for it.
         from rds_to_s3.formats.parquet import ParquetEncoder  # noqa: PLC0415
 
         return ParquetEncoder(columns, sink, compression, target_bytes=target_bytes)

@@ -1,4 +1,4 @@
-"""Which Arrow type, and so which Parquet type, holds a MySQL column exactly, and how its text becomes values of it.
+"""Which Arrow and Parquet type holds a MySQL column exactly, and how its text is parsed.
 
 =============================================  ======================================================================
 MySQL                                          Arrow / Parquet
@@ -14,8 +14,8 @@ BIT, BINARY, VARBINARY, BLOB, spatial, VECTOR  binary
 CHAR, VARCHAR, TEXT, ENUM, SET, JSON, others   string
 =============================================  ======================================================================
 
-A date that no calendar has (``0000-00-00``, a month or day of 0, the year 0, February 31) is NULL in Parquet, counted
-in a warning. Text that is not UTF-8 has U+FFFD for what cannot be decoded, counted too.
+A date that is not in the calendar (``0000-00-00``, a month or day of 0, the year 0, February 31) is NULL in Parquet,
+and a warning counts it. Text that is not UTF-8 has U+FFFD in place of invalid bytes, also counted.
 """
 
 from __future__ import annotations
@@ -45,12 +45,7 @@ _DECIMAL128_DIGITS = 38
 
 
 def arrow_type(column: OutputColumn) -> pa.DataType:
-    """Return the type that holds the column's values exactly.
-
-    Parameters
-    ----------
-    column : OutputColumn
-    """
+    """Return the type that holds the column's values exactly."""
     mysql = ColumnType.parse(column.column_type)
     if column.kind == "binary":
         return pa.binary()
@@ -64,12 +59,12 @@ def arrow_type(column: OutputColumn) -> pa.DataType:
 
 
 def has_statistics(column: OutputColumn) -> bool:
-    """Return whether the file keeps the least and the greatest value: copies that a long value is too large for."""
+    """Return whether the file has a column's least and greatest value; not of a type with long values."""
     return not _LONG.match(ColumnType.parse(column.column_type).name)
 
 
 def may_be_null(column: OutputColumn) -> bool:
-    """Return whether the file's column takes NULL: that of a zero date does, though MySQL's may be NOT NULL."""
+    """Return whether the file's column takes NULL: also where it is NOT NULL in MySQL, if a zero date becomes NULL."""
     return column.nullable or arrow_type(column) in (pa.date32(), pa.timestamp("us"))
 
 
@@ -78,7 +73,6 @@ def parse(texts: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]:
 
     Parameters
     ----------
-    texts : pyarrow.Array of binary
     data_type : pyarrow.DataType
         As `arrow_type` chose it.
 
@@ -105,7 +99,7 @@ def _utf8(texts: pa.Array) -> tuple[pa.Array, int]:
     except pa.ArrowInvalid:
         values = texts.to_pylist()
         decoded = [None if value is None else value.decode(errors="replace") for value in values]
-        # U+FFFD may stand in good text, too.
+        # Valid text may also contain U+FFFD.
         lost = sum(text is not None and text.encode() != value for text, value in zip(decoded, values, strict=True))
         return pa.array(decoded, pa.string()), lost
     return strings, 0
@@ -123,7 +117,7 @@ def _calendar(strings: pa.Array, data_type: pa.DataType) -> tuple[pa.Array, int]
 
 
 def _impossible_dates(strings: pa.Array) -> NDArray[np.bool_]:
-    """Return which values are dates that the proleptic Gregorian calendar does not have from the year 1 on."""
+    """Return which values are not dates of the proleptic Gregorian calendar from the year 1 on."""
     _, offsets, data = strings.buffers()
     starts = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings)]
     if data is None or not data.size:

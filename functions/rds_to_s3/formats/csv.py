@@ -1,8 +1,8 @@
-"""CSV: the text is MySQL's own, only what stands between the values changes.
+"""CSV: the values are MySQL's text; only the bytes between them change.
 
-RFC 4180, UTF-8, a header row, LF line ends. NULL is nothing between the separators (so in a file of one column it is
-an empty line), the empty string is ``""``; binary values are upper-case hexadecimal. A value is quoted where it must
-be: it is empty, or holds a separator, a quote or a line end.
+RFC 4180, UTF-8, a header row, LF line ends. NULL is written as nothing (so in a file of one column it is an empty
+line), the empty string as ``""``, binary values as upper-case hexadecimal. A value is quoted if it is empty, or
+contains a separator, a quote or a line end.
 """
 
 from __future__ import annotations
@@ -21,14 +21,7 @@ _SPECIAL = re.compile(rb'[,"\r\n]')
 
 
 class CsvEncoder:
-    """One CSV file.
-
-    Parameters
-    ----------
-    columns : sequence of OutputColumn
-    sink : callable
-    compression : {"none", "gzip"}
-    """
+    """One CSV file."""
 
     warnings: list[str]
 
@@ -46,12 +39,7 @@ class CsvEncoder:
         return "csv.gz" if self._gzip else "csv"
 
     def write(self, rows: Rows) -> None:
-        """Write rows.
-
-        Parameters
-        ----------
-        rows : Block or SpooledRow
-        """
+        """Write rows."""
         if isinstance(rows, SpooledRow):
             self._write_large(rows)
         elif rows.rows:
@@ -65,7 +53,7 @@ class CsvEncoder:
             self._gzip.close()
 
     def _text_by_row(self, block: Block) -> bytes:
-        """Write a block whose text is not UTF-8, as a server with damaged data may send it: slowly, byte for byte."""
+        """Write a block whose text is not UTF-8, which a server with damaged data may send: slowly, byte for byte."""
         lines = []
         for row in range(block.rows):
             values = (block.value(row, column) for column in range(self._columns))
@@ -96,7 +84,7 @@ class CsvEncoder:
 
 
 def quoted(value: bytes) -> bytes:
-    """Return a value as a CSV field, in quotes where it must be."""
+    """Return a value as a CSV field, in quotes where needed."""
     if value and not _SPECIAL.search(value):
         return value
     return b'"' + value.replace(b'"', b'""') + b'"'

@@ -21,7 +21,7 @@ class RowEncoder(Protocol):
 
     @property
     def warnings(self) -> list[str]:
-        """What the file does not hold as the table does, one sentence a column; complete after `close`."""
+        """Values that the file cannot store exactly, one sentence per column; complete after `close`."""
         ...
 
     def write(self, rows: Rows) -> None:
@@ -29,5 +29,5 @@ class RowEncoder(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what ends the file. A file that is to be thrown away need not be closed."""
+        """Write the end of the file. A file that is discarded need not be closed."""
         ...

@@ -1,8 +1,8 @@
-"""A block's CSV text, made in a copy of its packets.
+"""A block's CSV text, written into a copy of its packets.
 
-A row packet has a byte where CSV has one, a value's length prefix, and some more: writing separators over the prefixes
-and deleting the rest makes CSV. Where values are quoted, a separator is first written as one of a few bytes that UTF-8
-never uses, and these are then replaced by what they stand for.
+A row packet has a length prefix where CSV has a separator, and a header. Writing separators over the prefixes and
+deleting the headers makes CSV. Where values are quoted, a separator is first written as one of a few bytes that UTF-8
+never uses. These bytes are then replaced by the separator and its quotes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _LOWEST_MARK = _HEX
 _MARKS = {_OPEN: b',"', _CLOSE: b'",', _CLOSE_OPEN: b'","', _QUOTE: b'"'}
 
 _SPECIAL = b',"\r\n'
-_DENSE = 1  # special bytes a row, from where on it is cheaper to bring all values' bounds into order
-_SHORT = 64  # bytes, up to where it is cheaper to go through all values byte by byte than value by value
+_DENSE = 1  # special bytes a row; from there on it is cheaper to sort all values' bounds
+_SHORT = 64  # bytes; up to there it is cheaper to loop over bytes than over values
 _ROOM = 2  # behind the last row, for its line's end
 
 
@@ -35,7 +35,7 @@ class Framing:
     block : Block
         At least one row.
     columns : int
-        How many of the block's columns, from the first, are written.
+        The number of the block's columns to write, from the first.
     binary : sequence of int
         The columns among them that are written in hexadecimal.
     """
@@ -72,7 +72,7 @@ class Framing:
         return _insert(text, hexadecimal) if hexadecimal else text
 
     def _delete_framing(self) -> int:
-        """Write `_DELETE` over all bytes that are not a value's; return how many these are."""
+        """Write `_DELETE` over all bytes that are not part of a value; return their number."""
         text, bounds = self._bytes, self._bounds
         text[bounds] = _DELETE
         for before in range(1, HEADER + 1):
@@ -97,7 +97,7 @@ class Framing:
         for byte in special[1:]:
             found |= self._bytes == byte
         places = np.flatnonzero(found)
-        # The values' bounds ascend, row by row: a special byte belongs to the value whose bound is the last before it.
+        # The values' bounds ascend, row by row: a special byte belongs to the value with the last bound before it.
         columns, rows = self._bounds.shape
         if len(places) < _DENSE * rows:
             row = np.searchsorted(self._bounds[0], places, side="right") - 1
@@ -108,10 +108,10 @@ class Framing:
         return empty | holding.reshape(rows, columns).T
 
     def _separate(self, quoted: NDArray[np.bool_]) -> None:
-        """Write what stands between the values."""
+        """Write the bytes between the values."""
         text, bounds = self._bytes, self._bounds
         text[bounds[1:]] = ord(",")
-        # A line's end has room in the next packet's header: for the quote of the last value, and for itself.
+        # The next packet's header has room for the last value's quote and the line end.
         line_ends = np.append(bounds[0, 1:] - HEADER, len(text) - _ROOM)
         text[line_ends + 1] = ord("\n")
         for column in np.flatnonzero(quoted.any(axis=1)).tolist():
@@ -128,7 +128,7 @@ class Framing:
     # --- binary and hidden columns: their bytes are left out of the copy ---
 
     def _cut(self, columns: int) -> tuple[bytearray, Offsets]:
-        """Copy the block without its hidden columns and without its binary values, but for the first byte of each."""
+        """Copy the block without its hidden columns, and with only the first byte of each binary value."""
         block = self._block
         cuts = [(column, block.starts(column) + 1, block.bounds[column + 1]) for column in self._binary]
         if block.columns > columns:
@@ -147,7 +147,7 @@ class Framing:
         return text, bounds
 
     def _mark_binary(self) -> list[bytes]:
-        """Write `_HEX` over what is left of each binary value; return their hexadecimal text, row by row."""
+        """Write `_HEX` over the remaining byte of each binary value; return their hexadecimal text, row by row."""
         if not self._binary:
             return []
         block = self._block
@@ -178,7 +178,7 @@ def _gather(data: Bytes, starts: Offsets, lengths: Offsets) -> bytes:
         return b""
     width = int(lengths[0])
     if (lengths == width).all():
-        # One element of `windows` begins at each byte; those asked for are copied at once.
+        # One element of `windows` begins at each byte; the selected ones are copied at once.
         windows = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
         return windows[starts].tobytes()
     view = data.data

@@ -18,16 +18,11 @@ _GZIP_WINDOW = 31  # zlib's way of asking for a gzip header; its time stamp is 0
 
 
 class GzipStream:
-    """A sink that compresses what it is given into another.
-
-    Parameters
-    ----------
-    sink : callable
-    """
+    """A sink that compresses its input into another sink."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        # ISA-L compresses at several times zlib's speed; without it, zlib's fastest level is what keeps up best.
+        # ISA-L compresses several times faster than zlib; without it, zlib's fastest level is the best choice.
         self._compressor = compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -37,5 +32,5 @@ class GzipStream:
             self._sink(compressed)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest."""
         self._sink(self._compressor.flush())

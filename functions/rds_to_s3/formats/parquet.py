@@ -1,7 +1,7 @@
-"""Parquet with MySQL's types, exactly: see `rds_to_s3.formats.arrow_types` for which becomes which.
+"""Parquet with MySQL's types, exactly: see `rds_to_s3.formats.arrow_types` for the table of types.
 
-A value is never a Python object: Arrow takes a column's bytes out of a block by the offsets at which they stand there,
-and parses them all at once.
+A value is never a Python object: Arrow takes a column's bytes out of a block by their offsets, and parses them all at
+once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.rows import Block, SpooledRow
 from rds_to_s3.rows.columns import OutputColumn
 
-# What a row group holds before it is encoded: it bounds the memory, and is still worth a reader's while to skip.
+# The size of a row group before it is encoded: it bounds the memory, and is still large enough for a reader to skip.
 ROW_GROUP_BYTES = 16 << 20
 ROW_GROUP_ROWS = 1 << 20
 SMALLEST_GROUP = 1 << 16
@@ -33,16 +33,13 @@ _PIECE_BYTES = 1 << 20
 class ParquetEncoder:
     """One Parquet file.
 
-    Memory is `ROW_GROUP_BYTES` of values and what Parquet's writer needs to encode them. A value has to be in memory in
-    one piece, so a row larger than a row group takes up to five times its own size, up to a limit.
+    It needs memory for `ROW_GROUP_BYTES` of values and for encoding them. A value must be in memory as a whole, so a
+    row larger than a row group takes up to five times its size. Rows have a size limit.
 
     Parameters
     ----------
-    columns : sequence of OutputColumn
-    sink : callable
-    compression : {"snappy", "gzip", "none"}
     target_bytes : int, optional
-        Of the file: what it comes to shows only as row groups are written, so they are a quarter of it at most.
+        Of the file. Its size is known only after each row group, so a row group is at most a quarter of it.
     """
 
     extension = "parquet"
@@ -69,22 +66,18 @@ class ParquetEncoder:
 
     @property
     def warnings(self) -> list[str]:
-        """One sentence for each column of which not every value could be stored."""
-        told = []
+        """One sentence for each column with values that could not be stored exactly."""
+        warnings = []
         for field, lost in zip(self._schema, self._lost, strict=True):
             values = f"{lost} value{'s' if lost > 1 else ''} of `{field.name}`"
             if lost and pa.types.is_string(field.type):
-                told.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
+                warnings.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
             elif lost:
-                told.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
-        return told
+                warnings.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
+        return warnings
 
     def write(self, rows: Rows) -> None:
         """Write rows.
-
-        Parameters
-        ----------
-        rows : Block or SpooledRow
 
         Raises
         ------
@@ -141,7 +134,7 @@ class ParquetEncoder:
             compression=self._compression,
             compression_level=1 if self._compression == "gzip" else None,
             write_statistics=self._statistics,
-            # A dictionary of values that hardly repeat is built, found too large and thrown away: twice the time.
+            # A dictionary of values that hardly repeat is built, found too large and discarded: twice the time.
             use_dictionary=[
                 name for name in sample.column_names if 2 * pc.count_distinct(sample[name]).as_py() <= sample.num_rows
             ],
@@ -158,7 +151,7 @@ class _Output(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        # The writer uses its buffer again, and a page may be as large as a value.
+        # The writer reuses its buffer, and a page may be as large as a value.
         pages = memoryview(data).cast("B")
         for start in range(0, len(pages), _PIECE_BYTES):
             self._sink(bytes(pages[start : start + _PIECE_BYTES]))
@@ -178,14 +171,14 @@ def _spooled_column(row: SpooledRow, column: int) -> pa.Array:
 
 
 def _block_column(block: Block, column: int) -> pa.Array:
-    """Return a column's values as an array of their own."""
+    """Return a column's values as an array."""
     rows = block.rows
-    # To Arrow, value, gap, value, gap .. are the elements of one array; every second one is taken.
+    # For Arrow, value, gap, value, gap .. are the elements of one array; every second one is taken.
     offsets = np.empty(2 * rows, np.int32)
     offsets[::2] = block.starts(column)
     offsets[1::2] = block.bounds[column + 1]
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(block.data)]
-    # pa.array would import pandas, to see whether it was given a Series.
+    # pa.array would import pandas, to check whether it got a Series.
     every_second = pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(np.arange(0, 2 * rows, 2))])
     values = pa.Array.from_buffers(pa.binary(), 2 * rows - 1, buffers).take(every_second)
     nulls = block.nulls(column)

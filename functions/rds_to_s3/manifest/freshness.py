@@ -1,7 +1,7 @@
-"""How far each table's files are behind the database: remembered from run to run, so that every run can tell of all.
+"""How far each table's files are behind the database. Stored from run to run, so every run can report all.
 
-A run may be of a few tables only, and a table that keeps failing, or is skipped, leaves no word of its own. What counts
-is up to when a table was last extracted, and what the server's clock reads now.
+A run may have only a few tables, and a table that fails or is skipped writes no lag. The lag is the time between the
+upper bound of a table's last extract and the server's clock now.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Moment = Annotated[str, AfterValidator(lambda text: datetime.fromisoformat(text)
 
 
 class Freshness(BaseModel):
-    """Up to when the tables are extracted.
+    """The upper bound of each table's last extract.
 
     Attributes
     ----------
     until : dict
-        By table, in the server's zone, as the manifest writes it: such texts sort as their times do.
+        By table, in the server's zone, as the manifest writes it: such texts sort in the order of time.
     server_now : str or None
         The server's clock at the last plan; None before the first.
     planned_at : float
-        That moment by the planner's clock, seconds since 1970.
+        The same moment on the planner's clock, seconds since 1970.
     """
 
     until: dict[str, Moment] = {}
@@ -39,11 +39,10 @@ class Freshness(BaseModel):
 
         Parameters
         ----------
-        manifest : Manifest
         planned_at : float or None
-            None where the run could not be planned: it has nothing to say, and time goes on.
+            None where the run could not be planned: it changes nothing, and the lags grow.
         of_all : bool
-            Whether the run was of every listed table. The tables that it does not have are listed no more.
+            Whether the run was of every listed table. Then tables that it lacks are no longer listed.
         """
         if planned_at is None or not manifest.bound:
             return self
@@ -62,7 +61,7 @@ class Freshness(BaseModel):
         return Freshness(until=until, server_now=manifest.bound.server_now, planned_at=planned_at)
 
     def lags(self, now: float) -> dict[str, float]:
-        """Return how many seconds each table is behind; one that was never extracted is left out.
+        """Return how many seconds each table is behind; a table that was never extracted is left out.
 
         Parameters
         ----------

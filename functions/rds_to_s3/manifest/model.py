@@ -17,30 +17,30 @@ from rds_to_s3.reported.record import blank_record, joined_record, without_files
 from rds_to_s3.reported.register import Taken
 from rds_to_s3.timestamps import format_timestamp
 
-_LOOK = "The execution's history has its message (rds-to-s3 history RUN), the function's log what came before."
+_LOOK = "Its message is in the execution's history (rds-to-s3 history RUN); what came before is in the function's log."
 _OUT_OF_TIME = "It ran out of time: raise ExtractTimeout, or see in the function's log what it waited for."
-_OUT_OF_MEMORY = "It was killed, as a rule for lack of memory: raise ExtractMemorySize. The function's log tells."
+_OUT_OF_MEMORY = "It was killed, usually for lack of memory: raise ExtractMemorySize. See the function's log."
 _REMEDIES = {
     "Sandbox.Timedout": _OUT_OF_TIME,
     "States.Timeout": _OUT_OF_TIME,
     "Runtime.ExitError": _OUT_OF_MEMORY,
     "Runtime.OutOfMemory": _OUT_OF_MEMORY,
-}  # by the name that Lambda or Step Functions gives to the error
+}  # by the error's name in Lambda or Step Functions
 LONGEST_MESSAGE = 2_000
 
 
 @dataclass(frozen=True)
 class KnownState:
-    """What a table's state says, where its extractor left no word.
+    """A table's state, for a table whose extractor wrote no record.
 
     Attributes
     ----------
     attempts : int
         How often this run has tried it.
     committed : TableEntry or None
-        The entry that this run's commit carries, if it was carried out.
+        The entry in this run's commit, if it was applied.
     extracted_until : str or None
-        The watermark after the last commit, whosever it was.
+        The watermark after the last commit, of whichever run.
     """
 
     attempts: int = 0
@@ -70,18 +70,17 @@ def build_manifest(
     plan : PlannedRun or None
         None where the run could not be planned.
     records : mapping
-        What each table's extractor left in S3, by table.
+        The record of each table's extractor in S3, by table.
     results : sequence of mapping
-        What the Map's iterations ended with; after a redrive, those of the tables that ran again.
+        The results of the Map's iterations; after a redrive, those of the tables that ran again.
     state_of : callable
-        Asks a table's state, where the record and the Map disagree.
+        Returns a table's state, for a table whose record and Map result disagree.
     plan_error, map_error : mapping or None
         The state machine's ``{"Error", "Cause"}``, where the plan or the Map itself failed.
     taken : sequence of Taken
         The files of this run that other runs report. The manifest names none of them.
     earlier : Manifest, optional
-        The manifest that this run decided on before. Every file in it is in this one, too.
-    finished_at : datetime
+        The manifest that this run decided on before. The new one also names all its files.
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
     tables = []
@@ -116,7 +115,7 @@ def build_manifest(
 
 
 def outcome_of(manifest: Manifest, key: str) -> dict[str, Any]:
-    """Return what the state machine carries on to the gate."""
+    """Return the data that the state machine passes to the gate."""
     return {
         "status": manifest.status,
         "failed": [table.table for table in manifest.failed],
@@ -126,14 +125,14 @@ def outcome_of(manifest: Manifest, key: str) -> dict[str, Any]:
 
 
 def is_newer(started_at: str, latest: str | None) -> bool:
-    """Whether a run started no earlier than the latest one, where there is one."""
+    """Whether a run did not start earlier than the latest one, if any."""
     return latest is None or parse_utc(started_at) >= parse_utc(latest)
 
 
 def _agrees(record: TableEntry, result: Mapping[str, Any] | None) -> bool:
-    """Whether a record is this pass's last word on its table.
+    """Whether a record is this pass's result for its table.
 
-    A commit is the truth, whatever became of the function afterwards. A failure is, unless a later attempt died.
+    A commit is the result, even if the function died afterwards. A failure is the result, unless a later attempt died.
     """
     if record.error is None or result is None:
         return True
@@ -141,22 +140,22 @@ def _agrees(record: TableEntry, result: Mapping[str, Any] | None) -> bool:
 
 
 def _without_taken(record: TableEntry, taken: Sequence[Taken]) -> TableEntry:
-    """Leave out what other runs report, since this one had been stopped before it could."""
+    """Leave out the files that other runs report, since this run was stopped before it reported them."""
     if not taken:
         return record
     entry = without_files(record, {key for each in taken for key in each.keys})
     if entry.keys:
         return entry
-    reason = f"run {taken[-1].by}, or one after it, reports what this run extracted: it had not reported it by then"
+    reason = f"run {taken[-1].by}, or a later one, reports what this run extracted, since it was unreported"
     return entry.but(status="SKIPPED", error=None, warnings=[*entry.warnings, reason])
 
 
 def _with_redrive(entry: TableEntry, before: TableEntry | None, redrives: int) -> TableEntry:
-    """Say in which redrive the entry was made: where it is what it was in the manifest before, in an earlier one."""
+    """Set the redrive of the entry. An entry that is unchanged from the manifest before keeps its earlier redrive."""
     if before is None:
         return entry.but(redrive=redrives)
     if not set(before.keys) <= set(entry.keys):
-        # What a manifest has reported, it reports for good.
+        # A manifest never drops what it has reported.
         entry = joined_record(entry, [before]) if entry.keys else before
     return before if before.but(redrive=redrives) == entry.but(redrive=redrives) else entry.but(redrive=redrives)
 
@@ -164,15 +163,15 @@ def _with_redrive(entry: TableEntry, before: TableEntry | None, redrives: int) -
 def _from_state(
     spec: TableSpec, plan: PlannedRun, record: TableEntry | None, result: Mapping[str, Any] | None, state: KnownState
 ) -> TableEntry:
-    if state.committed is not None:  # the function died between its commit and its word of it
+    if state.committed is not None:  # the function died between its commit and its record
         return state.committed
     name = str((result or {}).get("error") or "NoAnswer")
     message = (result or {}).get("message") or (
-        f"the function ended without an answer ({name}); nothing of this window is visible unless a later run says so, "
-        f"and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
+        f"the function ended without an answer ({name}); nothing of this window is visible unless a later run reports "
+        f"it, and the next run covers its rows too. {_REMEDIES.get(name, _LOOK)}"
     )
     if record is not None and record.error:
-        message += f" An earlier attempt said: {record.error}"
+        message += f" An earlier attempt failed with {record.error}"
     return blank_record(
         spec,
         "FAILED",
@@ -185,11 +184,11 @@ def _from_state(
 
 
 def _of_map(error: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Return how a table ended that the Map had no result of, since it failed as a whole."""
+    """Return the result of a table for which the Map has none, since the Map failed as a whole."""
     if error is None:
         return None
     kind, cause = str(error.get("Error", "Unknown")), str(error.get("Cause", ""))
-    return {"status": "FAILED", "error": kind, "message": f"the state machine gave the tables up ({kind}). {cause}"}
+    return {"status": "FAILED", "error": kind, "message": f"the state machine stopped the tables ({kind}). {cause}"}
 
 
 def _plan_error(error: Mapping[str, Any] | None) -> ErrorEntry:

@@ -1,4 +1,4 @@
-"""WriteManifest's work: collect what the extractors left, and write the run's manifest."""
+"""Write a run's manifest from the records of the extractors."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from rds_to_s3.reported.register import RunRegister, Taken
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 
 READERS = 16
-TRIES = 10  # of a conditional write that another run's manifest function gets in the way of
+TRIES = 10  # of a conditional write, which another run's manifest function may disturb
 
 
 class History(BaseModel):
-    """What is kept from run to run: figures for the trend, so that no report reads every manifest, and tables' ages."""
+    """Stored from run to run: figures for the trend, so that no report reads every manifest, and the tables' ages."""
 
     version: int = 1
     runs: list[RunSummary] = []
@@ -56,10 +56,9 @@ def write_manifest(
     on_problem: Callable[[BaseException], None] = lambda _: None,
     on_lags: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless a later run's stands there.
+    """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless it is a later run's.
 
-    The report for people, ``report.html`` beside the manifest, is written last: whatever happens to it, the run has its
-    manifest.
+    The report, ``report.html`` beside the manifest, is written last: even if that fails, the run has its manifest.
 
     Parameters
     ----------
@@ -70,9 +69,9 @@ def write_manifest(
     region : str
         For links from the report to the console.
     on_problem : callable
-        Told why there is no report.
+        Called with the error if there is no report.
     on_lags : callable
-        Told how many seconds each listed table is behind the database.
+        Called with the seconds that each listed table is behind the database.
 
     Returns
     -------
@@ -83,7 +82,7 @@ def write_manifest(
     stored = store.get(plan_key(run_id))
     plan = PlannedRun.from_json(stored.body) if stored else None
     if plan is not None and not plan.is_of(execution, time.time()):
-        plan = None  # this execution, of the same name, was not planned
+        plan = None  # that plan is of another execution of the same name; this one was not planned
     records = _records(store, plan)
     register = RunRegister(store, run_id, plan.planned_at if plan else None)
 
@@ -109,10 +108,10 @@ def write_manifest(
         history = _remember(store, manifest, plan, of_all=is_of_all(execution))
         on_lags(history.freshness.lags(time.time()))
         _write_report(store, manifest, history.runs, region)
-    except Exception as error:  # whatever it is: see the docstring
+    except Exception as error:  # any error: see the docstring
         on_problem(error)
-    # The gate compares with the redrive that planned last: a table that failed before its Map was aborted has not run
-    # again in the redrive that took the Map up.
+    # The gate compares with the redrive of the last plan: a table that failed before its Map was aborted has not run
+    # again in the redrive that resumed the Map.
     planned = (state.get("plan") or {}).get("redrives")
     return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
 
@@ -137,7 +136,7 @@ def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
     except StateMalformedError:
         return KnownState()
     commit = state.commit
-    # A later run may have committed since, while this one was still running: then its record is carried along.
+    # A later run may have committed while this run was still running: then its commit also has this run's record.
     ours = [each for each in pending_of(commit) if (each.run_id, each.planned_at) == (plan.run_id, plan.planned_at)]
     committed = ours[-1].record if ours else None
     if commit is not None and commit.applied and commit.is_of(plan.run_id, plan.planned_at):
@@ -175,7 +174,7 @@ def _remember(store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *
 
 
 def _history(stored: StoredObject | None) -> History:
-    """Read the history; what cannot be read is begun anew, for it is worth no run's failure and no alarm's silence."""
+    """Read the history. If it is unreadable, start a new one: it must neither fail a run nor silence an alarm."""
     try:
         history = History.model_validate_json(stored.body) if stored else History()
         return history if all(parse_utc(run.started_at) for run in history.runs) else History()

@@ -1,4 +1,4 @@
-"""Opens connections, and turns PyMySQL's errors into ours. Nothing else in the project catches a PyMySQL error."""
+"""Opens connections, and turns PyMySQL's errors into ours. No other module catches a PyMySQL error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TlsMode = Literal["verify", "unverified", "off"]
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 _RDS_HOST = re.compile(r"\.rds\.amazonaws\.com(\.cn)?\.?$", re.IGNORECASE)
 
-# Errors of PyMySQL's that are none of its own classes: what a login needs is not there, or not what it expects.
+# PyMySQL raises these outside its own classes: a package for the login is missing, or the answer is malformed.
 _UNEXPECTED = (RuntimeError, AttributeError, TypeError, ValueError, LookupError, AssertionError, struct.error)
 _PACKAGES = {
     "caching_sha2_password": "cryptography",
@@ -77,7 +77,7 @@ class Tls:
                 context.load_verify_locations(cadata=self.ca_pem)
             except ssl.SSLError as error:
                 raise SettingsError(f"DatabaseCaParameter does not hold PEM certificates: {error.reason}") from error
-        # RDS's older CAs and many private ones do not mark the fields that Python 3.13 insists on.
+        # RDS's older CAs and many private ones lack the extensions that Python 3.13 requires.
         context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
         if self.mode == "unverified":
             context.check_hostname = False
@@ -100,7 +100,7 @@ class Connection(pymysql.connections.Connection):
         try:
             super()._request_authentication()  # type: ignore[misc]
         except pymysql.err.OperationalError as error:
-            # Without a number, or with one of the client's: PyMySQL does not know the plugin.
+            # Without a number, or with a client's number: PyMySQL does not support the plugin.
             if _answer(error).number not in _NO_PLUGIN:
                 raise
             raise _unsupported(self) from None
@@ -120,7 +120,7 @@ class Connection(pymysql.connections.Connection):
         return super()._process_auth(plugin_name, *rest)  # type: ignore[misc]
 
     def close(self) -> None:
-        """Close the connection; once is enough, and twice no error."""
+        """Close the connection; closing it twice is no error."""
         if self.open:
             super().close()
 
@@ -135,7 +135,7 @@ class Connection(pymysql.connections.Connection):
         Raises
         ------
         RdsToS3Error
-            Ours, by what went wrong.
+            See `database_error`.
         """
         with translated_errors(connection=self, sql=sql), self.cursor(pymysql.cursors.DictCursor) as cursor:
             cursor.execute(sql, arguments or None)
@@ -147,7 +147,7 @@ class Connection(pymysql.connections.Connection):
         Raises
         ------
         RowCountError
-            It yields none: something limits what the server returns.
+            It returns no row: something limits the server's results.
         """
         rows = self.rows(sql, arguments)
         if not rows:
@@ -155,7 +155,7 @@ class Connection(pymysql.connections.Connection):
         return rows[0]
 
     def run(self, sql: str, *, table: str | None = None) -> None:
-        """Run a statement whose rows nobody wants; `table` is named should it fail."""
+        """Run a statement and ignore its rows; an error names `table`."""
         with translated_errors(table, connection=self, sql=sql), self.cursor() as cursor:
             cursor.execute(sql)
 
@@ -169,11 +169,10 @@ def connect(
     ----------
     credentials : callable
         Returns the credentials; called with True, fetches them anew.
-    tls : Tls
     read_seconds : int
-        The longest silence of the server that is waited for.
+        The longest wait for a byte of the server.
     program : str
-        Shows in the server's ``performance_schema.session_connect_attrs``.
+        Its name in the server's ``performance_schema.session_connect_attrs``.
 
     Raises
     ------
@@ -182,15 +181,15 @@ def connect(
     DatabaseLoginError
         Refused twice: with the cached credentials, and with fresh ones.
     DatabaseTlsError
-        The certificate is not to be trusted, or the server offers no TLS.
+        The certificate is not trusted, or the server offers no TLS.
     SessionVariableError
-        The session has a variable that changes what a SELECT yields, and cannot be changed.
+        A variable of the session changes the result of a SELECT, and cannot be set.
     """
     current = credentials(False)
     try:
         connection = _open(current, tls, read_seconds, program)
     except DatabaseLoginError:
-        # Rotated since they were cached.
+        # They may have been rotated since they were cached.
         current = credentials(True)
         connection = _open(current, tls, read_seconds, program)
     try:
@@ -208,16 +207,16 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
             host=credentials.host,
             port=credentials.port,
             user=credentials.username,
-            password=credentials.password.encode(),  # PyMySQL takes Latin-1 alone; a client's session is UTF-8
+            password=credentials.password.encode(),  # PyMySQL takes only Latin-1; a client's session is UTF-8
             database=credentials.database,
             charset="utf8mb4",
             ssl=tls.context(credentials.host),
-            ssl_disabled=tls.mode == "off",  # without a context PyMySQL would use TLS, unverified, where it is offered
+            ssl_disabled=tls.mode == "off",  # without a context PyMySQL would use unverified TLS where it is offered
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
             write_timeout=CONNECT_SECONDS,
             program_name=program,
-            autocommit=None,  # left to prepare_session, as all that a session inherits
+            autocommit=None,  # prepare_session sets it, like all that a session inherits
             local_infile=False,
         )
     except ssl.SSLError as error:
@@ -234,7 +233,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
         raise DatabaseUnreachableError(_unreachable(where, error)) from error
     except _UNEXPECTED as error:
         raise DatabaseUnreachableError(
-            f"what answers at {where} does not speak MySQL's protocol ({type(error).__name__}). Check host and port in "
+            f"the server at {where} does not speak MySQL's protocol ({type(error).__name__}). Check host and port in "
             "the credentials."
         ) from None
 
@@ -242,7 +241,7 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
 def _unsupported(connection: Any) -> DatabaseRefusedError:
     plugin = str(connection._auth_plugin_name)
     user = _text(connection.user)
-    login = f"the account of user {user!r} logs in by the plugin {plugin!r}"
+    login = f"the account of user {user!r} logs in with the plugin {plugin!r}"
     package = _PACKAGES.get(plugin)
     if package == "cryptography":
         return DatabaseRefusedError(
@@ -256,14 +255,14 @@ def _unsupported(connection: Any) -> DatabaseRefusedError:
 
 @contextlib.contextmanager
 def translated_errors(table: str | None = None, *, connection: Any = None, sql: str = "") -> Iterator[None]:
-    """Turn what PyMySQL raises inside the block into ours.
+    """Turn PyMySQL's errors inside the block into ours.
 
     Parameters
     ----------
     table : str, optional
         Named in the message.
     connection : pymysql.connections.Connection, optional
-        Asked for names that the message needs: the account, the table's virtual columns.
+        For the names in the message: the account, the table's virtual columns.
     sql : str
         The statement that runs.
     """
@@ -271,19 +270,19 @@ def translated_errors(table: str | None = None, *, connection: Any = None, sql: 
         yield
     except pymysql.err.MySQLError as error:
         translated = database_error(error, table, connection=connection, sql=sql)
-        # A traceback shows what an error comes from, and the server's text holds values of rows.
+        # A traceback shows the cause of an error, and the server's text contains values of rows.
         holds_values = isinstance(translated, RowsUnreadableError) or known(_answer(error)) is None
         raise translated from (None if holds_values else error)
     except (OSError, EOFError) as error:
         if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
-            raise  # no socket's, but that of a file that rows are kept in
+            raise  # not a socket's error, but that of a file with rows
         raise ReadInterruptedError(f"the connection to the database broke: {_plain(error)}") from error
 
 
 def database_error(
     error: BaseException, table: str | None = None, *, connection: Any = None, sql: str = ""
 ) -> RdsToS3Error:
-    """Return the error of ours that says what a PyMySQL error means."""
+    """Return our error for a PyMySQL error."""
     answer = _answer(error)
     refusal = known(answer)
     at = Circumstances(table=table, sql=sql)
@@ -304,7 +303,7 @@ _VIRTUAL_COLUMNS = (
 
 
 def _first(connection: Any, sql: str, arguments: tuple[object, ...] = ()) -> list[tuple[str, str]] | None:
-    """Return a query's rows; None where the connection is gone or has no answer."""
+    """Return a query's rows; None where the connection is gone or does not answer."""
     if not connection.open:
         return None
     with contextlib.suppress(pymysql.err.MySQLError, OSError, EOFError), pymysql.cursors.Cursor(connection) as cursor:
@@ -328,7 +327,7 @@ def _unreachable(where: str, cause: BaseException) -> str:
     why = getattr(cause, "strerror", None) or _plain(cause)
     return (
         f"no connection to {where} within {CONNECT_SECONDS} s: {why}. Check the host and port, the subnets' routes, "
-        "and that the security group of the database lets the function in."
+        "and that the security group of the database allows the function."
     )
 
 
@@ -336,7 +335,7 @@ def _tls_message(where: str, error: BaseException | None) -> str:
     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
     return (
         f"the certificate of {where} could not be verified ({reason}). For a server that is not RDS, put its CA into "
-        "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off lowers the guard."
+        "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off is less secure."
     )
 
 

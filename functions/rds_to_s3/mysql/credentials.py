@@ -1,4 +1,4 @@
-"""Where the database's credentials come from, and what they are once fetched."""
+"""Where the database's credentials come from, and their fields."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CredentialsReference:
         """
         store, _, name = text.partition(":")
         if store not in {"secretsmanager", "ssm", "iam"} or not name:
-            # The text may be a password put into the wrong place, so it is not repeated.
+            # The text may be a password in the wrong place, so it is not repeated.
             raise SettingsError(f"DatabaseCredentials must be one of {FORMS}")
         if store != "secretsmanager":
             name = name.rstrip("/")
@@ -47,7 +47,7 @@ class CredentialsReference:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a connection needs. The password shows in no representation."""
+    """The fields for a connection. The representation hides the password."""
 
     host: str
     port: int
@@ -58,7 +58,7 @@ class Credentials:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object], source: CredentialsReference) -> Credentials:
-        """Check the fields of a secret, or of a Parameter Store path, and name what is missing.
+        """Check the fields of a secret or of a Parameter Store path.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Credentials:
         Raises
         ------
         CredentialsNotFoundError
-            A field is missing or empty, or the port is no port.
+            A field is missing or empty, or the port is not a number.
         """
         names = {"host": "host", "username": "username", "password": "password", "dbname": "dbname"}
         if source.store == "ssm":

@@ -4,7 +4,7 @@ The numbers and their names: https://dev.mysql.com/doc/mysql-errors/9.7/en/serve
 https://mariadb.com/docs/server/reference/error-codes. Both servers share those up to 1899, and a few from 3000 to 3060.
 The table in docs/errors.md is written from here.
 
-No text quotes the server, since its messages hold values of rows.
+No text quotes the server, since its messages contain values of rows.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ class Refusal:
 
     Attributes
     ----------
-    error : type of RdsToS3Error
     cause : str
         A clause.
     remedy : str
         Sentences. SQL in it runs as printed. `rds_to_s3.mysql.refusals` fills in the fields ``account``, ``user``,
         ``table``, ``column``, ``exclude`` and ``grant``.
     numbers : mapping of int to str
-        The server's own names, with the server's where only one of the two has it.
+        The names in the servers' documentation, with the server where only one of the two has the number.
     is_computed : bool
         Whether the server fails to compute a virtual column.
     """
@@ -56,39 +55,39 @@ class Refusal:
 
 _SET_PASSWORD = "ALTER USER {account} IDENTIFIED BY 'NEW PASSWORD'"  # noqa: S105 - a placeholder
 _INTO_CREDENTIALS = "Then put that password into the credentials."
-# Without a plugin's name MySQL keeps the one that the account has.
+# Without a plugin's name MySQL keeps the account's plugin.
 _BY_PASSWORD = (
     "On MySQL ALTER USER {account} IDENTIFIED WITH caching_sha2_password BY 'NEW PASSWORD'; on MariaDB ALTER USER "
     "{account} IDENTIFIED VIA mysql_native_password USING PASSWORD('NEW PASSWORD'); " + _INTO_CREDENTIALS
 )
-_BROKE = "If this stays: does the server restart, or does something in between cut connections?"
-_KILLED = "If this stays: who kills connections or statements there?"
+_BROKE = "If this persists: does the server restart, or does something in between cut connections?"
+_KILLED = "If this persists: who kills connections or statements there?"
 
 LOGIN: tuple[Refusal, ...] = (
     Refusal(
         DatabaseBusyError,
         "all its connections are in use",
-        "If this stays: SET GLOBAL max_connections = 500; (on RDS in the parameter group), or lower MaxConcurrency.",
+        "If this persists: SET GLOBAL max_connections = 500; (on RDS in the parameter group), or lower MaxConcurrency.",
         {1040: "ER_CON_COUNT_ERROR"},
     ),
     Refusal(
         DatabaseBusyError,
         "the user has as many connections as max_user_connections allows",
-        "If this stays: SET GLOBAL max_user_connections = 100; (on RDS in the parameter group), or lower "
+        "If this persists: SET GLOBAL max_user_connections = 100; (on RDS in the parameter group), or lower "
         "MaxConcurrency.",
         {1203: "ER_TOO_MANY_USER_CONNECTIONS"},
     ),
     Refusal(
         DatabaseBusyError,
         "the account has reached one of its limits of connections or statements",
-        "A limit per hour ends with the hour. If this stays: ALTER USER {account} WITH MAX_USER_CONNECTIONS 0 "
+        "A limit per hour ends with the hour. If this persists: ALTER USER {account} WITH MAX_USER_CONNECTIONS 0 "
         "MAX_CONNECTIONS_PER_HOUR 0 MAX_QUERIES_PER_HOUR 0;",
         {1226: "ER_USER_LIMIT_REACHED"},
     ),
     Refusal(
         DatabaseBusyError,
         "the server is starting, shutting down, or not yet part of its cluster",
-        "If this stays, look into the server's log.",
+        "If this persists, look into the server's log.",
         {
             1047: "ER_UNKNOWN_COM_ERROR",
             1053: "ER_SERVER_SHUTDOWN",
@@ -100,13 +99,13 @@ LOGIN: tuple[Refusal, ...] = (
     Refusal(
         DatabaseBusyError,
         "the server is in offline mode",
-        "If this stays: SET GLOBAL offline_mode = OFF;",
+        "If this persists: SET GLOBAL offline_mode = OFF;",
         {3032: "ER_SERVER_OFFLINE_MODE"},
     ),
     Refusal(
         DatabaseBusyError,
         "the server cannot resolve the address of the function",
-        "If this stays, start the server with skip_name_resolve = ON.",
+        "If this persists, start the server with skip_name_resolve = ON.",
         {1042: "ER_BAD_HOST_ERROR"},
     ),
     Refusal(
@@ -191,7 +190,7 @@ LOGIN: tuple[Refusal, ...] = (
         {3159: "ER_SECURE_TRANSPORT_REQUIRED (MySQL)"},
     ),
 )
-"""What a login, or the session after it, meets."""
+"""Errors of a login, or of the session after it."""
 
 ACCESS: tuple[Refusal, ...] = (
     Refusal(
@@ -229,7 +228,7 @@ ACCESS: tuple[Refusal, ...] = (
         {1356: "ER_VIEW_INVALID", 1449: "ER_NO_SUCH_USER"},
     ),
 )
-"""What is not there, or not for this user."""
+"""Errors of missing objects and privileges."""
 
 INTERRUPTED: tuple[Refusal, ...] = (
     Refusal(
@@ -252,8 +251,8 @@ INTERRUPTED: tuple[Refusal, ...] = (
     ),
     Refusal(
         ReadInterruptedError,
-        "the server closed the connection after a silence",
-        "If this stays, raise wait_timeout there.",
+        "the server closed the connection after a pause",
+        "If this persists, raise wait_timeout there.",
         {4031: "ER_CLIENT_INTERACTION_TIMEOUT (MySQL)"},
     ),
     Refusal(
@@ -270,25 +269,25 @@ INTERRUPTED: tuple[Refusal, ...] = (
     Refusal(
         ReadInterruptedError,
         "the statement took longer than it may",
-        "If this stays, give each cursor column an index, or raise ExtractTimeout.",
+        "If this persists, give each cursor column an index, or raise ExtractTimeout.",
         {1969: "ER_STATEMENT_TIMEOUT (MariaDB)", 3024: "ER_QUERY_TIMEOUT (MySQL)"},
     ),
     Refusal(
         ReadInterruptedError,
         "another transaction held a lock",
-        "If this stays: SHOW FULL PROCESSLIST; lists what runs there.",
+        "If this persists: SHOW FULL PROCESSLIST; lists what runs there.",
         {1205: "ER_LOCK_WAIT_TIMEOUT", 1213: "ER_LOCK_DEADLOCK"},
     ),
     Refusal(
         ReadInterruptedError,
         "the table was altered meanwhile",
-        "The next attempt reads it as it is then.",
+        "The next attempt reads it as altered.",
         {1054: "ER_BAD_FIELD_ERROR", 1412: "ER_TABLE_DEF_CHANGED", 1615: "ER_NEED_REPREPARE"},
     ),
     Refusal(
         ReadInterruptedError,
         "the server that holds the table's rows does not answer",
-        "If this stays: SHOW CREATE TABLE {table}; has its address.",
+        "If this persists: SHOW CREATE TABLE {table}; shows its address.",
         {
             1297: "ER_GET_TEMPORARY_ERRMSG",
             1429: "ER_CONNECT_TO_FOREIGN_DATA_SOURCE",
@@ -298,7 +297,7 @@ INTERRUPTED: tuple[Refusal, ...] = (
     Refusal(
         ReadInterruptedError,
         "the members of the server's group do not agree yet",
-        "If this stays: SELECT * FROM performance_schema.replication_group_members; has their state.",
+        "If this persists: SELECT * FROM performance_schema.replication_group_members; shows their state.",
         {
             3781: "ER_GR_HOLD_WAIT_TIMEOUT (MySQL)",
             3782: "ER_GR_HOLD_KILLED (MySQL)",
@@ -310,7 +309,7 @@ INTERRUPTED: tuple[Refusal, ...] = (
     Refusal(
         DatabaseBusyError,
         "the server has no memory, file or thread left",
-        "If this stays, take a larger instance, or lower MaxConcurrency.",
+        "If this persists, take a larger instance, or lower MaxConcurrency.",
         {
             5: "EE_OUTOFMEMORY",
             23: "EE_OUT_OF_FILERESOURCES",
@@ -333,4 +332,4 @@ INTERRUPTED: tuple[Refusal, ...] = (
         },
     ),
 )
-"""What passes by itself, after a login."""
+"""Transient errors, after a login."""

@@ -1,7 +1,7 @@
-"""Writes the error of ours for what a server answers: who refuses, what, and what helps. Text only, nothing connects.
+"""Writes our error for a server's answer: who refuses, what, and what helps. Text only, nothing connects.
 
-What the server says beside its number is read for names (an account, a table, a function) and never quoted: it may hold
-values of rows, of masked columns too.
+The server's text is only searched for names (an account, a table, a function) and never quoted: it may contain values
+of rows, also of masked columns.
 """
 
 from __future__ import annotations
@@ -53,13 +53,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known where a statement was refused.
+    """The context of a refused statement.
 
     Attributes
     ----------
     table : str, optional
         The table that was read.
-    database : str
     account : str
         The user's account as SQL writes it.
     sql : str
@@ -76,7 +75,7 @@ class Circumstances:
 
 
 def known(answer: Answer) -> Refusal | None:
-    """Return what an answer means, None where neither its number nor its SQLSTATE tells."""
+    """Return the meaning of an answer; None where neither its number nor its SQLSTATE is known."""
     number = answer.number
     if number in {1030, 1296} and (match := _ENGINE.search(answer.text)):
         number = ENGINE_PASSES.get(int(match[1]), number)
@@ -88,8 +87,6 @@ def login_error(answer: Answer, credentials: Credentials, *, tls: str) -> RdsToS
 
     Parameters
     ----------
-    answer : Answer
-    credentials : Credentials
     tls : str
         The stack's DatabaseTls.
     """
@@ -98,12 +95,12 @@ def login_error(answer: Answer, credentials: Credentials, *, tls: str) -> RdsToS
     refusal = known(answer)
     if refusal is None:
         return DatabaseBusyError(
-            f"{refused}: {without_values(answer.text)}. If this stays, look into the server's log."
+            f"{refused}: {without_values(answer.text)}. If this persists, look into the server's log."
         )
     if issubclass(refusal.error, ReadInterruptedError):
         return DatabaseUnreachableError(
             f"the connection to {where} broke during the login of user {credentials.username!r} (error "
-            f"{answer.number}). If this stays: is it a MySQL or MariaDB server, and does it restart?"
+            f"{answer.number}). If this persists: is it a MySQL or MariaDB server, and does it restart?"
         )
     match = _ACCOUNT.search(answer.text)
     host = match[2] if match and match[1] == credentials.username else "%"
@@ -125,7 +122,7 @@ def statement_error(answer: Answer, at: Circumstances) -> RdsToS3Error:
 
 
 def without_values(text: str) -> str:
-    """Leave out whatever a message quotes.
+    """Leave out the quoted parts of a message.
 
     Examples
     --------
@@ -161,7 +158,7 @@ def _grant(answer: Answer, at: Circumstances) -> str:
     """Return the GRANT that was missing, as SQL."""
     text, database = answer.text, quoted(at.database)
     if match := _PRIVILEGES.search(text):
-        # SUPER would be more than is needed.
+        # SUPER would grant more than needed.
         names = [name for name in re.split(r", | or ", match[1]) if name != "SUPER"] or ["SUPER"]
         return f"GRANT {names[-1]} ON *.* TO {at.account};"
     if match := _ROUTINE.search(text):
@@ -179,7 +176,7 @@ def _grant(answer: Answer, at: Circumstances) -> str:
 
 
 def _blamed(refusal: Refusal, answer: Answer, at: Circumstances) -> tuple[str, str]:
-    """Return the virtual column that cannot be computed, in words and as JSON. The names are the catalogue's."""
+    """Return the virtual column that cannot be computed, in words and as JSON. The names are from the catalogue."""
     if not refusal.is_computed or at.virtual_columns is None:
         return "a virtual column", "..."
     names = [name for name, _ in at.virtual_columns]
@@ -193,7 +190,7 @@ def _blamed(refusal: Refusal, answer: Answer, at: Circumstances) -> tuple[str, s
 
 
 def _mentions(text: str, name: str, expression: str) -> bool:
-    """Whether the server speaks of this column: by name, by a function of its expression, or by the expression."""
+    """Whether the server's text mentions this column: its name, a function of its expression, or the expression."""
     if f"for column '{name}'" in text:
         return True
     if (match := _OUT_OF_RANGE.search(text)) is not None:
@@ -202,6 +199,6 @@ def _mentions(text: str, name: str, expression: str) -> bool:
 
 
 def _bare(expression: str) -> str:
-    """Leave out what an error and the catalogue write differently: quotes, brackets, qualifiers, blanks."""
+    """Remove what an error and the catalogue write differently: quotes, brackets, qualifiers, blanks."""
     unqualified = re.sub(r"(?:`[^`]+`\.)+(?=`)", "", expression)
     return re.sub(r"[`() \\']", "", unqualified).lower()

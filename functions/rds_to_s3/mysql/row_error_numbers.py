@@ -9,7 +9,7 @@ from rds_to_s3.mysql.error_numbers import ACCESS, INTERRUPTED, LOGIN, Refusal
 
 _COMPUTED = (
     'Leave it out with "exclude_columns": [{exclude}] in the table list, or correct the rows. SHOW CREATE TABLE '
-    "{table}; has its expression."
+    "{table}; shows its expression."
 )
 
 ROWS: tuple[Refusal, ...] = (
@@ -95,7 +95,7 @@ ROWS: tuple[Refusal, ...] = (
     ),
     Refusal(
         RowsUnreadableError,
-        "{column} calls a function that is not there",
+        "{column} calls a function that does not exist",
         _COMPUTED,
         {1305: "ER_SP_DOES_NOT_EXIST"},
         is_computed=True,
@@ -148,8 +148,8 @@ ROWS: tuple[Refusal, ...] = (
     Refusal(
         RowsUnreadableError,
         "a file of the table is missing, or its tablespace is discarded",
-        "ALTER TABLE {table} IMPORT TABLESPACE; takes a file that was copied back. Or restore the table from a backup, "
-        "or take it off the list.",
+        "ALTER TABLE {table} IMPORT TABLESPACE; imports a file that was copied back. Or restore the table from a "
+        "backup, or take it off the list.",
         {
             13: "EE_STAT",
             29: "EE_FILENOTFOUND",
@@ -162,14 +162,14 @@ ROWS: tuple[Refusal, ...] = (
     ),
     Refusal(
         RowsUnreadableError,
-        "the table was made by another release of the server",
-        "ALTER TABLE {table} FORCE; makes it anew.",
+        "the table was created by another release of the server",
+        "ALTER TABLE {table} FORCE; rebuilds it.",
         {1707: "ER_TABLE_NEEDS_REBUILD", 1808: "ER_TABLE_SCHEMA_MISMATCH"},
     ),
     Refusal(
         RowsUnreadableError,
-        "the table's storage engine is not there",
-        "SHOW ENGINES; lists those that are. Load the engine, or take the table off the list.",
+        "the table's storage engine is not available",
+        "SHOW ENGINES; lists the available ones. Load the engine, or take the table off the list.",
         {1286: "ER_UNKNOWN_STORAGE_ENGINE", 3003: "ER_STORAGE_ENGINE_NOT_LOADED"},
     ),
     Refusal(
@@ -181,20 +181,20 @@ ROWS: tuple[Refusal, ...] = (
     Refusal(
         RowsUnreadableError,
         "the table points at a table of another server that is not there",
-        "SHOW CREATE TABLE {table}; has its address.",
+        "SHOW CREATE TABLE {table}; shows its address.",
         {1431: "ER_FOREIGN_DATA_SOURCE_DOESNT_EXIST", 1432: "ER_FOREIGN_DATA_STRING_INVALID_CANT_CREATE"},
     ),
 )
-"""What a read meets, and what does not pass."""
+"""Permanent errors of a read."""
 
 REFUSALS: tuple[Refusal, ...] = (*LOGIN, *ACCESS, *INTERRUPTED, *ROWS)
 BY_NUMBER: Mapping[int, Refusal] = {number: refusal for refusal in REFUSALS for number in refusal.numbers}
 
-# Of the numbers in "Got error 28 from storage engine" (1030), which both servers share: those that pass.
+# The transient numbers in "Got error 28 from storage engine" (1030), which both servers share.
 ENGINE_PASSES: Mapping[int, int] = {12: 1037, 28: 1021, 128: 1037, 135: 1114, 136: 1114, 146: 1205, 149: 1213}
 """Engine's number -> the server's number that means the same."""
 
-# https://dev.mysql.com/doc/refman/8.4/en/error-message-elements.html: a class that a later release's number is in.
+# https://dev.mysql.com/doc/refman/8.4/en/error-message-elements.html: the classes, for numbers of later releases.
 BY_SQLSTATE_CLASS: Mapping[str, Refusal] = {
     "08": BY_NUMBER[1158],
     "22": BY_NUMBER[1292],

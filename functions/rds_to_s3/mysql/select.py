@@ -1,10 +1,10 @@
-"""Builds the SELECTs of a read: which rows, in which order, taken up again where. Text only, nothing connects.
+"""Builds the SELECTs of a read: which rows, in which order, resumed where. Text only, nothing connects.
 
-A window's rows are read in an order that an index already has, so that the server neither sorts nor scans more than
-it sends, and a read can be taken up again after any row. An InnoDB secondary index is ordered by its columns and then
-by the primary key (https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html), so ``(modified, key)`` is such an
-order. One condition ``modified > x OR created > x`` would keep the server from using either index; its two halves are
-read one after the other.
+A window's rows are read in an order that an index already has. So the server neither sorts, nor scans more than it
+sends, and a read can be resumed after any row. An InnoDB secondary index is ordered by its columns and then by the
+primary key (https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html), so ``(modified, key)`` is such an order.
+With one condition ``modified > x OR created > x`` the server would use neither index, so its two halves are read one
+after the other.
 
 Never by ``IS NULL``: of a zero date in a NOT NULL column it is true in one plan and false in another
 (https://dev.mysql.com/doc/refman/8.4/en/comparison-operators.html#operator_is-null).
@@ -38,11 +38,10 @@ def account(user: str) -> str:
 
 
 def literal(value: bytes, kind: str, character_set: str = "utf8mb4") -> str:
-    """Write a value as it came over the wire as a literal that compares as its column does.
+    """Write a value from the wire as a literal that compares as its column does.
 
     Parameters
     ----------
-    value : bytes
     kind : {"numeric", "temporal", "text", "binary"}
         Of the column. Text and binary values become hexadecimal, which needs no escaping in any SQL mode; a text
         literal takes the collation of the column that it is compared with.
@@ -65,8 +64,8 @@ class SelectColumn:
     Attributes
     ----------
     own_bytes : str or None
-        The character set of a text that is read as the bytes that the column holds, for a position: as UTF-8 it may
-        come back as other bytes.
+        The character set of a text whose stored bytes are read for a position: converted to UTF-8 and back it may be
+        other bytes.
     """
 
     name: str
@@ -78,7 +77,7 @@ class SelectColumn:
     def expression(self) -> str:
         if self.own_bytes:
             return f"CAST({quoted(self.name)} AS BINARY)"  # no alias: ORDER BY would take it for the column
-        # The server writes a FLOAT with six digits; as a DOUBLE it writes all it holds.
+        # The server writes a FLOAT with six digits; as a DOUBLE it writes all digits.
         if self.data_type == "float":
             return f"CAST({quoted(self.name)} AS DOUBLE) AS {quoted(self.name)}"
         return quoted(self.name)
@@ -93,9 +92,9 @@ class Segment:
     condition : str
         SQL.
     order : tuple of SelectColumn
-        A total order of the rows; empty where the table has none, and then the segment cannot be taken up again.
+        A total order of the rows. Empty where the table has none; then the segment cannot be resumed.
     index : str, optional
-        The index that has it.
+        The index with this order.
     """
 
     condition: str
@@ -112,9 +111,9 @@ class Cursor:
     after : str
         The window's lower end, exclusive, as the column writes it.
     index : str or None
-        An index whose first column it is.
+        An index with this first column.
     order : tuple of SelectColumn, optional
-        The columns by which that index has rows of one value in order, the key among them; None where it has not.
+        The columns, the key among them, that order rows with the same value in that index; None without such an order.
     """
 
     column: SelectColumn
@@ -134,17 +133,16 @@ def window_segments(cursors: Sequence[Cursor], key: Sequence[SelectColumn]) -> l
     Parameters
     ----------
     cursors : sequence of Cursor
-        The created column and then the modified one, whichever there are: a row is in the window if either value is.
-        None reads everything, rows without a stamp included.
+        The created column and then the modified one, those that exist. A row is in the window if either value is.
+        Without cursors everything is read, also rows without a stamp.
     key : sequence of SelectColumn
         The ordered key; empty if the table has none.
 
     Returns
     -------
     list of Segment
-        In reading order. Together they hold each row of the window once. A row that is changed while the window is
-        read moves from the created half to the modified half, so that half comes last: the newer version gets the
-        later file.
+        In reading order. Together they hold each row of the window once. A row that changes during the read moves from
+        the created half to the modified half. So that half comes last, and the newer version gets the later file.
     """
     if not cursors:
         return [Segment("TRUE", tuple(key))]
@@ -182,11 +180,8 @@ def select_page(
 
     Parameters
     ----------
-    table : str
-    columns : sequence of SelectColumn
-    segment : Segment
     position : sequence of bytes, optional
-        The order's values of the last row already read.
+        The values of the order in the last row read.
     rows : int, optional
         The page's size; None reads the segment to its end.
     """
@@ -204,7 +199,7 @@ def select_page(
 
 
 def not_beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
-    """Write a condition: the row's place in an order is not behind a position. No column of it may be NULL."""
+    """Write a condition: the row is not after a position in an order. No column of the order may be NULL."""
     first, value = order[0], position[0]
     at_most = f"{quoted(first.name)} <= {literal(value, first.kind, first.own_bytes or 'utf8mb4')}"
     if len(order) == 1:
@@ -213,7 +208,7 @@ def not_beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
 
 
 def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
-    """Write ``(a, b) > (x, y)`` so that the server makes a range of it.
+    """Write ``(a, b) > (x, y)`` in a form that the server reads as a range.
 
     Row constructors are not always turned into ranges:
     https://dev.mysql.com/doc/refman/8.4/en/row-constructor-optimization.html

@@ -1,8 +1,8 @@
-"""Sets what a session inherits: every variable that changes which rows, columns or text a statement yields.
+"""Sets every inherited variable of a session that changes the rows, columns or text of a statement.
 
-A server hands variables down to a session: global values, ``init_connect``, a proxy's pinned session. ``DEFAULT`` would
-take the global value again, so each value is explicit. docs/session-variables.md lists these variables, and all others
-with the reason why they do not matter.
+A session inherits variables: global values, ``init_connect``, a proxy's pinned session. ``DEFAULT`` would be the global
+value again, so each value is explicit. docs/session-variables.md lists these variables, and all others with the reason
+why they do not matter.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from rds_to_s3.mysql.select import quoted
 
 _MOST = "18446744073709551615"
 _LONGEST_PAUSE = "900"
-"""Seconds. No function lives longer, and no session should outlive one by much: an open snapshot holds back purge."""
+"""Seconds. No function runs longer, and no session should much longer: an open snapshot holds back purge."""
 
-# What SHOW VARIABLES itself is subject to. All versions have these.
+# These affect SHOW VARIABLES itself. All versions have them.
 _FIRST = {
     "sql_select_limit": _MOST,
     "max_join_size": _MOST,  # sets sql_big_selects to OFF
@@ -49,7 +49,7 @@ PINNED: Mapping[str, str] = {
     "character_set_connection": "utf8mb4",
     "character_set_results": "utf8mb4",
     "collation_connection": "utf8mb4_general_ci",  # after character_set_connection, which sets it
-    # A virtual column is computed when it is read, by the reader's variables.
+    # A virtual column is computed when it is read, with the reader's variables.
     "lc_time_names": "en_US",
     "default_week_format": "0",
     "div_precision_increment": "4",
@@ -68,11 +68,11 @@ PINNED: Mapping[str, str] = {
     "sort_buffer_size": "2097152",
     "tmp_disk_table_size": _MOST,
 }
-"""Session variable -> value, as SHOW VARIABLES writes it. A server sets those that it has."""
+"""Session variable -> value, as SHOW VARIABLES writes it. Only variables that the server has are set."""
 
 
 class Session(Protocol):
-    """What is needed of a connection here."""
+    """The part of a connection that is used here."""
 
     @property
     def is_mariadb(self) -> bool: ...
@@ -95,12 +95,12 @@ def prepare_session(session: Session, database: str) -> None:
     session : Session
         Just opened, with ``SET NAMES`` done.
     database : str
-        Selected again where ``init_connect`` selected another.
+        Selected again if ``init_connect`` selected another one.
 
     Raises
     ------
     SessionVariableError
-        A variable has another value than it was given, or the server refuses to set it.
+        A variable does not have the value that was set, or the server refuses to set it.
     """
     timeout = "max_statement_time" if session.is_mariadb else "max_execution_time"
     first = {**_FIRST, timeout: PINNED[timeout]}
@@ -112,12 +112,12 @@ def prepare_session(session: Session, database: str) -> None:
     if missing := {"autocommit", *_FIRST} - wanted.keys():
         raise SessionVariableError(
             f"SHOW SESSION VARIABLES does not list {', '.join(sorted(missing))}: what the session inherits cannot be "
-            "checked. Let the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
+            "checked. Make the proxy in between pass SHOW VARIABLES through, or connect to the server itself."
         )
     assignments = {
         name: (_assignment(name, value), shown[name]) for name, value in wanted.items() if shown[name] != value
     }
-    # TIMESTAMPs are text of the session's zone, and the server's zone is what windows are computed in.
+    # TIMESTAMPs are text in the session's zone, and windows are computed in the server's zone.
     assignments["time_zone"] = ("time_zone = @@GLOBAL.time_zone", "")
     # `SET timestamp = ..` stops the clock. MariaDB's secure_timestamp forbids both that and this.
     if shown.get("secure_timestamp", "NO") == "NO":
@@ -133,11 +133,11 @@ def _shown(session: Session) -> dict[str, str]:
 
 
 def _set(session: Session, assignments: Mapping[str, tuple[str, str]]) -> None:
-    """Run the assignments as one statement; where it fails, find the one to blame."""
+    """Run the assignments as one statement; if it fails, find the failing one."""
     try:
         session.run(f"SET SESSION {', '.join(assignment for assignment, _ in assignments.values())}")
     except (DatabaseLoginError, DatabaseBusyError):
-        raise  # no variable's fault: MariaDB lets an expired password in, and refuses what follows
+        raise  # not a variable: MariaDB accepts an expired password, and refuses the next statement
     except RdsToS3Error:
         if not session.open:
             raise
@@ -178,5 +178,5 @@ def _refused(name: str, value: str, assignment: str, reason: str) -> SessionVari
     return SessionVariableError(
         f"the session variable {name} is {value!r}, and SET SESSION {assignment} had no effect ({reason}). Rows or "
         f"text could be wrong, so nothing is read. Run SET GLOBAL {assignment} (on RDS: the parameter group), take the "
-        "variable out of init_connect, or let the proxy in between pass SET through."
+        "variable out of init_connect, or make the proxy in between pass SET through."
     )

@@ -1,9 +1,9 @@
-"""Up to when a run may move its watermarks: the window's end, on the database's own clock.
+"""The upper bound of a run's watermarks: the window's end, on the database's clock.
 
-The argument (``docs/exactly-once.md``): a row version that a snapshot taken now does not show was or will be stamped by
-a statement that is still running or by a transaction that is still open, or by one that starts later. So nothing unseen
-carries a stamp below the start of the oldest of those, less the moment between ``NOW()`` being fixed and the
-transaction being listed, and less the fraction that a DATETIME without fractions drops. `settle` covers both.
+The argument (``docs/exactly-once.md``): consider a row version that a snapshot taken now does not show. A statement
+that is still running, or a transaction that is still open, or a later one, stamps it. So no unseen row version has a
+stamp below the start of the oldest of these, less two margins: the moment between fixing ``NOW()`` and listing the
+transaction, and the fraction that a DATETIME without fractions drops. `settle` covers both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rds_to_s3.timestamps import format_timestamp
 
 QUARTER = 900
 FIRST_STATEMENT_SECONDS = 300.0
-"""The longest that a transaction's first statement waits for a metadata lock, where the server does not say it."""
+"""The longest wait of a transaction's first statement for a metadata lock, where the server does not report it."""
 HORIZON = 16  # quarters of an hour looked at on both sides; no zone has ever turned its clock back by more
 DecidedBy = Literal["clock", "transaction", "statement", "replica", "clock change"]
 
@@ -30,8 +30,8 @@ _UNOBSERVED: dict[Unobserved, str] = {
         "UnobservedSettleSeconds above the longest transaction, or better: GRANT PROCESS ON *.* TO {user}"
     ),
     "stale": (
-        "the server does not list its open transactions anew (something reads information_schema.innodb_trx without "
-        "a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
+        "the server does not refresh its list of open transactions (something reads information_schema.innodb_trx "
+        "without a pause, or it does not list a read-only transaction): the window ends {settle:g} s before now, and a "
         "transaction that stays open longer may lose rows. Poll innodb_trx less often than every second."
     ),
 }
@@ -45,14 +45,14 @@ _ELSEWHERE: dict[Role, str] = {
     "member": (
         "this server shares the writing with the other members of its group, whose open transactions cannot be seen "
         "here, so the window ends {settle:g} s before now. A transaction that stays open longer on another member may "
-        "lose rows: raise UnobservedSettleSeconds above the longest, and keep the members' clocks together."
+        "lose rows: raise UnobservedSettleSeconds above the longest, and keep the members' clocks synchronized."
     ),
 }
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The window's end and how it came about; the manifest shows it.
+    """The window's end and how it was derived, as in the manifest.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Bound:
     server_utc : float
         The same instant, seconds since 1970.
     until_utc : float
-        The instant that the window of a table in a zone of its own ends at, before the rule about repeated hours.
+        The instant of the window's end before the rule about repeated hours, for a table in another zone.
     clock_lead : float or None
         Seconds by which the server's clock was ahead of the planner's.
     """
@@ -103,24 +103,19 @@ def decide_bound(
 
     Parameters
     ----------
-    reading : ClockReading
     to_local : callable
-        Turns UTC instants into the server's local time, by the server's own rules (``FROM_UNIXTIME``).
+        Converts UTC instants to the server's local time, by the server's rules (``FROM_UNIXTIME``).
     settle_seconds : float
         Margin where open transactions can be seen.
     unobserved_settle_seconds : float
-        Margin where they cannot: then it stands for the longest transaction.
-
-    Returns
-    -------
-    Bound
+        Margin where they cannot: an upper bound of the longest transaction.
     """
     warnings = []
     settle = settle_seconds
     ages: dict[DecidedBy, float] = {"clock": 0.0}
     if reading.unobserved is None:
         if reading.transaction_age is not None:
-            # It costs no freshness: what lies beyond the window's end is delivered all the same.
+            # It costs no freshness: rows beyond the window's end are still delivered.
             unseen = FIRST_STATEMENT_SECONDS if reading.first_statement_unseen else 0.0
             ages["transaction"] = reading.transaction_age + unseen
         if reading.statement_age is not None:
@@ -139,7 +134,7 @@ def decide_bound(
     if end != until_utc:
         decided_by = "clock change"
         warnings.append(
-            f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that stands "
+            f"the server's zone ({reading.zone}) turns its clock back: the window ends before the hour that occurs "
             "twice, and rows stamped in it are delivered by their digests until it has passed"
         )
     server_now, until = to_local([reading.utc_now, end])
@@ -158,10 +153,10 @@ def decide_bound(
 
 
 def unambiguous(instant: float, to_local: Callable[[Sequence[float]], list[datetime]]) -> float:
-    """Return the latest instant up to `instant` whose local time no other instant shares or undercuts.
+    """Return the latest instant up to `instant` whose local time is unique, and lower than all later ones.
 
-    Where a zone falls back, a later row can carry an earlier stamp. A watermark must stay below the hour that
-    stands twice until it has stood twice. Zones change on quarters of an hour.
+    Where a zone falls back, a later row can have an earlier stamp. A watermark must stay below the repeated hour until
+    it has passed twice. Zones change on quarters of an hour.
     """
     base = int(instant) // QUARTER * QUARTER
     edges = [base + k * QUARTER for k in range(-HORIZON, HORIZON + 1)]

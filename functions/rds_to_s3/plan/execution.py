@@ -1,4 +1,4 @@
-"""What Step Functions says of an execution, the context object's ``$$.Execution``, and how times are written."""
+"""An execution in Step Functions' context object, ``$$.Execution``, and the form of times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def started_at(execution: Mapping[str, Any]) -> str:
-    """Return when an execution was started. A redrive does not change it."""
+    """Return the start time of an execution. A redrive does not change it."""
     return utc_text(parse_utc(execution["StartTime"]))
 
 
@@ -36,7 +36,7 @@ def parse_utc(text: str) -> datetime:
 
 
 def utc_now() -> str:
-    """Write the present as the manifest does."""
+    """Write the current time as the manifest does."""
     return utc_text(datetime.now(UTC))
 
 

@@ -9,7 +9,7 @@ from rds_to_s3.plan.table_list import TableSpec
 
 
 def gone_since_the_plan(spec: TableSpec, error: TableNotFoundError) -> str:
-    """Return the warning about a table that a pattern brought in and that was dropped before it was read."""
+    """Return the warning about a table that a pattern selected and that was dropped before its read."""
     return (
         f"the table is skipped: the pattern {json.dumps(spec.pattern, ensure_ascii=False)} brought it in, and it was "
         f'dropped or renamed after the run was planned. If that happens in every run, name it in "exclude". ({error})'

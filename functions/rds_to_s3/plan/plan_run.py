@@ -1,4 +1,4 @@
-"""PlanRun's work: the table list, the execution's input and the database's clock become a plan in S3."""
+"""Plan a run: write a plan to S3 from the table list, the execution's input and the database's clock."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plan_run(
     Raises
     ------
     TableListError, InputError, UnknownRunError
-        Before anything is read from the database's tables.
+        Raised before any table is read.
     """
     run_id = str(execution["Name"])
     listed = parse_table_list(str(state["table_list"]["document"]))
@@ -64,12 +64,12 @@ def plan_run(
         store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
         return answer(plan, only=state["tables"])
     if plan is not None and plan.is_of(execution, time.time()):
-        # This function was retried after it had planned: there is one window a run.
+        # This function was retried after it had planned: a run has one window.
         return answer(plan)
 
     wanted = RunInput.parse(execution.get("Input"))
     if wanted.tables is not None and not listed.needs_catalogue():
-        choose_tables(listed, wanted, list, lambda _: None)  # a name that is not listed needs no database to be refused
+        choose_tables(listed, wanted, list, lambda _: None)  # an unlisted name is refused without the database
     connection = connect(CONNECT_READ_SECONDS)
     try:
         source = read_source(connection)
@@ -101,7 +101,7 @@ def plan_run(
         running=running,
     )
     try:
-        # Over the plan of an execution that had this name before, if there was one.
+        # Replaces the plan of an earlier execution with this name, if any.
         store.replace(plan_key(run_id), plan.to_json(), stored, content_type="application/json")
     except ConditionFailedError:
         stored = store.get(plan_key(run_id))
@@ -116,7 +116,7 @@ def read_manifest(store: ObjectStore, run_id: str) -> dict[str, Any] | None:
 
 
 def _running(state: Mapping[str, Any], run_id: str) -> list[str] | None:
-    """Return the other runs that are going, None where the state machine could not list them."""
+    """Return the other running runs, None where the state machine could not list them."""
     names = (state.get("running") or {}).get("names")
     return None if names is None else [name for name in names if name != run_id]
 
@@ -124,13 +124,13 @@ def _running(state: Mapping[str, Any], run_id: str) -> list[str] | None:
 def _running_warnings(state: Mapping[str, Any]) -> list[str]:
     if "running_error" not in state:
         return []
-    return ["the running executions could not be listed: files of runs that were stopped are reported by a later run"]
+    return ["the running executions could not be listed: a later run reports the files of stopped runs"]
 
 
 def _with_fresh_settings(
     plan: PlannedRun, listed: TableList, names: Collection[str], connect: Callable[[int], Connection]
 ) -> PlannedRun:
-    """Take over the list as it is now, for tables whose settings were corrected before the redrive."""
+    """Use the current list, for tables whose settings were corrected before the redrive."""
     if not listed.needs_catalogue() and not any(spec.checks for spec in listed.tables):
         return plan.with_settings(listed.resolve([]), names)
     connection = connect(CONNECT_READ_SECONDS)
@@ -144,7 +144,7 @@ def _with_fresh_settings(
 
 
 def _refused(connection: Connection, database: str, tables: Iterable[TableSpec]) -> dict[str, Refusal]:
-    """Find the tables whose checks do not suit their columns. A table that is not there is its extractor's to tell."""
+    """Find the tables whose checks do not suit their columns. The extractor reports missing tables."""
     refused = {}
     for spec in tables:
         if not spec.checks:

@@ -1,4 +1,4 @@
-"""The plan of a run: which tables, with which settings, up to when. Made once, and read by every extractor."""
+"""The plan of a run: its tables, their settings and the upper bound. Written once, and read by every extractor."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST_RUN_SECONDS = 30 * 86_400.0  # a week, redriven for two more, and a marg
 
 @dataclass(frozen=True)
 class RunInput:
-    """An execution's input, checked.
+    """The validated input of an execution.
 
     Attributes
     ----------
     tables : list of str or None
         The only tables to extract; None for every listed one.
     rerun_failed_of : str or None
-        Another run's id, whose failed tables are to be extracted.
+        The id of another run whose failed tables are to be extracted.
     """
 
     tables: list[str] | None = None
@@ -37,12 +37,7 @@ class RunInput:
 
     @classmethod
     def parse(cls, data: Any) -> RunInput:
-        """Check an execution's input.
-
-        Raises
-        ------
-        InputError
-        """
+        """Check an execution's input."""
         if not isinstance(data, dict):
             raise InputError('the execution\'s input must be a JSON object such as {} or {"tables": ["orders"]}')
         if has_unpaired_surrogate(data):
@@ -68,7 +63,7 @@ class RunInput:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a table of the run is not going to be read.
+    """Why a table of the run will not be read.
 
     Attributes
     ----------
@@ -81,11 +76,11 @@ class Refusal:
 
     @classmethod
     def of(cls, error: PermanentError) -> Refusal:
-        """Note an error."""
+        """Return the refusal for an error."""
         return cls(type(error).__name__, str(error))
 
     def as_error(self) -> PermanentError:
-        """Return the error again."""
+        """Return the error of the refusal."""
         error: PermanentError = getattr(errors, self.type)(self.message)
         return error
 
@@ -101,23 +96,23 @@ class PlannedRun:
     until, server_now : datetime
         In the server's zone.
     bound : dict
-        How `until` came about, for the manifest.
+        How `until` was derived, for the manifest.
     started_at : str or None
-        When the execution was started. Step Functions gives a name out again after 90 days.
+        The start time of the execution. Step Functions allows the same name again after 90 days.
     refused : dict
         Tables whose settings do not suit them, by name.
     unlisted : dict
-        Failed tables that the list no longer has when the run is redriven, and the reason to skip each, by name.
+        Failed tables that are no longer listed when the run is redriven: the reason to skip each, by name.
     until_utc : float or None
         The bound's instant; None in the plan of an earlier release.
     source : Source or None
-        The server that the bound was read on; None in a plan of an older release.
+        The server of the bound; None in a plan of an earlier release.
     seen_until : float or None
-        No transaction was committed later that the server showed when its bound was read.
+        An upper bound of the commit times that the server showed when the bound was read.
     settle_seconds, unobserved_settle_seconds : float
-        The margins that the run was planned with.
+        The margins of the plan.
     running : list of str or None
-        The runs that were going when this one was planned; None where they could not be listed.
+        The other runs that were running at the plan; None where they could not be listed.
     """
 
     run_id: str
@@ -190,7 +185,7 @@ class PlannedRun:
         Raises
         ------
         InputError
-            The run does not have it.
+            The run does not have this table.
         """
         for spec in self.tables:
             if spec.name == name:
@@ -198,12 +193,12 @@ class PlannedRun:
         raise InputError(f"run {self.run_id} has no table {name!r} in its plan")
 
     def with_settings(self, fresh: Sequence[TableSpec], again: Iterable[str] = ()) -> PlannedRun:
-        """Return the plan with the tables' settings as the list has them now; none of them is refused yet.
+        """Return the plan with the current settings of the tables, none of them refused.
 
         Parameters
         ----------
         fresh : sequence of TableSpec
-            Every table that the list has now.
+            Every table that is listed now.
         again : iterable of str
             The tables that run again.
         """
@@ -213,20 +208,20 @@ class PlannedRun:
         return replace(self, tables=tables, refused={}, unlisted=unlisted)
 
     def sees_running(self, run_id: str, planned_at: float) -> bool:
-        """Whether another run may still be going to write its manifest, as far as this run's plan knows.
+        """Whether another run may still write its manifest, as far as this run's plan shows.
 
-        The runs are listed between this run's start and its plan. One that was planned before that start, and is not in
-        the list, has ended. Which of two manifests reports a file does not rest on it (`RunRegister`).
+        The runs are listed between this run's start and its plan. A run that was planned before that start, and is not
+        in the list, has ended. `RunRegister` decides which of two manifests reports a file without this list.
         """
         if self.running is None or self.started_at is None or run_id in self.running:
             return True
         return planned_at > parse_utc(self.started_at).timestamp()
 
     def is_of(self, execution: Mapping[str, Any], now: float) -> bool:
-        """Whether it is this execution's, and not of one that had its name before.
+        """Whether the plan is of this execution, instead of an earlier one with the same name.
 
-        A redriven execution is told by the plan's age, whatever an engine says of its start, and so is a plan of a
-        release that did not note it: a redrive is possible for 14 days, and a name is given out again after 90.
+        For a redriven execution, and for a plan without a start time (from an earlier release), the plan's age decides:
+        a redrive is possible for 14 days, and the same name only after 90.
 
         Parameters
         ----------
@@ -238,8 +233,8 @@ class PlannedRun:
         return (redrives_of(execution) > 0 or self.started_at is None) and now - self.planned_at < LONGEST_RUN_SECONDS
 
     def wrote(self, finished_at: str) -> bool:
-        """Whether a table record is of this run, and not of one that had its name 90 days ago or earlier."""
-        # A day, since the two clocks are of two machines.
+        """Whether a table's record is of this run, instead of one with the same name 90 days ago or earlier."""
+        # A margin of a day, since the two times are from different machines.
         return not finished_at or parse_utc(finished_at).timestamp() > self.planned_at - 86_400
 
     def to_json(self) -> bytes:
@@ -299,7 +294,7 @@ class PlannedRun:
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:
-        """Return what the state machine carries: little, since every byte of it is in the history."""
+        """Return the state machine's data: little, since every byte of it is in the history."""
         names = [spec.name for spec in self.tables]
         if only is not None:
             names = [name for name in names if name in set(only)]
@@ -322,24 +317,17 @@ def choose_tables(
 
     Parameters
     ----------
-    listed : TableList
-    wanted : RunInput
     existing : callable
-        Asks the database for its tables; called only if the list has patterns.
+        Returns the database's tables; called only if the list has patterns.
     manifest_of : callable
         Returns another run's manifest, None where there is none.
-
-    Returns
-    -------
-    tables : list of TableSpec
-    warnings : list of str
 
     Raises
     ------
     InputError
         A name that is not listed.
     UnknownRunError
-        ``rerun_failed_of`` names no run, or one that was never planned.
+        ``rerun_failed_of`` names an unknown run, or one that was never planned.
     """
     names = _failed_tables(wanted.rerun_failed_of, manifest_of) if wanted.rerun_failed_of else wanted.tables
     every = listed.resolve(existing() if listed.needs_catalogue() else [])

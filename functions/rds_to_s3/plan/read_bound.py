@@ -12,14 +12,13 @@ def read_bound(connection: Connection, *, settle_seconds: float, unobserved_sett
 
     Parameters
     ----------
-    connection : Connection
     settle_seconds, unobserved_settle_seconds : float
         See `rds_to_s3.plan.bound.decide_bound`.
 
     Raises
     ------
     ReplicaProgressError, ReplicaStoppedError
-        A replica, and how late it is cannot be found out: any window's end could lose rows.
+        The lag of a replica cannot be determined: any window's end could lose rows.
     """
     reading = read_clock(connection)
     if reading.progress_error is not None:

@@ -1,4 +1,4 @@
-"""The clock that stamps a table's rows: the server's, or that of the zone which the table list names."""
+"""The clock that stamps a table's rows: the server's, or one in the zone in the table list."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ EARLIEST = datetime(1970, 1, 2)  # a TIMESTAMP is never earlier, in any zone
 
 @dataclass(frozen=True)
 class TableClock:
-    """A run's bound and the present, as a table's rows are stamped.
+    """A run's bound and the current time, on the clock that stamps a table's rows.
 
     Attributes
     ----------
     zone : str
-        The zone's name; the server's as it names it.
+        The zone's name; for the server's zone the name that the server uses.
     until, now : datetime
         Local times.
     local, instant : callable
-        Turn seconds since 1970 into local time, and back.
+        Convert seconds since 1970 to local time, and back.
     """
 
     zone: str

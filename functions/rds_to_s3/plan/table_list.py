@@ -1,6 +1,6 @@
 """The table list: the JSON document an operator edits, checked before anything is read.
 
-The document is described in ``docs/table-list.md``. Whatever is wrong with it is told at once, by key, in one message.
+``docs/table-list.md`` describes the document. One message lists everything that is wrong with it, by key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Compression = Literal["none", "gzip", "snappy"]
 
 GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
-NO_TEXT = "has half of a character (such as \\ud83d) where a name or text should be: write the whole one"
+NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
 PROVE_BYTES = 32 * 1024 * 1024
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
 
@@ -34,7 +34,7 @@ def _known_zone(name: str) -> str:
 
 
 class _Settings(BaseModel):
-    """The keys that stand in ``defaults`` and in a table's own object alike."""
+    """The keys of ``defaults`` and of a table's object."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -65,10 +65,10 @@ class TableSpec(_Settings):
     compression : {"none", "gzip", "snappy"}
         Resolved: CSV defaults to ``none``, Parquet to ``snappy``.
     own_keys : list of str
-        What the table's own object says, as opposed to the defaults: a cursor column that only the defaults name may be
-        missing in the table, one that the table itself names may not.
+        The keys in the table's object, without the defaults. A cursor column that only the defaults name may be missing
+        in the table; one that the table's object names may not.
     pattern : str or None
-        The pattern that brought the table in. None where the list has the table's own name.
+        The pattern that selected the table; None where the list has the table's name.
     """
 
     name: Name
@@ -107,7 +107,7 @@ class TableSpec(_Settings):
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the name holds glob characters (it may still be a table's literal name)."""
+        """Whether the name has glob characters (it may still be a table's literal name)."""
         return any(character in self.name for character in GLOB_CHARACTERS)
 
     @property
@@ -126,7 +126,7 @@ class TableList(BaseModel):
     tables : list of TableSpec
         In the document's order; a name may be a glob pattern.
     exclude : list of str
-        Names or patterns that a pattern in `tables` must not bring in.
+        Names or patterns that a pattern in `tables` does not select.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -136,7 +136,7 @@ class TableList(BaseModel):
     exclude: list[Name] = Field(default_factory=list)
 
     def resolve(self, existing: Iterable[str]) -> list[TableSpec]:
-        """Turn patterns into the tables they match.
+        """Replace patterns by the tables that they match.
 
         Parameters
         ----------
@@ -146,8 +146,8 @@ class TableList(BaseModel):
         Returns
         -------
         list of TableSpec
-            One per table. A literal name is kept whether it exists or not (that table then fails alone, with a
-            message); a pattern brings in what exists, is listed nowhere else and not excluded.
+            One per table. A literal name is kept even if no such table exists: only that table then fails, with a
+            message. A pattern selects the existing tables that are not listed elsewhere and not excluded.
         """
         known = set(existing)
         names = sorted(known)
@@ -167,7 +167,7 @@ class TableList(BaseModel):
         return resolved
 
     def idle(self, resolved: Iterable[str]) -> list[str]:
-        """Say which patterns have brought in none of the tables that the list was resolved to."""
+        """Return warnings about patterns that selected none of the resolved tables."""
         names = set(resolved)
         if not self.tables:
             return ["the table list is empty: nothing is extracted"]
@@ -178,12 +178,12 @@ class TableList(BaseModel):
         ]
 
     def needs_catalogue(self) -> bool:
-        """Whether some name is a pattern, so that the tables are known only to the database."""
+        """Whether a name is a pattern, so that only the database knows the tables."""
         return any(spec.is_pattern for spec in self.tables)
 
 
 def _matches(name: str, listed: str, existing: Collection[str]) -> bool:
-    """Whether a listed name or pattern means the table `name`. What is a table's name, brackets or not, means that."""
+    """Whether a listed name or pattern selects the table `name`. A table's exact name selects only it."""
     return name == listed if listed in existing else fnmatchcase(name, listed)
 
 
@@ -200,7 +200,7 @@ def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[Tab
     Raises
     ------
     InputError
-        A name is not listed. Nothing has been read by then.
+        A name is not listed. Raised before any table is read.
     """
     by_name = {spec.name: spec for spec in listed}
     unlisted = [name for name in dict.fromkeys(names) if name not in by_name]
@@ -220,10 +220,6 @@ def parse_table_list(document: str) -> TableList:
     ----------
     document : str
         The JSON text of the SSM parameter.
-
-    Returns
-    -------
-    TableList
 
     Raises
     ------
@@ -295,7 +291,7 @@ def _parse_tables(tables: Sequence[Any], defaults: Mapping[str, Any]) -> tuple[l
 
 
 def _known(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out unknown defaults: they are reported once, not once a table."""
+    """Leave out unknown defaults: they are reported once, not once per table."""
     return {key: value for key, value in defaults.items() if key in _Settings.model_fields}
 
 
@@ -310,7 +306,7 @@ def _refuse_repeats(key: str, names: Sequence[str]) -> None:
 
 
 def has_unpaired_surrogate(data: object) -> bool:
-    """Whether some text in a JSON document is none: JSON can write half a character, and nothing else can."""
+    """Whether a text in a JSON document has an unpaired surrogate, which JSON can write and UTF-8 cannot."""
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -319,16 +315,16 @@ def has_unpaired_surrogate(data: object) -> bool:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # json.loads keeps the last of two equal keys: a setting would vanish without a word.
+    # json.loads keeps the last of two equal keys: a setting would disappear silently.
     result = dict(pairs)
     if len(result) != len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {json.dumps(repeated)} stands twice in one object")
+        raise ValueError(f"key {json.dumps(repeated)} occurs twice in one object")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Time zones by name, for applications that stamp their rows in another zone than the server's."""
+"""Time zones by name, for applications that stamp rows in another zone than the server's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _iana(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        # A Lambda need not have the system's zone files; boto3 brings dateutil, and dateutil a copy.
+        # A Lambda may lack the system's zone files; boto3 depends on dateutil, which has a copy.
         from dateutil.zoneinfo import get_zonefile_instance  # noqa: PLC0415
 
         found: tzinfo | None = get_zonefile_instance().get(name)
@@ -53,5 +53,5 @@ def local_times_in(name: str, instants: Sequence[float]) -> list[datetime]:
 
 
 def instant_in(name: str, local: datetime) -> float:
-    """Return the instant of a local time; of the two that a repeated hour has, the earlier."""
+    """Return the instant of a local time; the earlier of the two in a repeated hour."""
     return local.replace(tzinfo=zone_named(name), fold=0).timestamp()

@@ -58,7 +58,7 @@ class RunSummary(Document):
 
 
 _FAILS_IF_SOMETHING_DID: dict[str, Any] = {
-    "description": "A run fails if, and only if, something in it did.",
+    "description": "A run is FAILED if, and only if, a table failed or the plan did.",
     "if": {"properties": {"status": {"const": "SUCCEEDED"}}},
     "then": {
         "properties": {

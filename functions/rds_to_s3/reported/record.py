@@ -1,4 +1,4 @@
-"""What a commit says about its table: the table's entry in the manifest."""
+"""A commit's record of its table: the table's entry in the manifest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LOADED = [kind for kind in FILE_KINDS if kind != "superseded"]
 def blank_record(
     spec: TableSpec, status: Status, *, after: str | None, until: str, attempts: int, seconds: float, **members: Any
 ) -> TableEntry:
-    """Return what every entry has, of a table that has delivered nothing.
+    """Return the common members of an entry, for a table that has delivered nothing.
 
     Parameters
     ----------
     after, until : str
         The window, as the manifest shows it.
     seconds : float
-        How long the table has taken.
+        Seconds spent on the table.
     **members
         Others that the entry has.
     """
@@ -63,11 +63,10 @@ def committed_record(
     ----------
     blank : TableEntry
         What every entry has.
-    window : WindowEntry
     deleted : sequence of StagedFile, optional
         The files of deleted keys; None where deletes are not tracked.
     key : list of str
-        The columns that tell the table's rows apart.
+        The columns of the table's key.
     proof : ProofEntry, optional
         None where nothing is proved.
     """
@@ -93,7 +92,7 @@ def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
     """Return a table's entry with what earlier commits have to report, the oldest first.
 
     A reader applies an entry's deletes and then its rows, and replaces the table where the entry's mode is ``full``. So
-    what lies before the last full extraction is `superseded`: it is named, and not to be loaded.
+    files before the last full extraction are `superseded`: they are listed, and not to be loaded.
     """
     entries = [*earlier, own]
     last_full = max((place for place, entry in enumerate(entries) if entry.mode == "full"), default=0)

@@ -2,8 +2,8 @@
 
 The object belongs to one run. It has the manifest that the run has decided to write, and the files that other runs
 report in its place. Either the run's manifest names a file, or the object lists it as taken. Both are changed by writes
-that name the ETag of what they have read, so whichever is first decides, and the other sees it. A decided manifest that
-was not written, since its function died, is written by whoever looks for it next.
+with the ETag of the object as read. So the first write decides, and the other sees it. If a function died before it
+wrote a decided manifest, the next reader writes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rds_to_s3.errors import StorageUnavailableError
 from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 
-TRIES = 40  # the tables of a later run may all take what is theirs from one stopped run at the same moment
+TRIES = 40  # all tables of a later run may take their files from one stopped run at the same moment
 LONGEST_PAUSE = 1.0
 
 
@@ -45,12 +45,10 @@ class Reported(Document):
 
 
 class RunRegister:
-    """What one run has reported, and what others report in its place.
+    """The files that one run has reported, and those that others report in its place.
 
     Parameters
     ----------
-    store : ObjectStore
-    run_id : str
     planned_at : float or None
         Of the run: an earlier one may have had its id, and what that one left is not considered.
     sleep : callable
@@ -70,17 +68,17 @@ class RunRegister:
         self._sleep = sleep
 
     def has_written(self, keys: Sequence[str]) -> bool:
-        """Whether the manifest that is there names these files."""
+        """Whether the written manifest names these files."""
         stored = self._store.get(manifest_key(self._run_id))
         return stored is not None and set(keys) <= Manifest.from_json(stored.body).keys
 
     def take(self, table: str, keys: Sequence[str], by: str) -> bool:
-        """Make sure that the run's own manifest never names these files; return False if it does already.
+        """Make sure that the run's own manifest never names these files; return False if it names them already.
 
         Parameters
         ----------
         by : str
-            The run that is going to report them. Only the holder of the table's lease may take, and the decision that
+            The run that will report them. Only the holder of the table's lease may take, and the decision that
             reports them is its next write to the table's register.
         """
 
@@ -113,10 +111,10 @@ class RunRegister:
         return decided[-1]
 
     def publish(self) -> None:
-        """Write the manifest that was decided, unless it is there.
+        """Write the decided manifest, unless it is written.
 
-        What is there is looked at before the decision is read, so the decision is at least as new; and it is
-        replaced only if nobody has written it since. A function that was frozen in between writes nothing.
+        The written manifest is read before the decision, so the decision is at least as new. It is replaced only if
+        nobody has written it since. A function that was frozen in between writes nothing.
         """
         key = manifest_key(self._run_id)
         for attempt in range(TRIES):

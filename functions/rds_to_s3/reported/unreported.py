@@ -1,16 +1,16 @@
-"""What a table's commits still have to report, and which run's manifest does.
+"""Which commits of a table are unreported, and which run's manifest reports them.
 
 The commits of a table form a chain: each is decided by the holder of the table's lease in one conditional write that
 replaces the one before. What a commit has to report is its record. The next commit looks at it, and at those that
 commits before have left:
 
 - the manifest of its run names its files: it is reported;
-- its run is still going: it is carried on in the chain, for the next commit to look at;
+- its run is still running: it stays in the chain, for the next commit to look at;
 - its run is over: `RunRegister.take` makes sure that no manifest of that run ever names the files, and then the new
   commit's own record reports them. If the run had decided on its manifest, that one is written, and reports them.
 
-Taken and not decided, since the invocation died, it is the next commit's to report: the chain has not moved, and nobody
-else can report it. So each file is in exactly one manifest that was decided, or in a record of the chain.
+If the invocation dies between taking and deciding, the next commit reports the files: the chain has not moved, and
+nobody else can report them. So each file is in exactly one manifest that was decided, or in a record of the chain.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ FORMATS = ("csv", "parquet")
 
 @dataclass(frozen=True)
 class Outstanding:
-    """What a new commit does about the ones before it.
+    """The earlier commits that a new commit reports or carries.
 
     Attributes
     ----------
     taken : list of Unreported
         Its record reports these, the oldest first.
     carried : list of Unreported
-        Their runs are going to report them.
+        Their runs will report them.
     """
 
     taken: list[Unreported] = field(default_factory=list)
@@ -56,17 +56,17 @@ class Outstanding:
     def warnings(self) -> list[str]:
         """Return what the table's entry says about them."""
         said = [
-            f"run {each.run_id} ended before it could report its commit: its files are counted here"
+            f"run {each.run_id} ended before it could report its commit: this entry reports its files"
             for each in self.taken
         ]
         return said + [
-            f"run {each.run_id} is still running: its manifest is going to report {len(each.keys)} files of this table"
+            f"run {each.run_id} is still running: its manifest will report {len(each.keys)} files of this table"
             for each in self.carried
         ]
 
 
 def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None) -> Outstanding:
-    """Find out what the next commit of a table has to report beside its own files.
+    """Determine which earlier commits the next commit of a table has to report.
 
     Only for the holder of the table's lease.
     """
@@ -85,7 +85,7 @@ def settle(store: ObjectStore, run: PlannedRun, table: str, last: Commit | None)
 
 
 def _is_known(store: ObjectStore, unreported: Unreported) -> bool:
-    # Without its plan nobody knows what a run has reported: it is forgotten, or another one has its name now.
+    # Without its plan a run's reports are unknown: the plan is deleted, or another run has its name now.
     stored = store.get(plan_key(unreported.run_id))
     return stored is not None and PlannedRun.from_json(stored.body).planned_at == unreported.planned_at
 
@@ -98,17 +98,17 @@ def report_other_format(
     lease_seconds: float,
     commit_seconds: Callable[[], float],
 ) -> tuple[Commit | None, list[TableEntry]]:
-    """Report what the table's other format, which it may have had before, has not reported.
+    """Report the unreported commits of the table's other format, which it may have had before.
 
-    Each format has a chain of its own. The run takes that chain's lease and adds a commit without files, whose record
-    reports what was not reported.
+    Each format has a separate chain. The run takes that chain's lease and adds a commit without files. Its record
+    reports the unreported files.
 
     Returns
     -------
     last : Commit or None
         The last commit in that format, as it was found.
     records : list of TableEntry
-        What this run reports of it.
+        The records that this run reports.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows with one more value behind their first columns."""
+"""Rows with one more value after their first columns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from rds_to_s3.rows.spooled import SpooledRow
 def with_value(
     rows: Block | SpooledRow, numbers: Sequence[int], columns: int, values: Sequence[bytes]
 ) -> Block | SpooledRow:
-    """Return some rows, each with a value behind its first columns and without what stood there.
+    """Return some rows, each with its first columns and one more value.
 
     Parameters
     ----------
-    rows : Block or SpooledRow
     numbers : sequence of int
         Which rows, in order.
     columns : int

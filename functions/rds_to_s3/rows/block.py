@@ -1,4 +1,4 @@
-"""Many rows at once, as the bytes the server sent plus the places where the values stand in them."""
+"""Many rows at once: the bytes that the server sent, and the offsets of the values in them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MalformedRowError(ValueError):
 class Block:
     """Rows of a text result set, each one packet: a header, then for each column a length-encoded string.
 
-    The packets stand one after the other without a gap. Nothing is copied out of them until asked for.
+    The packets follow each other without a gap. Values are copied only on request.
     Layout: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_row.html
 
     Attributes
@@ -57,7 +57,7 @@ class Block:
     data : ndarray of uint8, shape (bytes,)
         The packets, perhaps with other bytes before and after them.
     bounds : ndarray of int64, shape (columns + 1, rows)
-        ``bounds[c]`` is where the length prefixes of column ``c`` stand in `data`, ``bounds[-1]`` where the rows end.
+        ``bounds[c]`` has the offsets in `data` of column ``c``'s length prefixes, ``bounds[-1]`` the ends of the rows.
     prefixes : ndarray of uint8, shape (columns, rows)
         The first byte of each length prefix: the length itself up to 250, `NULL`, or the mark of a wider prefix.
     """
@@ -72,12 +72,10 @@ class Block:
 
         Parameters
         ----------
-        data : ndarray of uint8
         packets : ndarray of int64, shape (rows,)
-            Where each row's packet header stands.
+            The offset of each row's packet header.
         end : int
             Where the last row ends.
-        columns : int
 
         Raises
         ------
@@ -90,7 +88,7 @@ class Block:
         np.add(packets, HEADER, out=bounds[0])
         for column in range(columns):
             prefix, following = prefixes[column], bounds[column + 1]
-            # "clip" spares a bounds check a value: a row that leads beyond the data cannot end where it should.
+            # "clip" saves a bounds check per value: a row that points beyond the data cannot end at its packet's end.
             np.take(data, bounds[column], out=prefix, mode="clip")
             np.add(bounds[column], prefix, out=following)
             following += 1
@@ -161,7 +159,6 @@ class Block:
 
         Parameters
         ----------
-        column : int
         most : int
             How long a value may be, in bytes.
 
@@ -217,12 +214,7 @@ class Block:
         return Block(self.data, self.bounds[:, start:stop], self.prefixes[:, start:stop])
 
     def keep(self, mask: NDArray[np.bool_] | Sequence[bool]) -> Block:
-        """Return the rows for which `mask` is true.
-
-        Parameters
-        ----------
-        mask : array of bool, shape (rows,)
-        """
+        """Return the rows for which `mask` is true."""
         kept = np.asarray(mask, np.bool_)
         if kept.all():
             return self

@@ -14,12 +14,10 @@ class OutputColumn:
 
     Attributes
     ----------
-    name : str
     column_type : str
         As ``information_schema.columns.column_type`` has it: ``bigint unsigned``, ``decimal(10,2)``, ``datetime(6)``.
     kind : {"numeric", "temporal", "text", "binary"}
         How the server sends the values: all but binary ones are UTF-8 text.
-    nullable : bool
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Sixteen bytes that stand for a value or a key, made for many rows at once, and who had a value first."""
+"""Sixteen bytes that represent a value or a key, for many rows at once, and the first row of each value."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Keys = NDArray[np.uint64]  # shape (rows, 2)
 def keys_of(rows: Block | SpooledRow, columns: Sequence[int]) -> Keys:
     """Return each row's key: equal for equal values, and otherwise different.
 
-    A single value of up to 15 bytes is kept as it is; longer ones are 15 bytes of BLAKE2b, and several values are
-    a BLAKE2b of theirs. NULL is a value of its own.
+    A single value of up to 15 bytes is stored as it is, a longer one as 15 bytes of its BLAKE2b. Several values become
+    one BLAKE2b. NULL differs from every other value.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def keys_of(rows: Block | SpooledRow, columns: Sequence[int]) -> Keys:
 
 
 def digests_of(rows: Block | SpooledRow, columns: int) -> Keys:
-    """Return BLAKE2b digests of the values of each row's first columns: NULL is a value of its own.
+    """Return BLAKE2b digests of the values of each row's first columns; NULL differs from every other value.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def _key_of(value: bytes | None) -> bytes:
 
 
 def _spread(keys: Keys) -> Keys:
-    """Mix the second half into the first, so that the first alone tells nearly all keys apart. It can be undone."""
+    """Mix the second half into the first, so that the first half alone differs for nearly all keys; reversible."""
     mixed = keys[:, 1] * _ODD
     mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
@@ -106,7 +106,7 @@ def _spread(keys: Keys) -> Keys:
 
 
 def sorted_keys(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
-    """Return keys in order, and where each of them stood; of equal ones the earlier stays before the later."""
+    """Return sorted keys, and the former position of each. The sort is stable."""
     order = np.argsort(keys[:, 0], kind="stable")
     ordered = keys[order]
     ties = ordered[1:, 0] == ordered[:-1, 0]
@@ -117,7 +117,7 @@ def sorted_keys(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
 
 
 def located(keys: Keys, among: Keys) -> NDArray[np.intp]:
-    """Return where each of `keys` stands among others, which are sorted; -1 where it does not."""
+    """Return the position of each of `keys` among sorted others, or -1."""
     found = np.full(len(keys), -1, np.intp)
     if not len(among) or not len(keys):
         return found
@@ -141,7 +141,7 @@ def contained(keys: Keys, among: Keys) -> NDArray[np.bool_]:
 
 
 class ValueOwners:
-    """The values met so far, and the row that had each of them first.
+    """The values found so far, and the first row of each.
 
     Kept as sorted runs of (value, owner), 24 bytes a value, of which each run is at least twice as long as the next.
     """
@@ -158,7 +158,6 @@ class ValueOwners:
 
         Parameters
         ----------
-        values : ndarray of uint64, shape (rows, 2)
         owners : ndarray of uint64, shape (rows,)
             Equal for two versions of one row, and otherwise different.
         """

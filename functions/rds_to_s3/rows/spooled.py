@@ -23,7 +23,6 @@ class SpooledRow:
     ----------
     file : binary file
         Holds the row's payload (the packet without its headers) and nothing else. It is closed with this object.
-    columns : int
 
     Raises
     ------

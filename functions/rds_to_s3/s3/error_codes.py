@@ -1,4 +1,4 @@
-"""What each error code of S3 means: our error, the cause, and what helps. Data only.
+"""The meaning of each error code of S3: our error, the cause, and what helps. Data only.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the codes that begin with KMS are KMS's own, passed
 on: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html. The table in docs/errors.md is written from
@@ -19,12 +19,10 @@ class Refusal:
 
     Attributes
     ----------
-    error : type of RdsToS3Error
     cause : str
         A clause.
     remedy : str
         Sentences. A command in it runs as printed; the fields are ``bucket``, ``key`` and ``action``.
-    codes : tuple of str
     """
 
     error: type[RdsToS3Error]
@@ -69,19 +67,19 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         StorageRefusedError,
         "the KMS key is pending deletion, or its key material is missing",
-        _KEY + "; aws kms cancel-key-deletion --key-id $KEY and then aws kms enable-key --key-id $KEY bring it back.",
+        _KEY + "; aws kms cancel-key-deletion --key-id $KEY and then aws kms enable-key --key-id $KEY restore it.",
         ("KMS.KMSInvalidStateException", "KMS.InvalidStateException"),
     ),
     Refusal(
         StorageRefusedError,
-        "the KMS key does not exist, or is no key for encryption in the bucket's region",
+        "the KMS key does not exist, or is not an encryption key in the bucket's region",
         "Deploy with the KmsKeyArn of a symmetric key in that region. " + _KEY + ".",
         ("KMS.NotFoundException", "KMS.InvalidKeyUsageException", "KMS.IncorrectKeyException"),
     ),
     Refusal(
         StorageUnavailableError,
-        "KMS is throttled, or has a fault",
-        "If this stays, raise KMS's request quota; the bucket's key (BucketKeyEnabled) saves requests.",
+        "KMS throttled the request, or failed",
+        "If this persists, raise KMS's request quota; the bucket's key (BucketKeyEnabled) saves requests.",
         (
             "KMS.ThrottlingException",
             "KMS.LimitExceededException",
@@ -134,7 +132,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         StorageRefusedError,
         "the object has been archived",
-        "aws s3api restore-object --bucket {bucket} --key '{key}' --restore-request Days=7 brings it back.",
+        "aws s3api restore-object --bucket {bucket} --key '{key}' --restore-request Days=7 restores it.",
         ("InvalidObjectState",),
     ),
     Refusal(
@@ -146,31 +144,31 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         StorageRefusedError,
         "the secret key does not belong to the access key",
-        "On AWS the function's role has both; of a machine of yours, correct AWS_SECRET_ACCESS_KEY.",
+        "On AWS the function's role has both; on your own machine, correct AWS_SECRET_ACCESS_KEY.",
         ("SignatureDoesNotMatch",),
     ),
     Refusal(
         StorageUnavailableError,
         "the clock of the function and that of S3 differ by more than 15 minutes",
-        "Lambda sets its clock itself; of a machine of yours, set it.",
+        "Lambda sets its own clock; on your own machine, set it.",
         ("RequestTimeTooSkewed", "RequestExpired"),
     ),
     Refusal(
         StorageUnavailableError,
         "the credentials have expired or are not valid yet",
-        "Lambda renews those of its role; of a machine of yours, log in again, such as by aws sso login.",
+        "Lambda renews those of its role; on your own machine, log in again, for example with aws sso login.",
         ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"),
     ),
     Refusal(
         StorageUnavailableError,
-        "S3 does not say why, since its answer to a HEAD request has no text",
+        "S3 gives no reason, since its answer to a HEAD request has no text",
         "The credentials may have expired, or the KMS key may be disabled.",
         ("400",),
     ),
     Refusal(
         StorageUnavailableError,
-        "S3 is throttled",
-        "If this stays, lower MaxConcurrency.",
+        "S3 throttled the request",
+        "If this persists, lower MaxConcurrency.",
         (
             "SlowDown",
             "Throttling",
@@ -184,8 +182,8 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         StorageUnavailableError,
-        "S3 has a fault, or the request did not arrive whole",
-        "If this stays, look at the AWS Health Dashboard, and in a VPC at the gateway endpoint.",
+        "S3 failed, or the request arrived incomplete",
+        "If this persists, look at the AWS Health Dashboard, and in a VPC at the gateway endpoint.",
         (
             "InternalError",
             "ServiceUnavailable",
@@ -201,8 +199,8 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         StoredBytesError,
-        "what arrived is not what was sent",
-        "Nothing of it is visible. If this stays, look for a proxy that changes requests.",
+        "S3 received other bytes than were sent",
+        "Nothing of it is visible. If this persists, look for a proxy that changes requests.",
         (
             "BadDigest",
             "InvalidDigest",

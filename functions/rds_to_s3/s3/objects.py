@@ -31,7 +31,7 @@ _ACTIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:Delet
 
 
 class ConditionFailedError(Exception):
-    """A conditional write found the object other than expected. The caller knows what that means."""
+    """A conditional write found the object other than expected. The caller decides what to do."""
 
 
 class UploadGoneError(Exception):
@@ -48,7 +48,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class ObjectHead:
-    """What an object is, without its content."""
+    """An object's ETag and metadata, without its content."""
 
     etag: str
     metadata: dict[str, str]
@@ -56,7 +56,7 @@ class ObjectHead:
 
 @dataclass(frozen=True)
 class ListedObject:
-    """What a listing says of an object."""
+    """An object in a listing."""
 
     key: str
     etag: str
@@ -81,8 +81,6 @@ class ObjectStore:
 
     Parameters
     ----------
-    bucket : str
-    client : boto3 S3 client, optional
     kms_key : str, optional
         For uploads; without it the bucket's default encryption applies.
     """
@@ -154,7 +152,7 @@ class ObjectStore:
         return self.put(key, body, if_match=was.etag if was else None, if_absent=was is None, content_type=content_type)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Delete an object, with `if_match` only if it still has this ETag; one that is not there is fine."""
+        """Delete an object, with `if_match` only if it still has this ETag; a missing object is no error."""
         condition: dict[str, Any] = {"IfMatch": if_match} if if_match else {}
         with contextlib.suppress(ConditionFailedError), self._translated("delete", key):
             self._client.delete_object(Bucket=self.bucket, Key=key, **condition)
@@ -211,10 +209,6 @@ class ObjectStore:
         ----------
         size : int
             Bytes; S3 refuses to assemble any other number.
-
-        Raises
-        ------
-        UploadGoneError
         """
         with self._translated("write", key):
             self._client.complete_multipart_upload(
@@ -230,7 +224,7 @@ class ObjectStore:
             )
 
     def abort_upload(self, key: str, upload_id: str) -> None:
-        """Throw an upload's parts away; one that is gone is fine."""
+        """Abort an upload; a missing one is no error."""
         with contextlib.suppress(UploadGoneError), self._translated("delete", key):
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
@@ -262,8 +256,8 @@ class ObjectStore:
             ) from error
         except (BotoCoreError, OSError) as error:
             raise StorageUnavailableError(
-                f"S3 could not be reached to {verb} {key}: {type(error).__name__}. If this stays, look at the network: "
-                "in a VPC, at the gateway endpoint."
+                f"S3 could not be reached to {verb} {key}: {type(error).__name__}. If this persists, look at the "
+                "network: in a VPC, at the gateway endpoint."
             ) from error
 
     def _error(self, verb: str, key: str, error: ClientError) -> Exception:
@@ -283,7 +277,7 @@ class ObjectStore:
 
 
 def s3_client() -> S3Client:
-    """Make a client that tries patiently and gives up in time."""
+    """Make a client with patient retries and bounded time-outs."""
     config = Config(
         retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=16
     )

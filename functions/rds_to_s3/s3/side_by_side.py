@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 AT_ONCE = 16  # as many connections as `rds_to_s3.s3.objects.s3_client` keeps
-FEW = 8  # up to here threads cost more than they save, and the order of the requests stays plain
+FEW = 8  # up to here threads cost more than they save, and the requests keep their order
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Progress(Generic[Answer]):
-    """What became of the requests.
+    """The results of the requests.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def side_by_side(
     Parameters
     ----------
     go_on : callable
-        Whether an answer leaves a reason to ask for the others.
+        Returns whether to continue after an answer.
     """
     until = time.monotonic() + seconds
     stop = threading.Event()

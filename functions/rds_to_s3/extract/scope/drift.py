@@ -18,16 +18,16 @@ Column = dict[str, Any]  # name, type, nullable: as the manifest's `columns` has
 _TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
 _BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 2**24 - 1, "longblob": 2**32 - 1}
 _UTF8MB4_BYTES = 4
-# Bytes: a row has 65,535, so a column of more characters than a quarter of them is of another character set.
+# Bytes: a row has 65,535, so a column with more characters than a quarter of that has another character set.
 _LONGEST_VARCHAR = 65_534
-_SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different age write them
+_SAME = {"geometrycollection": "geomcollection", "year(4)": "year"}  # as servers of different releases write them
 
 
 def find_drift(before: Sequence[Column], after: Sequence[Column]) -> list[DriftEntry]:
-    """Compare a table's columns with what they were.
+    """Compare a table's columns with those before.
 
-    A column that is gone and a new one of the same type in its place count as a renamed column. The width that an
-    integer is displayed with is no difference, as long as it is not filled up with zeros.
+    A column that is gone, with a new one of the same type in its place, counts as renamed. An integer's display width
+    is no difference, except with ZEROFILL.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _changed_columns(before: Sequence[Column], after: Sequence[Column]) -> list[
 
 
 def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[DriftEntry]:
-    """Return whether the columns that both sides have stand in another order."""
+    """Return a change if the common columns have another order."""
     renamed = _renamed(before, after)
     old = [renamed.get(name := str(column["name"]), name) for column in before]
     names = [str(column["name"]) for column in after]
@@ -77,13 +77,13 @@ def _reordered(before: Sequence[Column], after: Sequence[Column]) -> list[DriftE
 def concerning(
     changes: Sequence[DriftEntry], written_before: Collection[str], written_now: Collection[str]
 ) -> list[DriftEntry]:
-    """Return the changes of columns that the files have or had: what is left out may change as it likes."""
+    """Return the changes of columns that the files have or had. Other columns may change freely."""
     written = {*written_before, *written_now}
     return [change for change in changes if change.column in written or change.before in written]
 
 
 def compare_types(before: str, after: str) -> Literal["widened", "narrowed", "retyped"] | None:
-    """Tell a type that holds more from one that holds less, and from another type.
+    """Classify a change of type: wider, narrower, or another type.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def compare_types(before: str, after: str) -> Literal["widened", "narrowed", "re
 
 
 def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
-    """Return a type's family, and quantities that all grow as it holds more."""
+    """Return a type's family, and quantities that grow with its range."""
     mysql = ColumnType.parse(column_type)
     extent: tuple[str, tuple[Any, ...]] | None = None
     if mysql.zerofill:
@@ -140,7 +140,7 @@ def _extent(column_type: str) -> tuple[str, tuple[Any, ...]] | None:
 
 
 def _renamed(before: Sequence[Column], after: Sequence[Column]) -> dict[str, str]:
-    """Return the new name of each column that may be only renamed: same place between its neighbours, same type."""
+    """Return the new name of each column that may only be renamed: same place between its neighbours, same type."""
     names_before, names_after = {c["name"] for c in before}, {c["name"] for c in after}
     gone, new = _places(before, names_after), _places(after, names_before)
     return {
@@ -181,7 +181,7 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
     changes = concerning(_changed_columns(before, after), written_before, written_now)
     if selection.own_order:
         return changes
-    # What is left out of the files may stand where it likes.
+    # Columns that the files leave out may be in any place.
     return changes + _reordered(
         [column for column in before if column["name"] in written_before],
         [column for column in after if column["name"] in written_now],
@@ -189,10 +189,10 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
 
 
 def refused_drift(name: str, drift: Sequence[DriftEntry]) -> DriftError:
-    """Return the error of a table that may not drift; it says how to accept what has happened."""
-    told = "; ".join(change.sentence() for change in drift)
+    """Return the error of a table that may not drift; its message says how to accept the change."""
+    lines = "; ".join(change.sentence() for change in drift)
     return DriftError(
-        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {told}. Nothing was read. To '
+        f'table {name!r} has changed since its last commit, and its on_drift is "fail": {lines}. Nothing was read. To '
         'accept this, set its on_drift to "evolve" in the table list, redrive this run or start one of '
         f'{{"tables": [{json.dumps(name, ensure_ascii=False)}]}}, and set it back; that run covers these rows too.'
     )

@@ -1,9 +1,9 @@
-"""Which index a window is read by, and whether it has the rows in an order that a read is resumed in.
+"""Which index a window is read by, and whether a read can be resumed in its order.
 
 A page is read without sorting only if the index has the rows in the order of the page. An index on ``(modified,
-status)`` has them by ``(modified, status, key)``, so that is the order to read in. It takes positions that compare as
-the index does: no column that may be NULL, that sorts otherwise than its values compare (ENUM), or whose text may come
-back as other bytes. Of an index that gives no such order the server sorts the rest of the window for each page.
+status)`` has them by ``(modified, status, key)``, so that is the order to read in. Positions must compare as the index
+does. So an order has no column that may be NULL, that sorts differently from its values (ENUM), or whose text may come
+back as other bytes. Without such an order the server sorts the rest of the window for each page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COMPARED_AS_SORTED = {
     *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal"),
     *("date", "datetime", "time", "char", "varchar", "binary", "varbinary"),
 }
-"""Not TIMESTAMP: the text of one does not tell which of two repeated hours it is in."""
+"""Not TIMESTAMP: its text is ambiguous in an hour that occurs twice."""
 _NAMED_IN_ADVICE = {"invisible", "ignored"}
 
 
@@ -29,10 +29,8 @@ class ReadIndex:
 
     Attributes
     ----------
-    name : str
     order : tuple of str or None
-        The columns that it has the rows in order by, from the cursor column to the last one of the key. None where the
-        server has to sort.
+        The columns of its order, from the cursor column to the last one of the key. None where the server has to sort.
     """
 
     name: str
@@ -45,8 +43,8 @@ def read_index(table: Table, cursor: str, read: Collection[str]) -> ReadIndex | 
     Parameters
     ----------
     read : collection of str
-        The columns that the read selects in any case. An index adds none: a row's digest depends on all of them, and
-        would change with the index.
+        The columns that the read selects in any case. An index adds none, since a row's digest depends on all columns
+        and would change with the index.
     """
     found = [
         ReadIndex(index.name, _order(table, index, read))
@@ -57,7 +55,7 @@ def read_index(table: Table, cursor: str, read: Collection[str]) -> ReadIndex | 
 
 
 def index_advice(table: Table, cursor: str, read: Collection[str]) -> tuple[str, str] | None:
-    """Return what is wrong with the indexes on a cursor column, and the statement that helps; None if nothing is."""
+    """Return what is wrong with the indexes on a cursor column, and the statement that helps, or None."""
     found = read_index(table, cursor, read)
     if found is not None and (found.order is not None or not table.ordered_key):
         return None
@@ -85,13 +83,13 @@ def _begins_with(index: Index, column: str) -> bool:
 
 
 def _order(table: Table, index: Index, read: Collection[str]) -> tuple[str, ...] | None:
-    """Return the index's columns up to the one that makes the order total, if a read can be resumed in it."""
+    """Return the index's columns up to the one that makes the order total; None if a read cannot resume in it."""
     if not (index.ascending or index.descending) or not table.ordered_key:
         return None
     columns = list(index.ordered_columns)
     is_total = index.unique and index.whole
     if index.ascending and not is_total:
-        # Of a descending index, which is read backwards, what the engine appends would be descending then.
+        # A descending index is read backwards: the columns that the engine appends would then be descending.
         columns += table.appended_to(index)
     missing = {name.lower() for name in table.ordered_key}
     for place, name in enumerate(columns):

@@ -1,4 +1,4 @@
-"""What is read of a window: the halves that each index has in order, with the bound as each cursor column writes it."""
+"""The parts of a window that each index has in order, with the bound as each cursor column writes it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from rds_to_s3.timestamps import format_timestamp
 
 
 class Marks:
-    """Writes moments of a table's clock as its cursor columns do.
+    """Writes moments of a table's clock in the form of its cursor columns.
 
     A TIMESTAMP shows its instant in the session's zone, whatever zone the application stamps DATETIMEs in.
 
     Parameters
     ----------
-    connection : Connection
-    window : Window
     has_zone : bool
         Whether the table list names a zone for the table.
     """
@@ -42,7 +40,7 @@ class Marks:
         return format_timestamp(moment)
 
     def on_clock(self, column: SelectColumn, stamp: str) -> str:
-        """Turn a column's text into that of the table's clock."""
+        """Convert a column's text to the table's clock."""
         if not self._has_zone or column.data_type != "timestamp":
             return stamp
         return format_timestamp(self._clock.local(earliest_instant(self._connection, datetime.fromisoformat(stamp))))
@@ -53,10 +51,10 @@ class Marks:
 
 
 def key_order(connection: Connection, table: Table, selection: Selection) -> list[SelectColumn]:
-    """Return the columns of a key by which a read can be resumed; none where there is no such key."""
+    """Return the columns of a key by which a read can be resumed, or none."""
     key = [selection.position_column(name) for name in table.ordered_key]
     if any(column.data_type == "timestamp" for column in key) and clock_repeats(connection):
-        # The text of a TIMESTAMP does not say which of the two hours it is in: a read cannot be resumed after it.
+        # The text of a TIMESTAMP is ambiguous in an hour that occurs twice, so a read cannot be resumed after it.
         return []
     return key
 
@@ -70,7 +68,7 @@ def read_segments(
     *,
     key: Sequence[SelectColumn],
 ) -> list[Segment]:
-    """Split a window into what each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
+    """Split a window into the parts that each index has in order; see `rds_to_s3.mysql.select.window_segments`."""
     if window.read_from is None:
         return window_segments([], key)
     after = window.read_from

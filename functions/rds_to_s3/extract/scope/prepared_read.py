@@ -1,4 +1,4 @@
-"""How a table is about to be read in its snapshot: which columns, from where, in what order. `plan` shows the same."""
+"""How a table is read in its snapshot: which columns, from where, in what order. The command `plan` shows it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS_OF_A_DAY = 86_400.0  # no server writes an earlier instant in every zone
 
 @dataclass(frozen=True)
 class PreparedRead:
-    """What a read is made of.
+    """The settings of a read.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which columns of a table are read, which are written, and which tell its rows' age."""
+"""The columns of a table: which are read, which are written, and which are its rows' timestamps."""
 
 from __future__ import annotations
 
@@ -25,20 +25,17 @@ class Selection:
     columns : list of TableColumn
         What the files hold, in their order.
     select : list of SelectColumn
-        The same, and then what only the read needs: cursor and key columns that the files leave out. They are always
-        there, whatever index the read uses, so that a row version's digest stays the same. Checked columns, too. Last
-        the key's own bytes, where its text may not come back to them.
+        The same, and then the columns that only the read needs: cursor, key and checked columns that the files leave
+        out. They are always selected, with any index, so that a row version's digest stays the same. Last come the
+        key's own bytes, where its text does not convert back to them.
     output : list of OutputColumn
         `columns`, as the formats want them.
-    created, modified : SelectColumn, optional
     stamp_columns : list of TableColumn
-        Those that tell how fresh the table is: the cursor columns, also where the mode makes no use of them.
+        The columns that show how fresh the table is: the cursor columns, also in a mode that does not use them.
     own_order : bool
         Whether the table list fixes the columns and their order.
-    checks : BoundChecks
     denied : DeniedColumns
         Columns that the settings name or a key has, and the user may not read.
-    warnings : list of str
     """
 
     columns: list[TableColumn]
@@ -55,12 +52,12 @@ class Selection:
 
     @property
     def cursors(self) -> list[SelectColumn]:
-        """The created and the modified column, whichever there are. A row's stamp is the later of the two."""
+        """The created and the modified column, those that exist. A row's stamp is the later of the two."""
         return [column for column in (self.created, self.modified) if column is not None]
 
     @property
     def cursor_positions(self) -> list[int]:
-        """Where these are in `select`."""
+        """Their positions in `select`."""
         return [self.select.index(column) for column in self.cursors]
 
     @property
@@ -73,15 +70,15 @@ class Selection:
         return next(column for column in self.select if column.name == name)
 
     def position_column(self, name: str) -> SelectColumn:
-        """Return the column of the select list that a read is resumed after: the column's own bytes if need be."""
+        """Return the column of the select list for a position: the column itself, or its bytes."""
         return next(column for column in reversed(self.select) if column.name == name)
 
     def key_columns(self, table: Table) -> list[SelectColumn]:
-        """Return the columns that tell rows apart: they are read, whatever the files hold."""
+        """Return the key's columns. They are always read, also where the files leave them out."""
         return [self.column(column.name) for name in table.key if (column := table.column(name))]
 
     def key_of(self, table: Table) -> list[str]:
-        """Return the columns by which a reader of the files can tell rows apart; none where a part is not written."""
+        """Return the key's columns, or none where the files lack one of them."""
         by_name = {column.name.lower(): column.name for column in self.columns}
         names = [by_name.get(name.lower()) for name in table.key]
         return [name for name in names if name] if all(names) else []
@@ -91,11 +88,11 @@ class Selection:
         return {column.name for column in self.select}
 
     def index_of(self, table: Table, column: SelectColumn) -> ReadIndex | None:
-        """Return the index that finds the rows of a window by a cursor column."""
+        """Return the index for the rows of a window by a cursor column."""
         return read_index(table, column.name, self._read)
 
     def index_advice(self, table: Table) -> list[tuple[str, str, str]]:
-        """Return each cursor column whose indexes give no order, what is wrong, and the statement that helps."""
+        """Return each cursor column without an index for its order, what is wrong, and the statement that helps."""
         found = ((column.name, index_advice(table, column.name, self._read)) for column in self.cursor_columns)
         return [(name, *advice) for name, advice in found if advice is not None]
 
@@ -115,7 +112,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
     ColumnTypeError
         A cursor column holds no date.
     NoCursorColumnError
-        The table has neither of the two columns, and is to be extracted incrementally, or checked for its age.
+        The table has neither of the two columns, and its mode or its check of age needs one.
     """
     columns = _written(table, spec, denied)
     modified, created = (_cursor(table, spec, key, denied) for key in ("modified_column", "created_column"))
@@ -165,7 +162,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
 def _written(table: Table, spec: TableSpec, denied: DeniedColumns) -> list[TableColumn]:
     for key, names in (("columns", spec.columns), ("exclude_columns", spec.exclude_columns)):
         for name in names or ():
-            # One that may not be read may be excluded: it is not going to be read.
+            # A column that may not be read may be excluded: it will not be read.
             is_out = key == "exclude_columns" and name in denied
             if table.column(name) is None and not is_out:
                 raise ColumnNotFoundError(column_missing(table, name, f'named in "{key}" in the table list', denied))
@@ -183,7 +180,7 @@ def _cursor(table: Table, spec: TableSpec, key: str, denied: DeniedColumns) -> T
     if name is None:
         return None
     column = table.column(name)
-    # A table in full remembers what it has delivered beyond the bound, if it has these: it may become incremental.
+    # A table in full mode records the rows delivered beyond the bound, if it has these: it may become incremental.
     is_needed = spec.mode == "incremental"
     if column is None:
         if key in spec.own_keys and is_needed:
@@ -200,16 +197,12 @@ def _cursor(table: Table, spec: TableSpec, key: str, denied: DeniedColumns) -> T
 
 
 def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denied: DeniedColumns = NONE_DENIED) -> None:
-    """Refuse a table that has lost a cursor column: what it shows from then on cannot be read by a window.
+    """Refuse a table that has lost a cursor column: a window cannot find its changes from then on.
 
     Parameters
     ----------
     last : ReadAs or None
         How the last commit read the table.
-
-    Raises
-    ------
-    NoCursorColumnError
     """
     if last is None or spec.mode != "incremental":
         return
@@ -240,7 +233,7 @@ def _cursor_warnings(table: Table, spec: TableSpec, selection: Selection) -> lis
 
 
 def unseen_changes(table: Table, spec: TableSpec, selection: Selection) -> tuple[str, str] | None:
-    """Return what is not extracted of a table without its modified column, and what helps; None if it has one."""
+    """Return what is not extracted of a table without its modified column, and what helps, or None."""
     cursors, denied = selection.cursor_columns, selection.denied
     named = {column.name.lower() for column in cursors}
     if spec.mode != "incremental" or spec.modified_column is None or spec.modified_column.lower() in named:
@@ -256,12 +249,13 @@ def unseen_changes(table: Table, spec: TableSpec, selection: Selection) -> tuple
 def _table_warnings(table: Table, denied: DeniedColumns) -> list[str]:
     warnings = []
     if not table.ordered_key:
-        told = "the table has no primary key that a read can be resumed by: it must be read in one invocation"
+        warning = "the table has no primary key by which a read can be resumed: it must be read in one invocation"
         grant = key_grant(table, denied)
-        warnings.append(told if grant is None else f"{told}. The database user may not read its key: {grant}")
+        warnings.append(warning if grant is None else f"{warning}. The database user may not read its key: {grant}")
     if table.engine.lower() != "innodb":
         warnings.append(
-            f"the table's engine is {table.engine}, which has no snapshots: rows written during the read may show"
+            f"the table's engine is {table.engine}, which has no snapshots: the files may contain rows written during "
+            "the read"
         )
     return warnings
 

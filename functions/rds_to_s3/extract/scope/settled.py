@@ -1,7 +1,7 @@
-"""Rows below the window: those without a stamp, the newest of the others, and those that should not have come.
+"""Rows below the window: rows without a stamp, the newest of the others, and rows that came with stamps of the past.
 
-No row version may appear with a stamp up to where the last read ended. If one does, the newest such stamp moves: rows
-have come with stamps of the past, by a clock or in a zone of their own.
+No row version may appear with a stamp below the end of the last read. If one does, the newest such stamp moves. Then
+rows were stamped in the past, by another clock or in another zone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.timestamps import format_timestamp
 
 NEVER = datetime(1971, 1, 1)
-"""A stamp before this says that something never happened: NULL, a zero date, the epoch, a year long past."""
+"""A stamp before this means "never": NULL, a zero date, the epoch, a year long past."""
 MOST_EDGE_ROWS = 500
-MOST_LOOKED_AT = 200  # index entries, for one whose row's other column is no later than the moment either
+MOST_LOOKED_AT = 200  # index entries, to find one whose row's other column is not later than the moment either
 _QUARTER = timedelta(minutes=15)
 
 
@@ -45,11 +45,10 @@ class SettledRows:
     marks: Marks
 
     def look(self, last: Commit | None, *, comparable: bool) -> tuple[Settled | None, list[str]]:
-        """Return the end of what the next read leaves out, and warnings about rows that no window has.
+        """Return the end of the rows that the next read leaves out, and warnings about rows that no window contains.
 
         Parameters
         ----------
-        last : Commit or None
         comparable : bool
             Whether the last commit read the same columns of the same server, in the same zone.
         """
@@ -68,7 +67,7 @@ class SettledRows:
         return settled, warnings
 
     def _without_stamp(self) -> list[str]:
-        """Count the rows that no timestamp can bring into a window."""
+        """Count the rows without a timestamp that a window could contain."""
         cursors = self.selection.cursors
         condition = " AND ".join(
             f"({self._up_to(column, NEVER)} OR {quoted(column.name)} IS NULL)" for column in cursors
@@ -78,8 +77,8 @@ class SettledRows:
             return []
         names = " and ".join(column.name for column in cursors)
         return [
-            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): an incremental run cannot "
-            "see them after the first"
+            f"{row['n']} rows have no timestamp ({names} NULL, zero or before {NEVER:%Y}): only the first incremental "
+            "run extracts them"
         ]
 
     def _settled(self, moment: datetime) -> Settled:
@@ -104,7 +103,7 @@ class SettledRows:
         return settled.model_copy(update={"edge": digests if len(digests) <= MOST_EDGE_ROWS else None})
 
     def _newest(self, moment: datetime) -> Settled:
-        """Return the newest stamp up to a moment: the later of each row's columns, both of which are up to there."""
+        """Return the newest stamp up to a moment: the later of a row's columns, where both are up to the moment."""
         cursors, table = self.selection.cursors, quoted(self.table.name)
         stamps, exact = [""], True
         for column in cursors:
@@ -114,7 +113,7 @@ class SettledRows:
             is_settled = self._all_settled(others, moment)
             entries = f"SELECT CAST({name} AS CHAR) AS stamp, {is_settled} AS settled FROM {table} WHERE {condition}"  # noqa: S608
             if self._is_indexed:
-                # Rows whose other column is later may be many; no run looks through all of them.
+                # Many rows may have a later value in the other column; a run does not look at all of them.
                 entries += f" ORDER BY {name} DESC LIMIT {MOST_LOOKED_AT if others else 1}"
             row = self.connection.row(
                 f"SELECT MAX(IF(settled, stamp, NULL)) AS stamp, MIN(stamp) AS oldest, COUNT(*) AS n "  # noqa: S608
@@ -149,9 +148,9 @@ class SettledRows:
             zone += f' (it looks like "{_offset(lead - quarters * _QUARTER)}")'
         since = (before or str(NEVER))[:19]
         return (
-            f"rows have come that are stamped up to {newest}, before {format_timestamp(begin)}, where this "
+            f"new rows are stamped up to {newest}, before {format_timestamp(begin)}, where this "
             f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "
-            f'if by a clock that is behind, "lookback_seconds". Extract them: '
+            f'if its clock is behind, set "lookback_seconds". To extract them: '
             f"rds-to-s3 rewind {self.table.name} '{since}'"
         )
 

@@ -1,4 +1,4 @@
-"""One table's share of the run's window: from where it is read, and where its watermark moves to."""
+"""One table's window: where its read begins, and where its watermark moves to."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _WITHOUT_SIGNS = str.maketrans("", "", "-:")
 
 @dataclass(frozen=True)
 class Window:
-    """One table's share of the run's window.
+    """One table's window in a run.
 
     Attributes
     ----------
     read_from : datetime or None
         Rows stamped later are read; None reads everything.
     remember_from : datetime
-        Rows stamped later are remembered by digest; also where the next run reads from.
+        Rows stamped later are recorded by digest; the next run also reads from here.
     until : Watermark
         The watermark after the commit.
     uses_tail : bool
-        Whether the last commit's digests belong to the watermark that was found.
+        Whether the last commit's digests belong to the current watermark.
     clock : TableClock
         All of these are its local times.
     """
@@ -52,7 +52,7 @@ class Window:
 
     @property
     def stamp(self) -> str:
-        """The window's end as keys carry it: whole seconds."""
+        """The window's end as written in keys: whole seconds."""
         return self.until.moment.isoformat("_", "seconds").translate(_WITHOUT_SIGNS)
 
     def as_entry(self) -> WindowEntry:
@@ -62,7 +62,7 @@ class Window:
 
 
 def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime:
-    """Return from where rows of a moment are read: `seconds` before it, and where stamps are days, before its day."""
+    """Return the lower end for a moment's rows: `seconds` before it, or before its day where stamps are days."""
     try:
         moment -= timedelta(seconds=seconds)
         if whole_days:
@@ -73,7 +73,7 @@ def earlier(moment: datetime, seconds: int = 0, *, whole_days: bool) -> datetime
 
 
 def moment_of(stamp: str) -> datetime:
-    """Read a stamp as the server writes it; of a date that no calendar has, the beginning of its month."""
+    """Read a stamp as the server writes it. A date that is not in the calendar becomes the beginning of its month."""
     try:
         return datetime.fromisoformat(stamp)
     except ValueError:
@@ -82,7 +82,7 @@ def moment_of(stamp: str) -> datetime:
 
 
 def edge_of(newest: str, *, whole_days: bool) -> datetime:
-    """Return from where the rows about the newest stamp are read."""
+    """Return the lower end of a read of the rows near the newest stamp."""
     return earlier(moment_of(newest), EDGE_SECONDS, whole_days=whole_days)
 
 
@@ -101,7 +101,7 @@ def derive_window(
     Parameters
     ----------
     whole_days : bool
-        Whether a cursor column is a DATE: a row of today may still appear under a stamp of this morning's midnight.
+        Whether a cursor column is a DATE: a row of today may still appear with the stamp of last midnight.
     moved_from : str, optional
         The server that the last commit was read from, where it is another one with a history of its own.
     looked_back : datetime, optional
@@ -122,7 +122,7 @@ def derive_window(
     if watermark is None:
         return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
-    # Keys never step back, whatever the clock, the zone or an operator does: a reader takes files in their order.
+    # Keys never step back, even if the clock, the zone or an operator does: a reader takes files in key order.
     reached = Watermark.parse(last.watermark.encode()) if last is not None else None
     until = max((mark for mark in (Watermark.at(bound), watermark, reached) if mark), key=lambda mark: mark.moment)
     ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
@@ -132,13 +132,13 @@ def derive_window(
             return Window(watermark, read_from, max(remember_from, read_from), until, False, clock)
         warning = (
             f"{ahead}: rows stamped up to {format_timestamp(remember_from)} that no run has extracted yet are left "
-            "out; later ones are extracted, into files that carry its stamp until the clock has passed it"
+            "out; later ones are extracted, into files with its stamp until the clock has passed it"
         )
         return Window(watermark, read_from, remember_from, until, False, clock, [warning])
 
     begin = datetime.fromisoformat(last.read_from)
-    # A later read goes further back for each of these; the watermark and the keys never do: a reader takes files in
-    # the order of their keys.
+    # Each of these moves the beginning of the read back, but never the watermark and the keys: a reader takes files in
+    # key order.
     back = [
         step
         for step in (
@@ -161,14 +161,14 @@ def derive_window(
         )
         read_from = midnight
     if not back and watermark.moment > clock.now:
-        warnings.append(f"{ahead}: files carry its stamp until the clock has passed it")
+        warnings.append(f"{ahead}: files have its stamp until the clock has passed it")
     return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
 
 
 def _clock_step(
     run: PlannedRun, last: Commit, begin: datetime, *, whole_days: bool
 ) -> tuple[datetime | None, str] | None:
-    """Return from where to read after the server's clock was turned back: rows since may be stamped so far below."""
+    """Return the lower end after the server's clock was turned back: rows since then may have stamps so far below."""
     stepped = stepped_back(run, last)
     if stepped <= CLOCK_TOLERANCE_SECONDS:
         return None
@@ -180,24 +180,24 @@ def _clock_step(
 
 
 def _zone_step(clock: TableClock, last: Commit, begin: datetime) -> tuple[datetime | None, str] | None:
-    """Return from where to read after the zone of the stamps has changed: the earlier of both readings."""
+    """Return the lower end after the zone of the stamps has changed: the earlier of both readings."""
     if last.read_as is None or last.read_as.zone == clock.zone:
         return None
     read_from = min(begin, clock.local(last.read_as.read_from_utc))
     return read_from, (
         f"the zone of the stamps is {clock.zone}, and was {last.read_as.zone} in the last run: rows stamped after "
         f"{format_timestamp(read_from)} are read, and those up to {format_timestamp(begin)} may be extracted again. "
-        "Rows that came earlier with stamps of another zone: rds-to-s3 rewind"
+        "To extract rows that came earlier with stamps of another zone: rds-to-s3 rewind"
     )
 
 
 def _server_step(
     moved_from: str | None, last: Commit, begin: datetime, *, whole_days: bool
 ) -> tuple[datetime | None, str] | None:
-    """Return from where to read on another server: a little before the last row that the former one had.
+    """Return the lower end on another server: a little before the last row of the former server.
 
-    From there on this server may have rows that the former one never had, and none of these is behind the watermark
-    for that. The former server's own rows are known by their digests (`rds_to_s3.extract.scope.settled`).
+    From there on this server may have rows that the former one never had. The rows of the former server are known by
+    their digests (`rds_to_s3.extract.scope.settled`).
     """
     if moved_from is None or (settled := last.settled) is None:
         return None
@@ -210,14 +210,14 @@ def _server_step(
             begins += f", and those up to {settled.newest} may be extracted again"
     return read_from, (
         f"this is another server than the last run read ({moved_from}): {begins}. If it holds other data, or was "
-        "restored to an earlier moment: rds-to-s3 verify --source, and rds-to-s3 rewind"
+        "restored to an earlier moment, run rds-to-s3 verify --source, and rds-to-s3 rewind"
     )
 
 
 def moved_from(last: Commit | None, source: Source | None) -> str | None:
-    """Return the server that the last commit was read from, where this one may have rows that it never had.
+    """Return the last commit's server, if this one may have rows that it never had.
 
-    Replicas of one origin have none, however far each has got; a server that was promoted has.
+    Replicas of one origin have no such rows, with any lag. A server that was promoted has.
     """
     if last is None or last.source is None or source is None:
         return None
@@ -230,9 +230,9 @@ def moved_from(last: Commit | None, source: Source | None) -> str | None:
 
 
 def stepped_back(run: PlannedRun, last: Commit) -> float:
-    """Return by how many seconds the server's clock was turned back between two plans, as far as they can tell.
+    """Return by how many seconds the server's clock was turned back between two plans, as far as the plans show.
 
-    It may read less than it did; or its lead over the planners' clocks has shrunk, although hours have passed.
+    Either it reads less than before, or its lead over the planners' clocks has shrunk.
     """
     steps = [last.server_utc - run.server_utc]
     lead = run.bound.get("clock_lead")
@@ -243,7 +243,7 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
 
 def describe_read(table: Table, selection: Selection, spec: TableSpec, window: Window) -> ReadAs:
     """Describe how a window is read, for the next one to compare with."""
-    # All that is known of each column: another collation is another order of the rows still to be read, too.
+    # Everything about each column: another collation, for example, is another order of the rows still to be read.
     columns = [asdict(column) for read in selection.select if (column := table.column(read.name))]
     cursors = [column.name for column in selection.cursor_columns]
     return ReadAs(
@@ -259,7 +259,7 @@ def describe_read(table: Table, selection: Selection, spec: TableSpec, window: W
 
 
 def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
-    """Say what changed settings leave out, or deliver twice."""
+    """Return warnings about rows that changed settings leave out, or deliver twice."""
     if last is None or (was := last.read_as) is None or window.read_from is None:
         return []
     changes = []
@@ -285,7 +285,9 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
 
 
 def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other: Commit | None) -> list[str]:
-    """Say so if the table was extracted in another format last: each has files and a watermark of its own.
+    """Return a warning if the table's last format was another one.
+
+    Each format has separate files and a separate watermark.
 
     Parameters
     ----------
@@ -297,7 +299,7 @@ def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other
     begins = "everything" if window.read_from is None else f"what is stamped after {window.as_entry().after}"
     return [
         f"the format is {spec.format}, and was another until {other.watermark}: these files continue with {begins}, "
-        "which files of the other format may hold, too"
+        "which files of the other format may also contain"
     ]
 
 

@@ -1,17 +1,17 @@
-"""Deleted rows: which of the keys that were delivered are in the table no more.
+"""Deleted rows: the delivered keys that are no longer in the table.
 
-Every run compares two sets: the keys that were delivered, kept in sorted runs in the bucket
-(`rds_to_s3.extract.stages.key_runs`), and the keys of the table, read in the same snapshot as the window. What is in
-the first and not in the second is written to the deletes file and removed from the first, all of it under the window's
-commit. So each delete is reported exactly once, and a key that is delivered again can be deleted again. A row that came
-and went between two runs was never delivered, and is not reported.
+Every run compares two sets. The first has the delivered keys, in sorted runs in the bucket
+(`rds_to_s3.extract.stages.key_runs`). The second has the table's keys, read in the same snapshot as the window. Keys
+that are only in the first set are written to the deletes file and removed from the set, all under the window's commit.
+So each delete is reported exactly once, and a key that is delivered again can be deleted again. A row that was inserted
+and deleted between two runs was never delivered, and is not reported.
 
 A reader applies a run's deletes, and then its rows. So no manifest may report a row and then its delete. A row that was
-deleted while its window was still being read is reported by the next run. A run that reports the files of one that was
-stopped, or follows one that is still running, leaves its own deletes to the next run. The reverse is possible: the
-deletes of a stopped run, and a row that has come back since.
+deleted while its window was still being read is reported by the next run. A run that reports the files of a stopped
+run, or follows a run that is still running, leaves its own deletes to the next run. The reverse is possible: the
+deletes of a stopped run, and a row that was inserted again since.
 
-Memory does not grow with the table: both sets are taken range by range.
+Memory does not grow with the table: both sets are compared range by range.
 """
 
 from __future__ import annotations
@@ -49,35 +49,29 @@ KEYS_PER_SECOND = 300_000.0
 
 
 def require_key(table: Table, denied: DeniedColumns) -> None:
-    """Refuse a table whose rows nothing tells apart.
+    """Raise NoKeyError for a table without a key.
 
     Parameters
     ----------
     denied : DeniedColumns
         Columns that the table has and the user may not read.
-
-    Raises
-    ------
-    NoKeyError
     """
     if not table.key:
         if (grant := key_grant(table, denied)) is not None:
             raise NoKeyError(
-                f'table {table.name!r} says "deletes": "track", and the database user may not read its key: {grant}'
+                f'table {table.name!r} sets "deletes": "track", and the database user may not read its key: {grant}'
             )
         raise NoKeyError(
-            f'table {table.name!r} says "deletes": "track", and has neither a primary key nor a unique key without '
-            'NULLs to tell its rows apart by: add one, or set "deletes": "ignore"'
+            f'table {table.name!r} sets "deletes": "track", and has neither a primary key nor a unique key without '
+            'NULLs to identify its rows: add one, or set "deletes": "ignore"'
         )
 
 
 class DeleteTracking(Stage):
-    """One table's deletes in one invocation: the stage that notes delivered keys, and the comparison after the read.
+    """One table's deletes in one invocation: the stage that records delivered keys, and the comparison after the read.
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
     """
@@ -100,7 +94,7 @@ class DeleteTracking(Stage):
         Raises
         ------
         NoKeyError
-            The table has nothing to tell its rows apart by.
+            The table has no key to identify its rows.
         """
         require_key(table, selection.denied)
         self._columns = selection.key_columns(table)
@@ -111,11 +105,11 @@ class DeleteTracking(Stage):
 
     @property
     def key_columns(self) -> list[str]:
-        """What the keys consist of: names and types; changed, the keys that are kept mean nothing any more."""
+        """Names and types of the key's columns. If they change, the stored keys are void."""
         return self._types
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
-        """Note the keys of rows that go into the files."""
+        """Record the keys of rows that go into the files."""
         from rds_to_s3.extract.stages.key_runs import RUN_ROWS  # noqa: PLC0415 - brings Arrow
 
         if rows.rows:
@@ -125,7 +119,7 @@ class DeleteTracking(Stage):
         return rows
 
     def checkpoint(self, at: Checkpoint, /) -> None:
-        """Put the keys delivered so far."""
+        """Store the keys delivered so far."""
         self._flush()
         delivered = at.staged.delivered
         delivered.runs = [*delivered.runs, *self._new]
@@ -152,9 +146,9 @@ class DeleteTracking(Stage):
         series : callable
             Makes the files of deleted keys from their columns.
         whole : bool
-            Whether this window is the whole table, so that nothing else was ever delivered.
+            Whether this window is the whole table; then it has all delivered keys.
         unreported : sequence of str
-            Earlier runs whose files are not reported yet.
+            Earlier runs with unreported files.
 
         Returns
         -------
@@ -163,7 +157,7 @@ class DeleteTracking(Stage):
             The keys delivered and not deleted, for the commit.
         """
         if self._begins_late or (self._before is None and not whole):
-            self.warnings.append("deletes are tracked from this run on: rows deleted before it are not told of")
+            self.warnings.append("deletes are tracked from this run on: rows deleted before it are not reported")
         if self._before is None and not whole:
             return [], self._baseline(connection, table)
         runs = [*(self._before or []), *staged.delivered.runs]
@@ -171,20 +165,20 @@ class DeleteTracking(Stage):
             return [], []
         if missing := self._missing(runs):
             self.warnings.append(
-                f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not told of"
+                f"{missing} is gone: deletes are tracked from this run on, and earlier ones are not reported"
             )
             return [], self._baseline(connection, table)
         if unreported:
-            self.warnings.append(f"rows deleted since run {unreported[0]} are reported by the next run")
+            self.warnings.append(f"the next run will report the rows deleted since run {unreported[0]}")
             return [], runs
-        # Of one snapshot, rows and keys cannot disagree.
+        # Rows and keys are from one snapshot, so they cannot disagree.
         read_before = staged.delivered.runs if staged.invocations > 1 else []
         return self._compare(connection, table, runs, read_before, series)
 
     # --- the two sets ---
 
     def _baseline(self, connection: Connection, table: Table) -> list[KeyRun]:
-        """Take the keys that the table has now for those that were delivered."""
+        """Store the table's present keys as the delivered ones."""
         self._buffer, self._new = [], []
         for block in self._scan(connection, table):
             self._buffer.append(_values_of(block, range(len(self._columns))))
@@ -200,7 +194,7 @@ class DeleteTracking(Stage):
         read_before: Sequence[KeyRun],
         series: Callable[[Sequence[OutputColumn]], FileSeries],
     ) -> tuple[list[StagedFile], list[KeyRun]]:
-        """Tell of the keys delivered that are not there, but for those of runs `read_before`, read in this window."""
+        """Report the delivered keys that are gone, except those in `read_before`, which this window has read."""
         from rds_to_s3.extract.stages.key_runs import (  # noqa: PLC0415
             KeySpill,
             edges_of,
@@ -251,7 +245,7 @@ class DeleteTracking(Stage):
         return finished, [*runs, *self._new]
 
     def _scan(self, connection: Connection, table: Table) -> Iterator[Rows]:
-        """Yield the keys of all rows, read from whichever index the server finds the smallest."""
+        """Yield the keys of all rows. The server reads the smallest index."""
         columns = ", ".join(column.expression for column in self._columns)
         sql = f"SELECT {columns} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers
         read = 0
@@ -316,7 +310,7 @@ def _values_of(rows: Rows, positions: Sequence[int]) -> KeyValues:
 
 
 def _should_merge(runs: Sequence[KeyRun]) -> bool:
-    """Whether the runs have become so many, or so large beside the base, that one pass over all of them pays."""
+    """Whether the runs are so many, or so large compared with the base, that a merge of all of them pays."""
     later = [run for run in runs if not run.base]
     base = sum(run.rows for run in runs if run.base)
     return len(later) > MOST_LATER_RUNS or sum(run.rows for run in later) > base // 4

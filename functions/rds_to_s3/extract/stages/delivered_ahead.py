@@ -1,6 +1,6 @@
-"""The first stage: leaves out the rows that the last run delivered ahead, and remembers those that this one does.
+"""The first stage: leaves out the rows that the last run delivered ahead, and records this run's.
 
-The digests are kept between two runs under ``_state/tails/``.
+The digests are stored between two runs under ``_state/tails/``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,8 @@ class DeliveredAhead(Stage):
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
-    tail : TailFilter
     """
 
     def __init__(self, spec: TableSpec, store: ObjectStore, token: str, tail: TailFilter) -> None:
@@ -44,12 +41,12 @@ class DeliveredAhead(Stage):
         return self._tail.left_out
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
-        """Leave out what was delivered ahead."""
+        """Leave out the rows delivered ahead."""
         mask = self._tail.new_rows(rows)
         return rows if mask is None else rows.keep(mask)
 
     def checkpoint(self, at: Checkpoint, /) -> None:
-        """Put the digests of what was delivered ahead."""
+        """Store the digests of the rows delivered ahead."""
         digests = self._tail.digests_of(at.rows)
         if not digests:
             return
@@ -72,12 +69,12 @@ def open_tail(
     *,
     comparable: bool,
 ) -> tuple[TailFilter, list[str]]:
-    """Return the filter of a read, which knows what the last commit delivered ahead; and warnings.
+    """Return the filter of a read, with the rows that the last commit delivered ahead, and warnings.
 
     Parameters
     ----------
     bounds : sequence of str
-        Where the next run reads from, for each cursor column.
+        The lower end of the next run's read, for each cursor column.
     comparable : bool
         Whether the last commit was read by the same cursor columns.
     """
@@ -99,7 +96,7 @@ def open_tail(
 
 
 def committed_tail(staged: Staged) -> Tail | None:
-    """Return what a commit says of the digests, None where there are none."""
+    """Return a commit's tail, None where there is none."""
     if not staged.ahead.keys:
         return None
     return Tail(keys=staged.ahead.keys, count=staged.ahead.count, latest_each=staged.ahead.latest)

@@ -1,4 +1,4 @@
-"""The files of one window on their way: split at row boundaries, numbered, and staged where nobody sees them."""
+"""The files of one window: split at row boundaries, numbered, and staged invisibly."""
 
 from __future__ import annotations
 
@@ -12,31 +12,28 @@ from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
 from rds_to_s3.plan.table_list import TableSpec
 
-PIECES = 16  # of a compressed file, whose size is known only after each
+PIECES = 16  # of a compressed file; its size is known only after each piece
 
 
 @dataclass
 class FileSeries:
-    """The files of one window: splits at row boundaries, numbers them, and knows where the last finished one ended.
+    """The files of one window: split at row boundaries and numbered, with the end of the last finished one.
 
     Parameters
     ----------
-    uploader : Uploader
     key : callable
-        Makes the key of the nth part.
-    columns : sequence of OutputColumn
+        Returns the key of the nth part.
     next_part : int
         Number of the first file.
 
     Attributes
     ----------
-    finished : list of StagedFile
     finished_at : Position or None
-        Where the last of them ends.
+        The position after the last of them.
     finished_rows : int
-        How many rows stand up to there.
+        The number of rows up to there.
     recorded : int
-        How many of the finished files are in a checkpoint.
+        The number of finished files in a checkpoint.
     """
 
     uploader: Uploader
@@ -58,13 +55,12 @@ class FileSeries:
     _payload: int = 0
 
     def write(self, block: Rows, position_of: Callable[[int], Position]) -> None:
-        """Write rows, starting a new file wherever the target size is reached.
+        """Write rows, and start a new file where the target size is reached.
 
         Parameters
         ----------
-        block : Rows
         position_of : callable
-            Tells the position of the block's nth row.
+            Returns the position of the block's nth row.
         """
         start = 0
         while start < block.rows:
@@ -73,7 +69,7 @@ class FileSeries:
                 self._open()
             room = self.target_bytes - self._size()
             if self.compression != "none":
-                # What is still to be compressed is smaller than it looks; row by row it would take for ever.
+                # The bytes still to be compressed become fewer; row by row this would take too long.
                 room = max(room, self.target_bytes // PIECES)
             count = max(1, rest.rows_within(room)) if rest.payload_bytes > room else rest.rows
             piece = rest.slice(0, count) if count < rest.rows else rest
@@ -88,7 +84,7 @@ class FileSeries:
                 self.close(position_of(start - 1))
 
     def close(self, position: Position) -> None:
-        """Finish the open file, if there is one; every row up to `position` is then in a finished file."""
+        """Finish the open file, if any. Every row up to `position` is then in a finished file."""
         if self._encoder is not None and self._file is not None:
             self._encoder.close()
             self.warnings += self._encoder.warnings
@@ -97,13 +93,13 @@ class FileSeries:
         self.finished_at, self.finished_rows = position, self.rows
 
     def abort(self) -> None:
-        """Throw away the file that is open."""
+        """Discard the open file."""
         if self._file is not None:
             self._file.abort()
         self._file = self._encoder = None
 
     def take_finished(self) -> list[StagedFile]:
-        """Return the files that no checkpoint has yet."""
+        """Return the files that are in no checkpoint yet."""
         new = self.finished[self.recorded :]
         self.recorded = len(self.finished)
         return new
@@ -119,19 +115,14 @@ class FileSeries:
         self._file_rows = self._payload = 0
 
     def _size(self) -> int:
-        """Return the file's size, or what the rows still held by the encoder will come to at most."""
+        """Return the file's size, with an upper bound for the rows that the encoder still holds."""
         if self._file is None:
             return 0
         return max(self._file.bytes, self._payload) if self.compression == "none" else self._file.bytes
 
 
 class DataFiles(Stage):
-    """The last stage: the files that readers get.
-
-    Parameters
-    ----------
-    series : FileSeries
-    """
+    """The last stage: writes the data files."""
 
     def __init__(self, series: FileSeries) -> None:
         self.series = series
@@ -154,7 +145,7 @@ class DataFiles(Stage):
         staged.warnings = list(dict.fromkeys([*staged.warnings, *self.series.warnings]))
 
     def abort(self) -> None:
-        """Throw away the open file."""
+        """Discard the open file."""
         self.series.abort()
 
 
@@ -164,12 +155,10 @@ class WindowFiles:
 
     Parameters
     ----------
-    spec : TableSpec
     stamp : str
-        The window's end, as keys carry it.
-    uploader : Uploader
+        The window's end, as written in keys.
     next_part : callable
-        Returns the first part number that no key has which begins with a text.
+        Returns the first unused part number of the keys with a prefix.
     """
 
     spec: TableSpec
@@ -178,7 +167,7 @@ class WindowFiles:
     next_part: Callable[[str], int]
 
     def data(self, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
-        """Return the files of the table's rows, `before` of which earlier invocations of the read have staged."""
+        """Return the files of the table's rows; earlier invocations of the read have staged `before` of them."""
         spec, stamp = self.spec, self.stamp
         stem = f"{data_prefix(spec.name, spec.format)}{segment(spec.name)}_data_{stamp}"
         return FileSeries(
@@ -207,6 +196,6 @@ class WindowFiles:
 
 
 def side_prefixes(spec: TableSpec) -> list[str]:
-    """Return where a table's files stand that are not in its format's own place."""
+    """Return the prefixes of a table's files that are not below its format's prefix."""
     kinds = ["quarantine"] * (spec.on_violation == "quarantine") + ["deletes"] * (spec.deletes == "track")
     return [side_prefix(spec.name, kind) for kind in kinds]

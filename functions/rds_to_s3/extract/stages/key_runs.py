@@ -1,7 +1,7 @@
-"""The keys that were delivered, in sorted runs: `_state/keys/`, read and written one run at a time.
+"""The delivered keys, in sorted runs below `_state/keys/`, read and written one run at a time.
 
-Each run holds up to `RUN_ROWS` keys in the order of the sixteen bytes that stand for them (`rds_to_s3.rows.keys`). Runs
-have an order in time: of a key that is in several, the newest run says whether it is there or gone.
+Each run has up to `RUN_ROWS` keys in the order of their sixteen bytes (`rds_to_s3.rows.keys`). Runs are ordered in
+time: for a key in several runs, the newest one decides whether it is present or gone.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ class KeyValues:
 
     Attributes
     ----------
-    keys : ndarray of uint64, shape (rows, 2)
     values : list of pyarrow.Array of binary
-        The key's columns as MySQL writes them; empty where only the keys matter.
+        The key's columns as MySQL writes them; empty where only the keys are needed.
     """
 
     keys: Keys
@@ -76,7 +75,7 @@ class KeyValues:
 
     @classmethod
     def joined(cls, parts: Sequence[KeyValues]) -> KeyValues:
-        """Put several together."""
+        """Concatenate several."""
         columns = zip(*(part.values for part in parts), strict=True)
         return cls(np.concatenate([part.keys for part in parts]), [pa.concat_arrays(column) for column in columns])
 
@@ -91,12 +90,12 @@ class KeyValues:
 
 
 def newest(runs: Sequence[tuple[KeyValues, bool]]) -> KeyValues:
-    """Return the keys that are there after all runs.
+    """Return the keys that are present after all runs.
 
     Parameters
     ----------
     runs : sequence of (KeyValues, bool)
-        From the oldest to the newest; the second says whether its keys are gone, and then it has no values.
+        From the oldest to the newest, each with whether its keys are gone. A run of gone keys has no values.
     """
     there = [(age, run) for age, (run, gone) in enumerate(runs) if not gone and len(run)]
     if not there:
@@ -118,14 +117,14 @@ def newest(runs: Sequence[tuple[KeyValues, bool]]) -> KeyValues:
 
 
 class KeySpill:
-    """The keys of a whole table, by ranges of their first half, so that one range at a time is in memory.
+    """The keys of a whole table, by ranges of their first half. Only one range at a time is in memory.
 
     Parameters
     ----------
     edges : sequence of int
-        Where the ranges begin, and behind the last one 2**64.
+        The beginnings of the ranges, and 2**64 after the last.
     files : sequence of binary file, optional
-        Where the ranges are kept; without, they stay in memory.
+        The files of the ranges; without files they stay in memory.
     """
 
     def __init__(self, edges: Sequence[int], files: Sequence[IO[bytes]] | None = None) -> None:
@@ -135,7 +134,7 @@ class KeySpill:
         self.rows = 0
 
     def add(self, keys: Keys) -> None:
-        """Take keys in."""
+        """Add keys."""
         self.rows += len(keys)
         places = np.searchsorted(self._edges, keys[:, 0], side="right")
         for place in range(len(self._memory)):
@@ -146,7 +145,7 @@ class KeySpill:
                 self._memory[place].append(part.tobytes())
 
     def range(self, place: int) -> Keys:
-        """Return a range's keys, sorted; once."""
+        """Return a range's keys, sorted. It can be called once per range."""
         if self._files:
             self._files[place].seek(0)
             packed = self._files[place].read()
@@ -157,13 +156,13 @@ class KeySpill:
 
 
 def edges_of(rows: int, rows_at_once: int) -> list[int]:
-    """Return the edges of so many ranges that each has about `rows_at_once` keys."""
+    """Return the edges of ranges with about `rows_at_once` keys each."""
     count = max(-(-rows // rows_at_once), 1)
     return [number * 2**64 // count for number in range(count)] + [2**64]
 
 
 def within(run: KeyValues, low: int, high: int) -> KeyValues:
-    """Return the part of a sorted run whose first halves are from `low` up to `high`, which is not among them."""
+    """Return the part of a sorted run whose first halves are at least `low` and less than `high`."""
     start = int(np.searchsorted(run.keys[:, 0], np.uint64(low)))
     stop = len(run) if high == 2**64 else int(np.searchsorted(run.keys[:, 0], np.uint64(high)))
     return run.take(slice(start, stop))

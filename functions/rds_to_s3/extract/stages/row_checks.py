@@ -1,4 +1,4 @@
-"""The stage of the checks of rows: rows that break one fail the table, go to quarantine, or are reported."""
+"""The stage of the row checks: rows that break one fail the table, go to quarantine, or are reported."""
 
 from __future__ import annotations
 
@@ -29,20 +29,19 @@ class RowChecksStage(Stage):
 
     Parameters
     ----------
-    spec : TableSpec
     store : ObjectStore
-        Keeps the values that a unique column has held, from one invocation of a long read to the next.
+        Stores the unique columns' values between the invocations of a long read.
     token : str
         Of this invocation.
     checked : Checked
-        What earlier invocations of this read have found.
+        The results of earlier invocations of this read.
     series : callable
         Makes the quarantine's files from their columns.
 
     Raises
     ------
     StoredBytesError
-        The values of a unique column that were read so far are gone.
+        The stored values of a unique column are gone.
     """
 
     is_exact = True
@@ -66,7 +65,7 @@ class RowChecksStage(Stage):
         self.violations = {label: each.model_copy(deep=True) for label, each in checked.violations.items()}
         positions = {column.name: place for place, column in enumerate(selection.select)}
         key = selection.key_columns(table)
-        # Name and position of the columns that tell rows apart, and whether they are binary: to name a few bad rows by.
+        # Name and position of the key's columns, and whether they are binary: messages name a few bad rows by them.
         self._key = [(column.name, positions[column.name], column.kind == "binary") for column in key]
         self._columns = len(selection.output)
         self._engine = RowChecks(selection.checks, positions, [positions[column.name] for column in key])
@@ -83,11 +82,11 @@ class RowChecksStage(Stage):
 
     @property
     def failed(self) -> bool:
-        """Whether nothing of this window may become visible."""
+        """Whether this window must not become visible."""
         return self._spec.on_violation == "fail" and bool(self.violations)
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
-        """Give on the rows that the files may hold."""
+        """Return the rows that the files may contain."""
         if not rows.rows:
             return rows
         reasons: dict[int, list[str]] = {}
@@ -100,7 +99,7 @@ class RowChecksStage(Stage):
                 for number in numbers:
                     reasons.setdefault(number, []).append(label)
         if self.failed:
-            # It continues to count, so that the message has all that is wrong; writing would be for nothing.
+            # Counting continues, so that the message has all violations; writing would be useless.
             self._held_back += rows.rows
             return rows.slice(0, 0)
         if self._quarantine is None or not reasons:
@@ -117,7 +116,7 @@ class RowChecksStage(Stage):
             self._quarantine.close(position)
 
     def checkpoint(self, at: Checkpoint, /) -> None:
-        """Record what was found; and the values of unique columns, where another invocation needs them."""
+        """Record the violations, and the values of unique columns where another invocation needs them."""
         checked = at.staged.checked
         checked.violations = {label: each.model_copy(deep=True) for label, each in self.violations.items()}
         if self._quarantine is not None:
@@ -126,7 +125,7 @@ class RowChecksStage(Stage):
             self._keep(checked)
 
     def abort(self) -> None:
-        """Throw the open quarantine file away."""
+        """Discard the open quarantine file."""
         if self._quarantine is not None:
             self._quarantine.abort()
 

@@ -1,4 +1,4 @@
-"""What a row passes between the server and the bucket: one stage after the other, each with a progress of its own."""
+"""The stages of a row between the server and the bucket, one after the other, each with its progress."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PositionOf = Callable[[Rows, int], Position]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A place that the read can be resumed at.
+    """A position at which the read can be resumed.
 
     Attributes
     ----------
     staged : Staged
         Each stage records its progress in its own part of it.
     rows : int or None
-        How many rows are in finished files, which alone survive; None for all that were given on.
+        The number of rows in finished files, the only ones that survive; None for all rows so far.
     finished : bool
-        Whether it is the window's end.
+        Whether it is the end of the window.
     """
 
     staged: Staged
@@ -33,35 +33,35 @@ class Checkpoint:
 class Stage:
     """A stage, open for one invocation's read of a window.
 
-    It is made with what earlier invocations have recorded. A table that does not need a stage has none.
+    It starts from the records of earlier invocations. A table that does not need a stage does not have it.
 
     Attributes
     ----------
     is_exact : bool
-        Whether its progress holds for all rows that it was given, and not for the first so many of them.
+        Whether its progress covers all rows that it was given, instead of the first n of them.
     """
 
     is_exact = False
 
     @property
     def held_back(self) -> int:
-        """The number of rows that it did not give on."""
+        """The number of rows that it left out."""
         return 0
 
     @property
     def failed(self) -> bool:
-        """Whether nothing of this window may become visible."""
+        """Whether this window must not become visible."""
         return False
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
-        """Take rows, and give on those for the stages that follow."""
+        """Take rows, and return those for the next stages."""
         return rows
 
     def close(self, _position: Position, /) -> None:
-        """Finish what is open: the read is interrupted, or ends, at a position."""
+        """Finish the open files: the read is interrupted, or ends, at a position."""
 
     def checkpoint(self, _at: Checkpoint, /) -> None:
         """Record the progress."""
 
     def abort(self) -> None:
-        """Throw away what is open."""
+        """Discard the open files."""

@@ -1,4 +1,4 @@
-"""A table's checks around its read: what is asked before it, and what is said after it."""
+"""A table's checks before and after its read, and their messages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ class TableChecks:
 
     Parameters
     ----------
-    spec : TableSpec
-    store : ObjectStore
     token : str
         Of this invocation.
     """
@@ -41,12 +39,12 @@ class TableChecks:
         self._of_table: list[str] = []
 
     def begin(self, connection: Connection, table: Table, selection: Selection, window: Window) -> None:
-        """Ask what can be asked before the read.
+        """Run the checks before the read.
 
         Raises
         ------
         ChecksFailedError
-            The newest row is too old, and the table does not say ``warn``.
+            The newest row is too old, and ``on_violation`` is not ``warn``.
         """
         limit = selection.checks.table.max_age_seconds
         if limit is not None:
@@ -55,7 +53,7 @@ class TableChecks:
     def of_rows(
         self, table: Table, selection: Selection, staged: Staged, series: Callable[[Sequence[OutputColumn]], FileSeries]
     ) -> RowChecksStage | None:
-        """Open the stage that checks rows; None for a table that has no such check.
+        """Open the stage that checks rows; None for a table without such a check.
 
         Parameters
         ----------
@@ -64,7 +62,7 @@ class TableChecks:
         """
         if not selection.checks.of_rows:
             return None
-        # Arrow takes a quarter of a second to import, which a table without checks need not wait for.
+        # Arrow takes a quarter of a second to import: a table without checks does not wait for it.
         from rds_to_s3.extract.stages.row_checks import RowChecksStage  # noqa: PLC0415
 
         return RowChecksStage(
@@ -80,19 +78,19 @@ class TableChecks:
     def forget_seen(self, staged: Staged) -> None:
         """Delete the values of unique columns: the window is committed.
 
-        Safe when this invocation is frozen here: only the progress that the commit has replaced named them, and each
-        has the token of the invocation that made it, so no successor makes one of that name.
+        Safe when this invocation is frozen here: only the progress that the commit has replaced named them. Each
+        contains the token of the invocation that made it, so no successor makes one of that name.
         """
         for key in sorted(set(staged.checked.seen_keys)):
             self._store.delete(key)
 
     def conclude(self, selection: Selection, staged: Staged) -> None:
-        """Look at the whole window.
+        """Check the whole window.
 
         Raises
         ------
         ChecksFailedError
-            It has too few rows, and the table does not say ``warn``.
+            It has too few rows, and ``on_violation`` is not ``warn``.
         """
         least = selection.checks.table.min_rows
         if least is None:
@@ -106,7 +104,7 @@ class TableChecks:
         return self._failure(describe(violations), "" if finished else "so far, ")
 
     def warnings(self, staged: Staged) -> list[str]:
-        """Return what the manifest says about rows that broke a check."""
+        """Return the manifest's warnings about broken checks."""
         broken = [f"check broken: {text}" for text in self._of_table]
         if self._spec.on_violation == "quarantine":
             return [*broken, *(f"in quarantine: {text}" for text in describe(staged.checked.violations))]
@@ -115,7 +113,7 @@ class TableChecks:
     def _report(self, problem: str | None) -> None:
         if problem is None:
             return
-        # There is no row to put into quarantine for what a whole table lacks.
+        # A check of the whole table has no row for the quarantine.
         if self._spec.on_violation != "warn":
             raise self._failure([problem])
         self._of_table.append(problem)
@@ -129,7 +127,7 @@ class TableChecks:
 
 
 def describe(violations: Mapping[str, Violation]) -> list[str]:
-    """Say what was broken, one sentence a check.
+    """Describe the violations, one line per check.
 
     Examples
     --------
@@ -145,7 +143,7 @@ def describe(violations: Mapping[str, Violation]) -> list[str]:
 
 
 def too_old(connection: Connection, table: Table, selection: Selection, window: Window, limit: int) -> str | None:
-    """Say so if the newest row of the table is older than `limit` seconds at the window's end."""
+    """Return a message if the newest row of the table is older than `limit` seconds at the window's end."""
     columns = ", ".join(
         f"MAX({quoted(column.name)}) AS newest_{number}" for number, column in enumerate(selection.stamp_columns)
     )
@@ -161,4 +159,4 @@ def too_old(connection: Connection, table: Table, selection: Selection, window: 
     if age <= limit:
         return None
     until = format_timestamp(window.until.moment)
-    return f"max_age_seconds {limit}: the newest row is of {newest}, and the window ends at {until}"
+    return f"max_age_seconds {limit}: the newest row is from {newest}, and the window ends at {until}"

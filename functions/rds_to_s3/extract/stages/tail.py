@@ -1,8 +1,8 @@
-"""The tail: row versions stamped later than the bound, delivered once all the same.
+"""The tail: row versions stamped later than the bound, which are still delivered exactly once.
 
-A read has no upper end, so it meets rows whose stamps lie beyond the bound: rows that are updated all the time, rows
-from the future. They are delivered, and remembered by a digest; the next read, which begins at the bound again,
-leaves out what it remembers.
+A read has no upper end, so it finds rows with stamps beyond the bound: rows that are updated all the time, rows from
+the future. They are delivered, and recorded by digest. The next read begins at the bound again, and leaves out the
+recorded rows.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _LAST = "9999-99"  # later than every stamp
 
 
 class TailFilter:
-    """Says which rows of a block are new, and remembers those beyond the bound.
+    """Finds the new rows of a block, and records those beyond the bound.
 
-    A row lies beyond the bound if one of its cursor columns does. Stamps are compared as the text MySQL writes, which
+    A row is beyond the bound if one of its cursor columns is. Stamps are compared as the text MySQL writes, which
     sorts as time does.
 
     Parameters
     ----------
     cursor : sequence of int
-        Positions of the cursor columns. Empty: nothing is filtered.
+        Positions of the cursor columns; if empty, no row is filtered.
     bounds : sequence of str
-        Rows stamped later are remembered; 26 characters for each cursor column.
+        Rows stamped later are recorded; 26 characters for each cursor column.
     delivered : Counter of bytes
-        Digests that the last commit remembers. A table without a key may hold equal rows, hence the counts.
+        Digests in the last commit. A table without a key may have equal rows, hence the counts.
     delivered_latest : sequence of str, optional
         The greatest value of each cursor column among them; None where that is not known.
     """
@@ -52,7 +52,7 @@ class TailFilter:
         latest = delivered_latest if delivered_latest is not None else [_LAST] * len(self._cursor)
         self._delivered_latest = [text.encode() for text in latest]
         self.digests: list[bytes] = []
-        self._ordinals: list[int] = []  # of the first row written with or after each digest's, from 1
+        self._ordinals: list[int] = []  # for each digest, the number of the first row written at or after it, from 1
         self._written = 0
         self.latest = [b""] * len(self._cursor)
         self.left_out = 0

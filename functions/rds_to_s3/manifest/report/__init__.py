@@ -1,4 +1,4 @@
-"""The run report: a manifest as one self-contained HTML page, for a person to look at.
+"""The run report: a manifest as one self-contained HTML page, for operators.
 
 It is well-formed XML too, so that any parser can check it, and needs neither a script nor the network.
 """
@@ -28,19 +28,18 @@ def render_report(
     Parameters
     ----------
     manifest : Manifest
-        Where a table also has ``finished_at``, its bar in the timeline stands where it belongs; without it all bars
-        begin at the left.
+        A table with ``finished_at`` has its bar at that time in the timeline. Without it all bars begin at the left.
     previous : iterable of RunSummary
         Earlier runs, in any order.
     bucket : str
-        The data bucket; empty leaves out what needs its name.
+        The data bucket. If empty, the page leaves out the parts that need its name.
     region : str
-        The bucket's; empty leaves out links to the AWS console.
+        The bucket's region. If empty, the page leaves out links to the AWS console.
 
     Returns
     -------
     str
-        A page that stands beside the manifest: links to files and to other reports are relative to it.
+        A page to store beside the manifest: links to files and to other reports are relative to it.
 
     Examples
     --------

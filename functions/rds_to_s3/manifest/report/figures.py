@@ -1,4 +1,4 @@
-"""Figures for people: rows, bytes and time spans, short enough for a column."""
+"""Figures for display: rows, bytes and time spans, short enough for a column."""
 
 from __future__ import annotations
 

@@ -19,33 +19,33 @@ def files_section(tables: Sequence[TableEntry], bucket: str, region: str) -> str
         return ""
     number = sum(len(table.keys) for table in written)
     is_open = ' open="open"' if number <= _FILES_SHOWN_OPEN else ""
-    # The signature of a presigned link is of one object.
-    where = "Links lead to where each file lies from here: in the bucket or a copy of it, not behind a presigned link."
+    # A presigned link's signature is valid for one object only.
+    where = "Links are relative: they work in the bucket or a copy of it, not behind a presigned link."
     hint = f'<p class="soft screen">{where}</p>\n'
     return section("Files", hint + "".join(_table(table, is_open, bucket, region) for table in written))
 
 
 def _table(table: TableEntry, is_open: str, bucket: str, region: str) -> str:
     data, quarantine, deletes, superseded = table.files, table.quarantine, table.deletes, table.superseded
-    told = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(table.bytes)}"]
+    parts = [f"{counted(len(data), 'file')}, {counted(_rows(data), 'row')}, {size(table.bytes)}"]
     content = _list(data, bucket, region)
     if quarantine:
-        told.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
+        parts.append(f"{counted(_rows(quarantine), 'row')} in quarantine")
         content += (
             f'<p id="{text(quarantine_id(table))}">Quarantine: {counted(_rows(quarantine), "row")} that broke a check, '
             f"each with the reason</p>{_list(quarantine, bucket, region)}"
         )
     if deletes:
-        told.append(f"{counted(_rows(deletes), 'key')} deleted")
+        parts.append(f"{counted(_rows(deletes), 'key')} deleted")
         content += (
             f"<p>Deletes: {counted(_rows(deletes), 'key')} of rows that are gone</p>{_list(deletes, bucket, region)}"
         )
     if superseded:
         content += (
-            f"<p>Superseded: {counted(len(superseded), 'file')} of runs that were stopped, which these replace: not to "
-            f"be loaded</p>{_list(superseded, bucket, region)}"
+            f"<p>Superseded: {counted(len(superseded), 'file')} of stopped runs, which the files above replace: do "
+            f"not load them</p>{_list(superseded, bucket, region)}"
         )
-    return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(told)}</summary>{content}</details>\n"
+    return f"<details{is_open}><summary>{text(table.table)}: {'; '.join(parts)}</summary>{content}</details>\n"
 
 
 def _rows(files: Sequence[FileEntry]) -> int:

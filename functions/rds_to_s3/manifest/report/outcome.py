@@ -1,4 +1,4 @@
-"""How the run ended: its figures, what failed, what is warned of."""
+"""How the run ended: its figures, failures and warnings."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def _window_end(manifest: Manifest) -> tuple[str, str]:
     if bound and bound.server_now:
         behind = datetime.fromisoformat(bound.server_now) - datetime.fromisoformat(end)
         note = f"{duration(behind.total_seconds())} behind the database's clock"
-        # The end stays that of the first plan.
+        # The end is still that of the first plan.
         note += " when first planned" if manifest.redrives else ""
     held = _HELD_BACK_BY.get(bound.decided_by) if bound else None
     return short(end), f"{note}, held back by {held}" if held else note
 
 
 def failures_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
-    # Once it was planned it has tables: then it is a redrive that could not be.
+    # A planned run has tables: then it is the redrive that could not be planned.
     unplanned = f"The {'redrive' if tables else 'run'} could not be planned"
     failed = [(table.table, table.error) for table in tables if table.error]
-    told = [*([(unplanned, manifest.error)] if manifest.error else []), *failed]
-    if not told:
+    errors = [*([(unplanned, manifest.error)] if manifest.error else []), *failed]
+    if not errors:
         return ""
     articles = "".join(
         f"<article><h3>{text(name)}</h3><p><strong>{text(error.type)}</strong>: {text(error.message)}</p></article>\n"
-        for name, error in told
+        for name, error in errors
     )
     again = (
         f"<p>Run only these again: redrive the execution, or <code>rds-to-s3 rerun {text(manifest.run_id)}</code>. "
@@ -88,13 +88,13 @@ def failures_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
 
 
 def warnings_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
-    told = [("", text(warning)) for warning in manifest.warnings]
-    told += [(table.table, text(warning)) for table in tables for warning in table.warnings]
-    told += [(table.table, _in_quarantine(table)) for table in tables if table.quarantined_rows]
-    if not told:
+    warnings = [("", text(warning)) for warning in manifest.warnings]
+    warnings += [(table.table, text(warning)) for table in tables for warning in table.warnings]
+    warnings += [(table.table, _in_quarantine(table)) for table in tables if table.quarantined_rows]
+    if not warnings:
         return ""
     items = "".join(
-        f"<li>{f'<strong>{text(name)}</strong>: ' if name else ''}{warning}</li>\n" for name, warning in told
+        f"<li>{f'<strong>{text(name)}</strong>: ' if name else ''}{warning}</li>\n" for name, warning in warnings
     )
     return section("Warnings", f"<ul>\n{items}</ul>")
 

@@ -1,4 +1,4 @@
-"""What the page's sections are made of."""
+"""The pieces of the page's sections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from rds_to_s3.commit.entries import TableEntry
 
 LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
-# A sign beside each word and colour: neither is ever alone in carrying a meaning.
+# A sign beside each word and colour: no meaning depends on colour alone.
 _SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "UNCHANGED": "=", "SKIPPED": "→"}
 
 
@@ -23,7 +23,7 @@ def scrolling_table(name: str, caption: str, heads: Sequence[tuple[str, str]], *
     """Write a table of one or more groups of rows."""
     cells = "".join(f'<th scope="col" class="{kind}">{head}</th>' for head, kind in heads)
     bodies = "\n".join(f"<tbody>\n{rows}</tbody>" for rows in parts)
-    # Too wide for a phone: it scrolls by itself, also by keyboard.
+    # Too wide for a phone: it scrolls separately, also by keyboard.
     return (
         f'<div class="wide {name}" role="region" aria-label="{name.capitalize()}" tabindex="0"><table>'
         f"<caption><span>{caption}</span></caption>\n<thead><tr>{cells}</tr></thead>\n{bodies}</table></div>"
@@ -38,7 +38,7 @@ def state(status: str) -> str:
 
 
 def quarantine_id(table: TableEntry) -> str:
-    """Return the id of the place where the page lists a table's quarantine; fit for the fragment of a link."""
+    """Return the id of the page's list of a table's quarantine; usable as the fragment of a link."""
     return f"quarantine-{quote(table.table, safe='')}"
 
 
@@ -51,7 +51,7 @@ def moment(instant: str) -> datetime:
 
 
 def period(start: str, end: str) -> str:
-    """Write two instants, with their days unless that is one and the same."""
+    """Write two instants; with their days if these differ."""
     first, last = moment(start), moment(end)
     if first.date() == last.date():
         return f"{first:%H:%M:%S} to {last:%H:%M:%S} UTC"
@@ -59,12 +59,12 @@ def period(start: str, end: str) -> str:
 
 
 def breakable(name: str) -> str:
-    """Escape a name that may be broken after its underscores, where there is no room for all of it."""
+    """Escape a name, and allow line breaks after its underscores."""
     return text(name).replace("_", "_<wbr/>")
 
 
 def text(value: object) -> str:
-    """Escape for both HTML and XML; what neither can hold becomes a sign."""
+    """Escape for both HTML and XML; characters that neither allows become a sign."""
     return escape("".join(character if _is_allowed(character) else "\ufffd" for character in str(value)))
 
 

@@ -1,4 +1,4 @@
-"""What each table came to."""
+"""The result of each table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tables_section(tables: Sequence[TableEntry]) -> str:
         ("Table", ""), ("Outcome", ""), ("Rows", "n"), ("Bytes", "n"), ("Time", "n"), ("Attempts", "n"),
         ("Rows stamped after", ""), ("Complete up to", ""),
     ]  # fmt: skip
-    caption = "Rows written by this run, and up to when each table is complete in the bucket, on the database's clock"
+    caption = "Rows written by this run, and the upper bound of each table in the bucket, on the database's clock"
     return section("Tables", scrolling_table("tables", caption, heads, rows))
 
 

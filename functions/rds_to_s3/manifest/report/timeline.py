@@ -1,4 +1,4 @@
-"""When each table was at work."""
+"""When each table ran."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rds_to_s3.reported.manifest import Manifest
 
 TABLES_IN_TIMELINE = 60
 _NARROWEST = 0.004  # of the plot, so that no bar is invisible
-_TELLING_PAUSE = 0.25  # of what is drawn: with a longer one, the bars beside it are too small to compare
+_TELLING_PAUSE = 0.25  # of the width: with a longer pause, the bars beside it are too small to compare
 Span = tuple[TableEntry, float, float]
 
 
@@ -40,20 +40,21 @@ def timeline_section(manifest: Manifest, tables: Sequence[TableEntry]) -> str:
 
 def _spans(manifest: Manifest, worked: Sequence[TableEntry]) -> list[Span]:
     begin = moment(manifest.started_at)
-    # A table's end is told by another clock than the run's start.
+    # A table's end and the run's start are read from different clocks.
     ends = [(table, max((moment(table.finished_at) - begin).total_seconds(), table.seconds)) for table in worked]
     return sorted(((table, max(end - table.seconds, 0.0), end) for table, end in ends), key=lambda span: span[1])
 
 
 def _passes(spans: Sequence[Span], redrives: int) -> list[tuple[float, list[Span]]]:
-    """Part the spans where the run waited to be redriven, hours or days.
+    """Split the spans where the run waited for a redrive, for hours or days.
 
-    The manifest does not say when that was. There are no more such pauses than redrives, and only long ones matter.
+    The manifest does not record these times. There are at most as many such pauses as redrives, and only long ones
+    matter.
 
     Returns
     -------
     list of tuple
-        When each pass began, in seconds since the run did, and its spans.
+        The start of each pass, in seconds since the start of the run, and its spans.
     """
     pauses = []
     busy_until = 0.0
@@ -74,11 +75,11 @@ def _passes(spans: Sequence[Span], redrives: int) -> list[tuple[float, list[Span
 
 
 def _caption(placed: bool, few: bool, parted: bool) -> str:
-    caption = "How long each table was at work"
+    caption = "How long each table ran"
     if placed:
-        caption = "When each table was at work since the run began"
+        caption = "When each table ran, from the start of the run"
     if parted:
-        caption = "When each table was last at work, since the run or its redrive began"
+        caption = "When each table last ran, from the start of the run or of its redrive"
     return caption if few else f"{caption}: what failed, and the longest, {TABLES_IN_TIMELINE} in all"
 
 
@@ -98,7 +99,7 @@ def _row(table: TableEntry, start: float, end: float) -> str:
 def _bar(table: TableEntry, start: float, end: float) -> str:
     fill = "url(#hatch)" if table.status == "FAILED" else "currentColor"
     width = max(end - start, _NARROWEST)
-    # The figures stand in the cells beside it.
+    # The figures are in the cells beside it.
     return (
         f'<svg height="20" class="{table.status}" aria-hidden="true">'
         f'<rect x="{min(start, 1 - width):.2%}" y="3" width="{width:.2%}" height="14" rx="2" '

@@ -23,7 +23,7 @@ def trend_section(manifest: RunSummary, previous: Iterable[RunSummary]) -> str:
     longest = max((seconds for seconds in times if seconds is not None), default=None)
     note = "Oldest run first; failed runs are hatched."
     if None in times:
-        note += " Runs that were redriven have no bar of their time, but a dashed place: they waited for somebody."
+        note += " A redriven run has a dashed place instead of a bar of its time, since it waited for the redrive."
     lines = "".join(
         f'<tr><th scope="row">{_run_link(run, manifest)}</th><td>{state(run.status)}</td>'
         f'<td class="n">{count(run.totals.failed)}</td><td class="n">{count(run.totals.rows)}</td>'

@@ -1,4 +1,4 @@
-"""Tells a column that is not there from one that the user may not read: the catalogue shows neither."""
+"""Distinguishes a missing column from one that the user may not read: the catalogue shows neither."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rds_to_s3.mysql.select import quoted
 
 
 def denied_columns(connection: Connection, table: Table, names: Iterable[str]) -> DeniedColumns:
-    """Return those of `names` that the table has and the user may not read."""
+    """Return the columns in `names` that the table has and the user may not read."""
     denied = [name for name in names if table.column(name) is None and _is_denied(connection, table.name, name)]
     if not denied:
         return DeniedColumns()

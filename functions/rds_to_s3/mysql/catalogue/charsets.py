@@ -1,4 +1,4 @@
-"""Finds text that the server cannot send as UTF-8: it puts ``?`` there, and says nothing.
+"""Finds text that the server cannot send as UTF-8: it sends ``?`` without a warning.
 
 A character set may leave bytes without a character (``sjis`` 8280, ``greek`` AE); ``ucs2`` knows no surrogate pairs.
 https://dev.mysql.com/doc/refman/8.4/en/charset-connection.html
@@ -26,9 +26,9 @@ def round_trips(table: Table, column: TableColumn) -> bool:
 def unsendable_text(
     connection: Connection, table: Table, columns: Sequence[TableColumn], segments: Sequence[Segment]
 ) -> list[str]:
-    """Count a window's values that arrive otherwise than they are, and keys that may look alike; a sentence a column.
+    """Count a window's values that arrive changed, and keys that may become equal; one sentence per column.
 
-    The window is gone through once more for it, on the server, and only where a column has such a character set.
+    The server scans the window once more for it, only where a column has such a character set.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def unsendable_text(
 
 
 def _unsent(column: TableColumn) -> str:
-    arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "it arrives as ?"
+    arrives = "halves of surrogate pairs" if column.character_set == "ucs2" else "they arrive as ?"
     return (
-        f"values of `{column.name}` hold what its character set {column.character_set} gives no Unicode character: "
-        f"{arrives}"
+        f"values of `{column.name}` have codes without a Unicode character in its character set "
+        f"{column.character_set}: {arrives}"
     )
 
 
@@ -81,5 +81,5 @@ def _differs(column: TableColumn) -> str:
     sent = f"CONVERT({name} USING utf8mb4)"
     if column.character_set == "ucs2":
         return f"HEX({name}) REGEXP '^([0-9A-F]{{4}})*D[89A-F]'"
-    # Not by converting back: some characters have two codes, one of which comes back as the other.
+    # Not by converting back: some characters have two codes, and one of them converts back to the other.
     return f"CHAR_LENGTH(REPLACE({sent}, '?', '')) < CHAR_LENGTH(REPLACE({name}, '?', ''))"

@@ -1,4 +1,4 @@
-"""What helps, as SQL that runs as printed by whoever may: every name is quoted, every account is whole."""
+"""Remedies as SQL that runs as printed: every name is quoted, and every account is complete."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LONGEST_NAME = 64
 
 
 def qualified(table: Table) -> str:
-    """Write a table's name, with its database where that is known."""
+    """Write a table's name, with its database if known."""
     return f"{quoted(table.database)}.{quoted(table.name)}" if table.database else quoted(table.name)
 
 
 def create_index(table: Table, columns: Sequence[str]) -> str:
-    """Write the statement that makes an index, under a name that no index of the table has.
+    """Write the statement that creates an index, with a name that no index of the table has.
 
     Examples
     --------
@@ -31,19 +31,19 @@ def create_index(table: Table, columns: Sequence[str]) -> str:
         number += 1
         ending = f"_{number}"
         name = wanted[: LONGEST_NAME - len(ending)] + ending
-    # The MEMORY engine would make a hash index, which has no order.
+    # The MEMORY engine would create a hash index, which has no order.
     using = " USING BTREE" if table.engine.upper() == "MEMORY" else ""
     return f"CREATE INDEX {quoted(name)}{using} ON {qualified(table)} ({', '.join(map(quoted, columns))})"
 
 
 def bring_back_index(table: Table, index: Index) -> str:
-    """Write the statement after which the server uses an index again that it was told to leave alone."""
+    """Write the statement that makes an invisible or ignored index usable again."""
     how = "VISIBLE" if index.unused == "invisible" else "NOT IGNORED"
     return f"ALTER TABLE {qualified(table)} ALTER INDEX {quoted(index.name)} {how}"
 
 
 def grant_select(table: Table, denied: DeniedColumns, names: Iterable[str] | None = None) -> str:
-    """Write the statement that lets the user read columns, by default all that it was denied."""
+    """Write the statement that lets the user read columns, by default all denied ones."""
     columns = ", ".join(map(quoted, denied.names if names is None else names))
     return f"GRANT SELECT ({columns}) ON {qualified(table)} TO {account(denied.user)}"
 
@@ -55,12 +55,12 @@ def key_grant(table: Table, denied: DeniedColumns) -> str | None:
 
 
 def column_missing(table: Table, name: str, role: str, denied: DeniedColumns) -> str:
-    """Say that a table has no such column, or that the user may not read it, and what helps.
+    """Write that a table has no such column, or that the user may not read it, and what helps.
 
     Parameters
     ----------
     role : str
-        Where it is named: ``named in "columns" in the table list``.
+        The place that names it: ``named in "columns" in the table list``.
     """
     if name in denied:
         return (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rds_to_s3.rows.columns import Kind  # brings numpy, which planning does without
+    from rds_to_s3.rows.columns import Kind  # brings numpy, which planning does not need
 
 _BINARY_TYPES = {
     *("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "vector"),
@@ -18,7 +18,7 @@ _NUMERIC_TYPES = {
     *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"),
 }
 _CURSOR_TYPES = {"date", "datetime", "timestamp"}
-# An ENUM sorts by its member's number but compares as text; a key that holds one gives no order to resume in.
+# An ENUM sorts by its member's number but compares as text; a read cannot be resumed in the order of a key with one.
 _UNORDERED_TYPES = {"enum", "set", "json", "float", "double"} | (_BINARY_TYPES - {"binary", "varbinary"})
 
 
@@ -30,7 +30,6 @@ class TableColumn:
     ----------
     data_type, column_type : str
         ``decimal`` and ``decimal(10,2)``, for example.
-    nullable : bool
     fraction_digits : int
         Of a temporal type's seconds.
     collation : str or None
@@ -47,7 +46,7 @@ class TableColumn:
 
     @property
     def kind(self) -> Kind:
-        """``binary``, ``temporal``, ``numeric`` or ``text``: how its values are framed."""
+        """``binary``, ``temporal``, ``numeric`` or ``text``: how its values are written."""
         if self.data_type in _BINARY_TYPES or self.character_set == "binary":
             return "binary"
         if self.data_type in _TEMPORAL_TYPES:
@@ -80,15 +79,15 @@ class Index:
     Attributes
     ----------
     columns : tuple of str
-        In index order; an expression's place holds the empty string.
+        In index order; the empty string for an expression.
     whole : bool
-        No column is indexed by a prefix only, none is an expression.
+        Whether no column is indexed only by a prefix, and none is an expression.
     whole_parts : int
-        Where that is false: how many columns come before the first such one.
+        The number of columns before the first prefix or expression.
     ascending, descending : bool
-        All of its columns are. An index may be neither.
+        Whether all of its columns are. An index may be neither.
     unused : str or None
-        Why no read can use it: it is ``invisible`` or ``ignored``, or of another kind, such as ``HASH``.
+        Why a read cannot use it: it is ``invisible`` or ``ignored``, or has another type, such as ``HASH``.
     """
 
     name: str
@@ -102,7 +101,7 @@ class Index:
 
     @property
     def ordered_columns(self) -> tuple[str, ...]:
-        """The columns that the index has whole, before the first one that it has not."""
+        """The columns before the first prefix or expression."""
         return self.columns if self.whole else self.columns[: self.whole_parts]
 
 
@@ -133,9 +132,9 @@ class Table:
     Attributes
     ----------
     indexes : tuple of Index
-        Those that a read can use.
+        The usable ones.
     estimated_rows : int
-        The optimiser's guess, as good as its last ANALYZE.
+        The optimiser's estimate, as exact as the last ANALYZE.
     unused_indexes : tuple of Index
         The others.
     database : str
@@ -160,7 +159,7 @@ class Table:
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
     def appended_to(self, index: Index) -> tuple[str, ...]:
-        """Return the columns that the engine appends to an index: InnoDB those of the clustered one, others none.
+        """Return the columns that the engine appends to an index: InnoDB those of the clustered index, others none.
 
         https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html
         """
@@ -172,7 +171,7 @@ class Table:
 
     @property
     def _clustered(self) -> Index | None:
-        """The index that the rows are stored in: the primary key, or else the first unique one without NULLs."""
+        """The index in which the rows are stored: the primary key, or else the first unique one without NULLs."""
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             columns = [self.column(name) for name in index.columns]
             if index.unique and all(column and not column.nullable for column in columns):
@@ -192,7 +191,7 @@ class Table:
 
     @property
     def ordered_key(self) -> tuple[str, ...]:
-        """The key, if its index gives an order that a read can be taken up again in; or none."""
+        """The key, if a read can be resumed in the order of its index; or none."""
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             if index.columns != self.key or not index.ascending:
                 continue

@@ -10,18 +10,12 @@ from rds_to_s3.mysql.select import quoted
 
 
 def open_snapshot(connection: Connection, database: str, name: str, *, seconds: float) -> Table:
-    """Start the transaction that a table is read in, and describe the table as it is in there.
+    """Start the transaction for the read of a table, and describe the table as of that transaction.
 
     Parameters
     ----------
-    connection : Connection
-    database, name : str
     seconds : float
-        No statement runs longer than this: a read that nobody waits for any more ends by itself.
-
-    Returns
-    -------
-    Table
+        No statement runs longer than this, so that an abandoned read ends.
 
     Raises
     ------

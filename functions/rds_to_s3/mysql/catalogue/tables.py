@@ -1,6 +1,6 @@
-"""Reads what the database says about its tables: columns, keys and indexes.
+"""Reads the catalogue of a database: tables, columns, keys and indexes.
 
-Each list is held against a count. A count is one row, so what limits a result cannot make the two agree.
+Each list is compared with a count. A count is one row, so a limit on results cannot make the two agree.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read_table(connection: Connection, database: str, name: str) -> Table | None
         "FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
         (database, name),
     )
-    # A case-insensitive server would find `Orders` for `orders`, and the keys in the bucket would tell them apart.
+    # A case-insensitive server would find `Orders` for `orders`, but the keys in the bucket would differ.
     tables = [table for table in tables if table["name"] == name]
     if not tables:
         return None
@@ -123,7 +123,7 @@ def _index(name: str, parts: Sequence[dict[str, Any]]) -> Index:
 
 
 def _unused(part: dict[str, Any]) -> str | None:
-    """Say why no read can use an index. MySQL has invisible ones, MariaDB ignored ones."""
+    """Return why no read can use an index. MySQL has invisible ones, MariaDB ignored ones."""
     if part.get("visible", "YES") != "YES":
         return "invisible"
     if part.get("ignored", "NO") != "NO":
@@ -134,8 +134,8 @@ def _unused(part: dict[str, Any]) -> str | None:
 
 def _incomplete(listed: str, counted: object) -> RowCountError:
     return RowCountError(
-        f"the server lists {listed}, and counts {counted}. If this stays, something between here and the server limits "
-        "what a query returns, such as a rule of a proxy: remove it for this user."
+        f"the server lists {listed}, and counts {counted}. If this persists, something between here and the server "
+        "limits what a query returns, such as a rule of a proxy: remove it for this user."
     )
 
 

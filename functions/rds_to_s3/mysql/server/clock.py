@@ -1,4 +1,4 @@
-"""Reads the server's clock, and what could still commit rows with an older stamp."""
+"""Reads the server's clock, and the transactions and statements that could still commit rows with an older stamp."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _QUARTER, _QUARTERS = 900.0, 16
 _DAY, _YEAR, _FORTNIGHT = 86_400.0, 366.0, 14
 _FRESH_WITHIN_SECONDS = 5.0
 
-# An event's statements run under the command Connect. Sleeping sessions have no statement, the scheduler, the purge and
-# the senders of the binary log write no rows, and what a replica's own threads apply is a matter of its lag.
+# An event's statements run under the command Connect. Sleeping sessions have no statement. The scheduler, the purge and
+# the senders of the binary log write no rows. A replica's own threads are covered by its lag.
 _STATEMENTS = """
 SELECT ID AS thread, TIME AS age FROM information_schema.processlist
 WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND INFO IS NOT NULL
@@ -37,7 +37,7 @@ SELECT trx_mysql_thread_id AS thread, trx_is_read_only AS read_only, trx_started
 FROM information_schema.innodb_trx"""
 
 # InnoDB lists a transaction from when it first touches a row. A first statement that waited for a metadata lock began,
-# and fixed its NOW(), before that. The performance schema remembers it until ten others of the session have followed.
+# and fixed its NOW(), before that. The performance schema keeps it until the session has run ten others.
 _BEGUN = """
 SELECT MAX(x.TIMER_WAIT + IF(s.TIMER_START < x.TIMER_START, x.TIMER_START - s.TIMER_START, 0)) / 1e12 AS age,
        SUM(x.NESTING_EVENT_TYPE <=> 'STATEMENT' AND s.EVENT_ID IS NULL) AS forgotten, COUNT(*) AS transactions
@@ -49,9 +49,9 @@ WHERE x.STATE = 'ACTIVE' AND x.ACCESS_MODE = 'READ WRITE'
 
 
 def _clock_and_observer(connection: Connection) -> tuple[dict[str, Any], float]:
-    """Read the server's clock and ours together: of a few readings the one whose answer took the least time.
+    """Read the server's clock and ours together, a few times; return the reading with the fastest answer.
 
-    A slow answer would look like a server's clock that was turned back.
+    A slow answer would look as if the server's clock was turned back.
     """
     readings = []
     for _ in range(_CLOCK_READINGS):
@@ -68,20 +68,20 @@ def _clock_and_observer(connection: Connection) -> tuple[dict[str, Any], float]:
 
 
 def read_clock(connection: Connection) -> ClockReading:
-    """Take the reading that `rds_to_s3.plan.bound.decide_bound` decides on."""
-    # The clock is read first: whatever starts after it is younger than it.
+    """Take the reading for `rds_to_s3.plan.bound.decide_bound`."""
+    # The clock is read first: everything that starts later is younger.
     first, observer_utc = _clock_and_observer(connection)
     utc_now = (first["utc"] - _EPOCH).total_seconds()
-    # Statements first, transactions after: a statement that waits for a lock carries an old stamp and has no
-    # transaction yet. In this order it is seen as the one or as the other, whenever it wakes.
+    # Statements first, then transactions: a statement that waits for a lock has an old stamp and no transaction yet. In
+    # this order it is seen as one or the other, whenever it resumes.
     statements = connection.rows(_STATEMENTS)
     open_now = _open_transactions(connection)
     transaction_age = statement_age = None
     first_statement_unseen = False
     if not isinstance(open_now, str):
         transaction_age, first_statement_unseen = _oldest_transaction(connection, open_now, utc_now)
-        # The list counts whole seconds, so a statement may be a second older than it says. One inside a transaction
-        # that cannot write holds nothing back, our own reads of other tables least of all.
+        # The list counts whole seconds, so a statement may be a second older than listed. A statement in a read-only
+        # transaction, such as our own reads of other tables, does not hold the window back.
         readers = {item.thread for item in open_now if item.read_only}
         ages = [max(int(row["age"] or 0), 0) + 1.0 for row in statements if int(row["thread"]) not in readers]
         statement_age = max(ages, default=None)
@@ -103,14 +103,14 @@ def read_clock(connection: Connection) -> ClockReading:
 
 
 def local_times(connection: Connection, instants: Sequence[float]) -> list[datetime]:
-    """Turn UTC instants into the session's local time, by the server's own rules."""
+    """Convert UTC instants to the session's local time, by the server's rules."""
     columns = ", ".join(f"FROM_UNIXTIME({instant:.6f}) AS t{index}" for index, instant in enumerate(instants))
     row = connection.row(f"SELECT {columns}")
     return [row[f"t{index}"] for index in range(len(instants))]
 
 
 def earliest_instant(connection: Connection, local: datetime) -> float:
-    """Return the instant of a local time; of the two that an hour has when it stands twice, the earlier."""
+    """Return the instant of a local time; the earlier of the two in an hour that occurs twice."""
     text = local.isoformat(" ", "microseconds")
     instant = float(connection.row("SELECT UNIX_TIMESTAMP(%s) AS utc", (text,))["utc"])
     earlier = [instant - quarter * _QUARTER for quarter in range(_QUARTERS, -1, -1)]
@@ -119,7 +119,7 @@ def earliest_instant(connection: Connection, local: datetime) -> float:
 
 
 def hours_repeat(connection: Connection, since: datetime) -> bool:
-    """Tell whether the session's zone turned its clock back between a local time and tomorrow."""
+    """Return whether the session's zone turns its clock back between a local time and tomorrow."""
     now = float(connection.row("SELECT UNIX_TIMESTAMP() AS utc")["utc"])
     days = int(min(max((now - earliest_instant(connection, since)) // _DAY, 0.0), _YEAR))
     return _turns_back(connection, [now + _DAY * day for day in range(-days - 2, 2)])
@@ -132,7 +132,7 @@ def clock_repeats(connection: Connection) -> bool:
 
 
 def _turns_back(connection: Connection, instants: Sequence[float]) -> bool:
-    """Return whether local time loses on the instants somewhere between the first and the last of them."""
+    """Return whether local time falls back somewhere between the first and the last instant."""
     leads = [
         (local - _EPOCH).total_seconds() - instant
         for local, instant in zip(local_times(connection, instants), instants, strict=True)
@@ -148,10 +148,10 @@ class _Transaction:
 
 
 def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserved:
-    """List the open transactions as they are now, or say why they cannot be seen.
+    """List the open transactions as of now, or return why they cannot be seen.
 
     ``innodb_trx`` shows a copy that InnoDB renews only when nobody has read it for 0.1 s, so a dashboard that polls it
-    can keep it stale for as long as it likes. A transaction of our own in the list proves that the copy is younger.
+    can keep it stale forever. Our own transaction in the list proves that the copy is younger.
     """
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     with cleaned_up(lambda: connection.run("COMMIT")), contextlib.suppress(DatabaseAccessError):
@@ -164,7 +164,7 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
                     for row in rows
                     if not row["ours"]
                 ]
-            # Uneven, so that two of us do not keep each other's copy stale.
+            # Random, so that two runs do not keep each other's copy stale.
             time.sleep(random.uniform(0.105, 0.3))  # noqa: S311
         return "stale"
     return "privilege"
@@ -173,12 +173,12 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
 def _oldest_transaction(
     connection: Connection, open_now: list[_Transaction], utc_now: float
 ) -> tuple[float | None, bool]:
-    """Return the age of the oldest one that may write, and whether a first statement may have begun before it."""
+    """Return the age of the oldest transaction that may write, and whether a first statement may be older."""
     writers = [item for item in open_now if not item.read_only]
     if not writers:
         return None, False
     zone = connection.row("SELECT @@SESSION.time_zone AS zone")["zone"]
-    # trx_started is in the operating system's zone, whatever the session's is.
+    # trx_started is in the operating system's zone, in every session.
     connection.run("SET SESSION time_zone = 'SYSTEM'")
     with cleaned_up(lambda: connection.rows("SET SESSION time_zone = %s", (zone,))):
         age = utc_now - earliest_instant(connection, min(item.started for item in writers))
@@ -188,10 +188,10 @@ def _oldest_transaction(
 
 def _begun(connection: Connection, threads: Sequence[int]) -> tuple[float, bool]:
     if connection.is_mariadb:
-        return 0.0, True  # its transactions' events are recorded only where somebody has turned them on
+        return 0.0, True  # transaction events are recorded only where they are turned on
     try:
         row = connection.row(_BEGUN.format(threads=", ".join(map(str, threads))))
     except RdsToS3Error:
-        return 0.0, True  # not granted, or a server without it
-    # Fewer than are open: it is turned off, or one has ended meanwhile, or is an XA transaction without a session.
+        return 0.0, True  # not granted, or the server does not have it
+    # Fewer than are open: recording is off, or one has ended meanwhile, or one is an XA transaction without a session.
     return float(row["age"] or 0.0), bool(row["forgotten"]) or int(row["transactions"]) < len(threads)

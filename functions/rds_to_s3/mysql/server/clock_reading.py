@@ -1,4 +1,4 @@
-"""What the server says about time."""
+"""A reading of the server's clock."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ Role = Literal["primary", "replica", "member"]
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What the server says about time, all of it read on one connection.
+    """A reading of the server's clock, on one connection.
 
     Attributes
     ----------
     utc_now : float
         The server's clock, seconds since 1970 in UTC.
     observer_utc : float or None
-        This machine's clock at that moment. Two readings tell by it whether the server's clock was turned back between.
+        This machine's clock at that moment. By it two readings show whether the server's clock was turned back between
+        them.
     transaction_age, statement_age : float or None
         Seconds since the oldest open read-write transaction, or running statement, began; None where there is none.
     first_statement_unseen : bool
@@ -30,14 +31,14 @@ class ClockReading:
     role : {"primary", "replica", "member"}
         A member of a group shares the writing with other servers.
     replica_age : float or None
-        Seconds between the clock and the instant up to which everything that was committed elsewhere is here, too; None
-        on a primary, or where that cannot be found out.
+        Seconds between the clock and the instant up to which the server has all commits of its origin. None on a
+        primary, or where it cannot be determined.
     progress_error : RdsToS3Error or None
         Why not.
     zone : str
-        The server's time zone, as it names it.
+        The server's name of its time zone.
     user : str
-        As ``CURRENT_USER()`` has it, where it lacks the privilege.
+        The user as in ``CURRENT_USER()``, where it lacks the privilege.
     """
 
     utc_now: float

@@ -1,4 +1,4 @@
-"""Which server and database a connection leads to: rows of one say nothing about another that is behind it."""
+"""Which server and database a connection leads to: another server may lag behind it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.server.source import Source
 
-# The instances of an Aurora cluster share their data, and may share the UUID: their own names tell them apart.
+# The instances of an Aurora cluster share their data, and may share the UUID: their names differ.
 # Every user may read global_variables.
 _MYSQL = """
 SELECT DATABASE() AS name, @@server_uuid AS server,
@@ -26,10 +26,10 @@ _AURORA_WRITER = "SELECT SERVER_ID AS server FROM information_schema.replica_hos
 
 
 def read_source(connection: Connection) -> Source:
-    """Ask the server who it is, and where it replicates from."""
+    """Read the server's identity, and its replication sources."""
     source = read_identity(connection)
     origins: set[str] = set()
-    # Neither is there on every server, nor granted to every user.
+    # Not every server has them, and not every user may read them.
     with contextlib.suppress(RdsToS3Error):
         if "/" in source.server:
             uuid = source.server.partition("/")[0]
@@ -37,7 +37,7 @@ def read_source(connection: Connection) -> Source:
             origins |= {f"{uuid}/{row['server']}" for row in rows}
     with contextlib.suppress(RdsToS3Error):
         if connection.is_mariadb:
-            # As its replicas call it: enough to know that two of them follow the same one.
+            # As its replicas name it: enough to know that two of them follow the same source.
             rows = connection.rows("SHOW ALL SLAVES STATUS")
             origins |= {f"{row['master_server_id']}@{row['master_host']}:{row['master_port']}" for row in rows}
         else:
@@ -47,7 +47,7 @@ def read_source(connection: Connection) -> Source:
 
 
 def read_identity(connection: Connection) -> Source:
-    """Ask the server only who it is: one statement."""
+    """Read only the server's identity: one statement."""
     row = connection.row(_MARIADB if connection.is_mariadb else _MYSQL)
     server = f"{row['server']}/{row['instance']}" if row["instance"] else str(row["server"])
     return Source(server, str(row["name"]))

@@ -1,7 +1,7 @@
-"""Whose rows a server has, and up to when: a primary's own, or another server's as far as it has applied them.
+"""Whose commits a server has, and up to which time: a primary's own, or another server's that it has applied.
 
-Seconds behind the source are never asked. They are 0 where the source is late itself or nothing arrives, and they say
-nothing of the other servers behind one endpoint. What counts is when the *origin* committed what was applied:
+"Seconds behind the source" is never used. It is 0 where the source lags itself or nothing arrives, and it does not
+describe the other servers behind one endpoint. Only the time of the *origin's* commit counts:
 https://dev.mysql.com/doc/refman/8.4/en/replication-delayed.html#replication-delayed-timestamps
 """
 
@@ -30,7 +30,7 @@ SHOW GLOBAL VARIABLES WHERE Variable_name IN ('performance_schema', 'read_only',
   'replica_preserve_commit_order', 'slave_preserve_commit_order', 'replica_parallel_type', 'slave_parallel_type',
   'group_replication_group_name', 'wsrep_on', 'slave_parallel_threads', 'gtid_slave_pos')"""
 
-# A TIMESTAMP column's instant, whatever the session's zone; 0 where there is none.
+# A TIMESTAMP column's instant, in any session zone; 0 where there is none.
 _APPLIED = """
 SELECT c.CHANNEL_NAME AS channel, w.WORKER_ID AS worker,
        UNIX_TIMESTAMP(w.LAST_APPLIED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) AS applied,
@@ -39,7 +39,7 @@ SELECT c.CHANNEL_NAME AS channel, w.WORKER_ID AS worker,
 FROM performance_schema.replication_connection_configuration c
 LEFT JOIN performance_schema.replication_applier_status_by_worker w ON w.CHANNEL_NAME = c.CHANNEL_NAME"""
 
-# In two statements: the set is read later, so it has the transaction that was queued last.
+# In two statements: the set is read later, so it contains the transaction that was queued last.
 _QUEUED = """
 SELECT UNIX_TIMESTAMP(LAST_QUEUED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) AS queued
 FROM performance_schema.replication_connection_status WHERE CHANNEL_NAME = %s"""
@@ -59,15 +59,15 @@ SELECT 1 AS replica FROM information_schema.processlist WHERE USER = 'system use
 
 @dataclass(frozen=True)
 class Progress:
-    """What a server has.
+    """Which commits a server has.
 
     Attributes
     ----------
     role : {"primary", "replica", "member"}
-        A member of a group (Group Replication, Galera) shares the writing with others.
+        A member of a group (Group Replication, Galera) shares the writing with other servers.
     shown : float or None
-        Whatever its origin committed up to this instant (seconds since 1970, on the origin's clock) is in every later
-        snapshot. None where that cannot be found out.
+        Every later snapshot has all commits of the origin up to this instant (seconds since 1970, on the origin's
+        clock). None where it cannot be determined.
     error : ReplicaProgressError or ReplicaStoppedError or None
         Why not, and what to do.
     """
@@ -84,8 +84,8 @@ def utc_clock(connection: Connection) -> float:
 
 
 def read_progress(connection: Connection) -> Progress:
-    """Find out whose rows the server has, and up to when."""
-    utc_now = utc_clock(connection)  # first: what is asked for below is there by then, or later
+    """Determine whose commits the server has, and up to which time."""
+    utc_now = utc_clock(connection)  # read first: everything below is read later
     variables = {str(row["variable_name"]): str(row["value"]) for row in connection.rows(_VARIABLES)}
     if variables.get("wsrep_on") == "ON":
         return _synced(connection, utc_now, "wsrep_sync_wait", "1", "0")
@@ -100,10 +100,10 @@ def read_progress(connection: Connection) -> Progress:
 
 
 def shown_at_most(connection: Connection) -> float:
-    """Return an instant that no transaction committed later has rows in a snapshot taken before this call.
+    """Return an upper bound of the commit times in a snapshot taken before this call.
 
-    A replica says what it has applied, so another one that has applied as much has all of it. The clock is the answer
-    of every other server.
+    A replica reports what it has applied, so another one that has applied as much has all of it. For any other server
+    the bound is its clock.
     """
     utc_now = utc_clock(connection)
     if connection.is_mariadb:
@@ -114,7 +114,7 @@ def shown_at_most(connection: Connection) -> float:
         return utc_now
     channels: dict[str, float] = {}
     for row in rows:
-        # A transaction that is visible already may still be listed as being applied.
+        # A visible transaction may still be listed as being applied.
         latest = max(float(row["applied"] or 0), float(row["applying"] or 0))
         channels[row["channel"]] = max(channels.get(row["channel"], 0.0), latest)
     if not channels or _GROUP_CHANNELS & channels.keys() or not all(channels.values()):
@@ -145,14 +145,14 @@ def _of_mysql(connection: Connection, variables: dict[str, str]) -> Progress | N
         return Progress("replica", beat)
     error = ReplicaStoppedError(
         "the server is a replica that has applied nothing since its replication was started (channel "
-        f"{names[shown.index(None)]!r}), so how late it is cannot be found out: START REPLICA if it is stopped, and "
-        f"let one transaction of its source arrive{_order_advice(variables)}"
+        f"{names[shown.index(None)]!r}), so its lag cannot be determined: START REPLICA if it is stopped, and "
+        f"run one transaction on its source{_order_advice(variables)}"
     )
     return Progress("replica", None, error)
 
 
 def _of_mysql_unseen(connection: Connection, variables: dict[str, str]) -> Progress | None:
-    """Do without the performance schema."""
+    """Read the progress without the performance schema."""
     channels = _mysql_channels(connection)
     if channels == 0 or (channels is None and not _looks_like_a_replica(connection, variables)):
         return None
@@ -165,11 +165,12 @@ def _channel(
 ) -> float | None:
     applied = [float(row["applied"] or 0) for row in workers]
     if _keeps_order(variables) or len(workers) == 1:
-        # The latest by this server's clock: the origin's may have been turned back since another worker's last one.
+        # The latest by this server's clock: the origin's clock may have been turned back since another worker's last
+        # transaction.
         latest = max(float(row["at"] or 0) for row in workers)
         if latest:
             return min(float(row["applied"] or 0) for row in workers if float(row["at"] or 0) == latest) or None
-    # Out of order, or just started: where all that was received is applied, what was received last is.
+    # Out of order, or just started: if everything received is applied, so is the transaction received last.
     with contextlib.suppress(RdsToS3Error):
         queued = float(connection.row(_QUEUED, (name,))["queued"] or 0)
         received = str(connection.row(_RECEIVED, (name,))["received"] or "")
@@ -189,7 +190,7 @@ def _keeps_order(variables: dict[str, str]) -> bool:
 
 
 def _order_advice(variables: dict[str, str]) -> str:
-    return "" if _keeps_order(variables) else "; SET GLOBAL replica_preserve_commit_order = ON makes it known sooner"
+    return "" if _keeps_order(variables) else "; SET GLOBAL replica_preserve_commit_order = ON shows it sooner"
 
 
 def _mysql_channels(connection: Connection) -> int | None:
@@ -200,7 +201,7 @@ def _mysql_channels(connection: Connection) -> int | None:
 
 
 def _is_in_group(connection: Connection) -> bool:
-    """Whether others write, too: all members but the primary of a group that has one share its rows."""
+    """Whether other servers write too. In a group with one primary, only the primary writes."""
     try:
         rows = connection.rows(
             "SELECT MEMBER_ROLE AS role FROM performance_schema.replication_group_members "
@@ -213,7 +214,7 @@ def _is_in_group(connection: Connection) -> bool:
 
 
 def _synced(connection: Connection, utc_now: float, variable: str, on: str, off: str) -> Progress:
-    """Wait until the member has applied what the group had agreed on when it was asked."""
+    """Wait until the member has applied everything that the group has agreed on so far."""
     try:
         connection.run(f"SET SESSION {variable} = {on}")
         connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -241,12 +242,12 @@ def _aurora_reader(connection: Connection, utc_now: float) -> Progress:
             "replica",
             None,
             ReplicaStoppedError(
-                "the server is an Aurora reader that is not listed in information_schema.replica_host_status, so it "
-                "cannot be found out how late it is: read from the cluster's writer endpoint if this stays"
+                "the server is an Aurora reader that is not listed in information_schema.replica_host_status, so its "
+                "lag cannot be determined: read from the cluster's writer endpoint if this persists"
             ),
         )
     row = rows[0]
-    # Its zone is not documented: the greater age is right or too great.
+    # Its zone is not documented: the greater age is correct or too great.
     age = max(float(row["age_in_utc"]), float(row["age_here"]), 0.0) + max(float(row["lag"] or 0), 0.0)
     return Progress("replica", utc_now - age)
 
@@ -277,7 +278,7 @@ def _of_mariadb(connection: Connection, variables: dict[str, str]) -> Progress |
 def _instant(connection: Connection, text: object) -> float | None:
     if not text or str(text).startswith("0000"):
         return None
-    # Of an hour that comes twice the first: two hours before it the text has one meaning.
+    # In an hour that occurs twice, the first: two hours earlier the text is unambiguous.
     row = connection.row(
         "SELECT LEAST(UNIX_TIMESTAMP(%s), UNIX_TIMESTAMP(%s - INTERVAL 2 HOUR) + 7200) AS utc", (str(text), str(text))
     )
@@ -288,7 +289,7 @@ def _instant(connection: Connection, text: object) -> float | None:
 
 
 def _looks_like_a_replica(connection: Connection, variables: dict[str, str]) -> bool:
-    """Guess by what any user may see. A replica is read-only as a rule, and a primary is not."""
+    """Guess from what any user may see: a replica is usually read-only, and a primary is not."""
     if variables.get("read_only", "OFF") not in {"OFF", "0"} or variables.get("innodb_read_only") == "ON":
         return True
     if connection.is_mariadb:
@@ -299,9 +300,9 @@ def _looks_like_a_replica(connection: Connection, variables: dict[str, str]) -> 
 
 
 def _heartbeat(connection: Connection, channels: int) -> float | None:
-    """Return the time that a row written on the origin every few seconds shows here.
+    """Return the time in the heartbeat row, which is written on the origin every few seconds.
 
-    It is right only where transactions are applied in the order in which the origin committed them.
+    It is correct only if transactions are applied in the order of the origin's commits.
     """
     with contextlib.suppress(RdsToS3Error):
         row = connection.row(
@@ -318,15 +319,15 @@ def _heartbeat(connection: Connection, channels: int) -> float | None:
 
 def _unreadable(connection: Connection, variables: dict[str, str]) -> ReplicaProgressError:
     user = account(str(connection.row("SELECT CURRENT_USER() AS user")["user"]))
-    found = "the server is a replica, or looks like one, and it cannot be found out how late it is"
+    found = "the server is a replica, or looks like one, and its lag cannot be determined"
     if connection.is_mariadb:
         return ReplicaProgressError(
-            f"{found}. Let a heartbeat run on its primary, in this database: {HEARTBEAT_SQL} If the server is no "
+            f"{found}. Run a heartbeat on its primary, in this database: {HEARTBEAT_SQL} If the server is not a "
             f"replica: GRANT SLAVE MONITOR ON *.* TO {user}"
         )
     if variables.get("performance_schema") != "ON":
         return ReplicaProgressError(
-            f"{found}: its performance_schema is off. Turn it on, or let a heartbeat run on the primary, in this "
+            f"{found}: its performance_schema is off. Turn it on, or run a heartbeat on the primary, in this "
             f"database: {HEARTBEAT_SQL}"
         )
     return ReplicaProgressError(f"{found}. GRANT SELECT ON performance_schema.* TO {user}")

@@ -15,9 +15,8 @@ class Source:
     ----------
     server : str
         ``@@server_uuid``, on MariaDB ``server_id@hostname:port``.
-    database : str
     origins : tuple of str
-        The servers that it replicates from, where they can be read.
+        Its replication sources, where they can be read.
     """
 
     server: str
@@ -34,7 +33,7 @@ class Source:
         return cls(str(data["server"]), str(data["database"]), tuple(data.get("origins", ())))
 
     def same_history(self, other: Source) -> bool:
-        """Whether both have the same rows, but for how far each has got.
+        """Whether both have the same rows, apart from their lag.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Keeps the C library from giving memory back that is needed again a moment later."""
+"""Keeps the C library from returning memory that is needed again a moment later."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MOST_KEPT = 64 << 20
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let buffers of up to a few megabytes come from memory that the process already has.
+    """Make glibc reuse the process's memory for buffers of up to a few megabytes.
 
-    Blocks, and what is made of them, are buffers of about a megabyte, allocated and freed hundreds of times a second.
-    By default glibc fetches each from the kernel, page fault by page fault, and hands it back: a third of the time that
-    reading and writing a CSV take. A C library without `mallopt` is left as it is.
+    Blocks, and the text made from them, are buffers of about a megabyte, allocated and freed hundreds of times a
+    second. By default glibc gets each from the kernel, page fault by page fault, and returns it. That takes a third of
+    the time of reading and writing a CSV. A C library without `mallopt` is left as it is.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

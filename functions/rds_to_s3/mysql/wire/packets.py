@@ -18,34 +18,34 @@ from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.errors import ReadInterruptedError
 from rds_to_s3.rows.block import HEADER, Bytes, Offsets
 
-MAX_PACKET = 0xFFFFFF  # a packet of this length goes on in the next one
+MAX_PACKET = 0xFFFFFF  # a packet of this length continues in the next one
 _EOF, _ERROR = 0xFE, 0xFF
 _PIECE_BYTES = 256 * 1024
-# Less room than this is not worth another read.
+# With less room than this, another read does not pay.
 _SLACK = 16 * 1024
-# Rows do not wait longer than this for others to fill their block: whoever takes them looks at the clock.
+# Rows wait at most this long for others to fill their block: the consumer checks the clock for each block.
 _LATE_SECONDS = 0.5
 _header = struct.Struct("<I").unpack_from
 
 
 class Stream(Protocol):
-    """The part of `io.BufferedReader` that is used: it also hands over what PyMySQL has read ahead."""
+    """The part of `io.BufferedReader` that is used: it also returns the bytes that PyMySQL has read ahead."""
 
     def readinto1(self, buffer: memoryview, /) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
 class RowPackets:
-    """Whole packets that follow each other in `data`, each a row."""
+    """Complete packets, one after the other in `data`, each a row."""
 
     data: Bytes
-    packets: Offsets  # where each header stands
+    packets: Offsets  # the offset of each header
     end: int
 
 
 @dataclass(frozen=True)
 class LargeRow:
-    """The payload of a row that no block holds, in an unlinked temporary file."""
+    """The payload of a row that is too large for a block, in an unlinked temporary file."""
 
     file: IO[bytes]
 
@@ -62,15 +62,14 @@ class LastPacket:
 
 
 class PacketReader:
-    """Splits what follows the column definitions into blocks of row packets.
+    """Splits the packets after the column definitions into blocks of rows.
 
     Parameters
     ----------
-    stream : Stream
     sequence : int
-        The sequence id that the next packet must carry.
+        The sequence id of the next packet.
     block_bytes : int
-        How much is read before a block is handed out.
+        Bytes to read before a block is yielded.
     spool_bytes : int
         A row of this size or more goes to a temporary file.
     """
@@ -78,7 +77,7 @@ class PacketReader:
     def __init__(self, stream: Stream, sequence: int, *, block_bytes: int, spool_bytes: int) -> None:
         self._stream = stream
         self._sequence = sequence
-        # A row that goes on in a second packet is always spooled, never found complete in a buffer.
+        # A row that continues in a second packet is always spooled, never found complete in a buffer.
         self._block_bytes = min(block_bytes, MAX_PACKET - _SLACK)
         self._spool_bytes = min(spool_bytes, MAX_PACKET)
         self._packets_are_short = True
@@ -86,7 +85,7 @@ class PacketReader:
         self._allocate(self._block_bytes, b"")
 
     def __iter__(self) -> Iterator[RowPackets | LargeRow | LastPacket]:
-        """Yield blocks and large rows in the order of the rows, and at last the packet that ends them.
+        """Yield blocks and large rows in the order of the rows, and then the packet that ends them.
 
         Raises
         ------
@@ -119,7 +118,7 @@ class PacketReader:
                 self._fill()
 
     def _allocate(self, size: int, content: bytes | memoryview) -> None:
-        # A new buffer for each block: the one handed out belongs to its taker, who may be another thread.
+        # A new buffer for each block: the yielded one belongs to the consumer, which may be another thread.
         # A bytearray, since Python reads its bytes fastest; `_data` is the same memory to numpy.
         self._bytes = bytearray(size + _SLACK)
         self._view = memoryview(self._bytes)
@@ -134,7 +133,7 @@ class PacketReader:
         self._filled += self._read(self._view[self._filled :])
 
     def _walk(self) -> None:
-        """Find the packets that are complete."""
+        """Find the complete packets."""
         if self._packets_are_short:
             self._walk_short()
         packets: list[int] = []
@@ -148,7 +147,7 @@ class PacketReader:
         self._add(packets, position)
 
     def _walk_short(self) -> None:
-        """Find packets as if all were shorter than 256 bytes, in a third of the time; go back to one that is not."""
+        """Find packets as if all were shorter than 256 bytes, in a third of the time; go back to a longer one."""
         packets: list[int] = []
         position, data, append = self._walked, self._bytes, packets.append
         last = self._filled - HEADER - 0xFF
@@ -170,19 +169,19 @@ class PacketReader:
         self._walked = walked
 
     def _next_size(self) -> int:
-        """Return the size of the packet that is not yet complete, header included, 0 where it is not known."""
+        """Return the size of the incomplete packet, header included, 0 where it is not known."""
         if self._walked + HEADER > self._filled:
             return 0
         (header,) = _header(self._view, self._walked)
         return HEADER + (int(header) & MAX_PACKET)
 
     def _has_ended(self) -> bool:
-        """Whether the last packet read ends the result set: the server sends nothing after it."""
+        """Whether the last packet read is the last one of the result set."""
         if not self._packets or self._walked < self._filled:
             return False
         start = self._last + HEADER
         length = self._walked - start
-        # A row may start with 0xFE, too, the prefix of a value of 16 MB and more; an EOF packet is shorter than that.
+        # A row may also start with 0xFE, the prefix of a value of 16 MB and more; an EOF packet is shorter than that.
         return length > 0 and (self._data[start] == _ERROR or (self._data[start] == _EOF and length < 9))
 
     def _check_sequence(self, found: Bytes) -> None:
@@ -206,13 +205,13 @@ class PacketReader:
                 if header & MAX_PACKET < MAX_PACKET:
                     break
         except BaseException as error:
-            clean_up_after(error, file.close)  # it writes what it holds, which a full disk refuses
+            clean_up_after(error, file.close)  # closing flushes the buffer, which a full disk refuses
             raise
         self._allocate(self._block_bytes, rest)
         return LargeRow(file)
 
     def _exactly(self, size: int, rest: memoryview) -> memoryview:
-        """Return `rest`, read on up to `size` bytes where it is shorter."""
+        """Return `size` bytes: `rest`, and further bytes from the stream."""
         if len(rest) >= size:
             return rest
         buffer = memoryview(bytearray(size))
@@ -223,7 +222,7 @@ class PacketReader:
         return buffer
 
     def _copy(self, size: int, rest: memoryview, file: IO[bytes]) -> memoryview:
-        """Write the next `size` bytes to `file`; return what of `rest` is left."""
+        """Write the next `size` bytes to `file`; return the remainder of `rest`."""
         file.write(rest[:size])
         missing = size - len(rest)
         buffer = memoryview(bytearray(min(_PIECE_BYTES, max(missing, 0))))

@@ -1,12 +1,12 @@
-"""The rows of a query, in blocks, without a Python object a value.
+"""The rows of a query, in blocks, without a Python object per value.
 
-PyMySQL opens the connection, sends the query and reads the column definitions; from there on the rows are read from its
-stream here, and the connection is handed back behind the result set's last packet. The text protocol:
+PyMySQL opens the connection, sends the query and reads the column definitions; from there on this module reads the rows
+from its stream, up to the result set's last packet. The text protocol:
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
 
-Two things of the protocol cannot occur, since PyMySQL does not negotiate them: CLIENT_DEPRECATE_EOF, which would end a
-result set in an OK packet, and CLIENT_COMPRESS, which it does not know at all. Should a later PyMySQL negotiate
-one, the query is refused. TLS is beneath the stream and of no concern here.
+Two features of the protocol cannot occur, since PyMySQL does not negotiate them: CLIENT_DEPRECATE_EOF, which would end
+a result set in an OK packet, and CLIENT_COMPRESS, which it does not support. If a later PyMySQL negotiates one, the
+query is refused. TLS is below the stream.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class ResultColumn:
         Bits of `pymysql.constants.FLAG`.
     charset : int
         Number of the collation the values are sent in; 63 is binary.
-    decimals : int
     length : int
         The longest value in bytes, as far as the server knows.
     """
@@ -73,12 +72,11 @@ class ResultColumn:
 class ResultSet:
     """The rows that one query yields: iterate over it once, inside a ``with``.
 
-    Left before its end (an error, a ``break``, `abandon`), it closes the connection: the server offers no other way
-    of not sending the rest. Read to its end, it leaves the connection ready for the next query.
+    If the iteration ends early (an error, a ``break``, `abandon`), the connection is closed: the server has no other
+    way to stop sending. After the last row the connection is ready for the next query.
 
     Attributes
     ----------
-    columns : sequence of ResultColumn
     rows_read : int
         Rows yielded so far.
     warnings : int
@@ -97,12 +95,12 @@ class ResultSet:
         self._finished = False
 
     def __iter__(self) -> Iterator[Block | SpooledRow]:
-        """Yield the rows in the server's order, a row of several megabytes by itself.
+        """Yield the rows in the server's order; a row of several megabytes is yielded separately.
 
         Raises
         ------
         ReadInterruptedError
-            The server sent an error, was lost, or sent what the protocol does not allow.
+            The server sent an error, the connection broke, or a packet violates the protocol.
         """
         try:
             with translated_errors(self._table, connection=self._connection):
@@ -118,7 +116,7 @@ class ResultSet:
                 self.abandon()
 
     def abandon(self) -> None:
-        """Stop reading, and close the connection rather than take the rest from it."""
+        """Stop reading, and close the connection instead of reading the rest."""
         self._finished = True
         if self._connection.open:
             self._connection.close()
@@ -142,7 +140,7 @@ class ResultSet:
 
     def _finish(self, packet: LastPacket) -> None:
         if packet.is_error:
-            # The server is done with the query, and ready for the next.
+            # The server has ended the query, and is ready for the next.
             self._finished = True
             pymysql.err.raise_mysql_exception(packet.payload)
         # https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_eof_packet.html
@@ -154,10 +152,10 @@ class ResultSet:
 
 
 class _Stream:
-    """What PyMySQL has read ahead, and then the socket.
+    """The bytes that PyMySQL has read ahead, and then the socket.
 
-    `io.BufferedReader.readinto1` goes on to the socket after it has handed over what it held, and waits there for ever
-    where that was the end of the result set; so what it holds is taken from it first.
+    After its buffer is empty, `io.BufferedReader.readinto1` reads the socket, and waits forever at the end of a result
+    set. So the buffer is read first.
     """
 
     def __init__(self, reader: Any) -> None:
@@ -185,24 +183,23 @@ def query(
     block_bytes: int = BLOCK_BYTES,
     spool_bytes: int = SPOOL_BYTES,
 ) -> ResultSet:
-    """Run a query whose rows are read as the server sends them.
+    """Run a query, and read its rows as the server sends them.
 
     Parameters
     ----------
     connection : pymysql.connections.Connection
-        Not used for anything else until the result set is read.
-    sql : str
+        Not to be used otherwise until the result set is read.
     table : str, optional
         The table that it reads, for the message of an error.
     block_bytes : int
-        Rows are handed out about this many bytes at a time.
+        The approximate size of a block of rows.
     spool_bytes : int
-        A row this large is handed out as a `SpooledRow`, its bytes in a temporary file.
+        A row of this size or more is yielded as a `SpooledRow`, with its bytes in a temporary file.
 
     Raises
     ------
     RdsToS3Error
-        The server refused the query; which error it is follows from the server's.
+        The server refused the query; the class follows from the server's error.
     ValueError
         The statement yields no rows.
 
@@ -212,17 +209,17 @@ def query(
     ...     for block in rows:
     ...         print(block.rows, block.value(0, 1))
     """
-    # PyMySQL has no public way to the stream behind a query; these are the only uses of its inside.
+    # PyMySQL has no public API for the stream of a query; these are the only uses of its internals.
     inside: Any = connection
     if inside.client_flag & (_CLIENT_COMPRESS | _CLIENT_DEPRECATE_EOF):
-        raise ValueError("the connection compresses, or ends result sets in OK packets: this reader knows neither")
+        raise ValueError("the connection compresses, or ends result sets in OK packets: this reader supports neither")
     keep_freed_memory()
     with translated_errors(table, connection=connection, sql=sql):
         _send(inside, sql)
     result = inside._result
     if not result.unbuffered_active:
         raise ValueError("the statement yields no rows")
-    # What PyMySQL would do to a result set left open, drain it, is not for it to do any more.
+    # PyMySQL must no longer drain a result set that is left open.
     result.unbuffered_active = False
     result.connection = None
     columns = [
