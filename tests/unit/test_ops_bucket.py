@@ -43,7 +43,7 @@ def test_what_somebody_else_has_written_is_not_replaced(deployed: Deployed) -> N
     was = bucket.read("key")
     bucket.replace("key", b"two", was)
     for stale in (was, None):
-        with pytest.raises(ConflictError, match="key changed meanwhile"):
+        with pytest.raises(ConflictError, match="key changed in the meantime"):
             bucket.replace("key", b"three", stale)
     assert deployed.get("key") == "two"
 

@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(deployed: Deployed, monkeypat
     monkeypatch.setattr(Runs, "events", interrupt)
     result = deployed.run("run")
     assert result.exit_code == 130
-    assert "the run goes on. Come back with: rds-to-s3 watch run-" in result.stderr
+    assert "the run continues. To follow it again: rds-to-s3 watch run-" in result.stderr
     assert [item["status"] for item in deployed.executions()] == ["RUNNING"]
 
 
@@ -155,7 +155,7 @@ def test_show_does_not_take_an_older_manifest_for_how_the_run_stands(
     stands(status, redrives=redrives)
     text = deployed.run(*words).stdout
     assert text.startswith(f"run-1  {status.lower().replace('_', ' ')}\n")
-    assert "Its manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
+    assert "Its last manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
     assert f"run-1  {manifest_says.lower()}\n2 tables" in text
     assert ("rds-to-s3 watch run-1" in text, "rds-to-s3 redrive run-1" in text) == (
         status == "RUNNING",
@@ -240,7 +240,7 @@ def test_all_of_the_history_is_one_run_s(deployed: Deployed) -> None:
 def test_without_a_stack_it_asks_which(deployed: Deployed) -> None:
     result = CliRunner().invoke(cli.app, ["history"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "rds-to-s3: which stack? name it with --stack, or set STACK_NAME\n"
+    assert result.stderr == "rds-to-s3: no stack given: use --stack, or set STACK_NAME\n"
 
 
 def test_an_aws_that_cannot_be_reached_is_one_line(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,7 @@ def test_a_setting_that_is_not_valid_changes_nothing(deployed: Deployed, setting
 
 def test_the_table_that_is_listed_is_the_one_that_was_named(deployed: Deployed) -> None:
     result = deployed.run("tables", "add", "café", "--set", "name=zzz")
-    assert (result.exit_code, "name is no setting" in result.stderr) == (2, True)
+    assert (result.exit_code, "name is not a setting" in result.stderr) == (2, True)
     assert deployed.run("tables", "add", "menu", "--set", "name=zzz", "--replace").exit_code == 2
     assert deployed.table_list() == {"tables": ["menu", "orders"]}
 

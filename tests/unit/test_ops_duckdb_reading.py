@@ -34,11 +34,11 @@ def test_line_breaks_and_quotes_in_a_file_of_many_buffers_part_no_row(tmp_path: 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "orders needs more room on disk, so point TMPDIR"),
+        (OSError(errno.ENOSPC, "No space left on device"), "orders needs more disk space, so set TMPDIR"),
         (OSError(errno.EIO, "odd"), "orders cannot be read: [Errno 5] odd"),
-        (pa.ArrowMemoryError("malloc of size 9\nfailed"), "orders takes more memory than it may, so raise --memory"),
+        (pa.ArrowMemoryError("malloc of size 9\nfailed"), "orders exceeds the memory limit, so raise --memory"),
         (pa.ArrowInvalid(""), "orders cannot be read: ArrowInvalid"),
-        (duckdb.OutOfMemoryException("no"), "orders takes more memory than it may"),
+        (duckdb.OutOfMemoryException("no"), "orders exceeds the memory limit"),
         (duckdb.IOException("no"), "orders cannot be read: no"),
     ],
 )

@@ -58,7 +58,7 @@ def test_tables_that_are_read_side_by_side_keep_their_own_lines() -> None:
         "  menu: ExtractTable: ReadInterruptedError: the connection broke",
         "  orders: ExtractTable: SUCCEEDED, 1 row, 1 file",
         "  menu: ExtractTable: TableNotFoundError: create it",
-        "  menu: TableFailed: given up, the others go on",
+        "  menu: TableFailed: given up, the others continue",
         "WriteManifest: FAILED, runs/run-1/manifest.json, failed: menu",
     ]
 
@@ -132,7 +132,7 @@ def test_of_many_tables_those_that_went_as_they_should_are_counted() -> None:
         "  t000: ExtractTable: CONTINUE, 9 rows, 1 file",
         "  t000: ExtractTable: UNCHANGED, 0 rows, 0 files",
         "  t499: ExtractTable: TableNotFoundError: none",
-        "  t499: TableFailed: given up, the others go on",
+        "  t499: TableFailed: given up, the others continue",
         "  and 498 more tables: add --all to list them",
         "WriteManifest: FAILED, m",
     ]
@@ -141,7 +141,7 @@ def test_of_many_tables_those_that_went_as_they_should_are_counted() -> None:
 def test_of_many_tables_that_failed_some_are_told_and_the_rest_counted() -> None:
     lines = short(run_of_many(500, failing=400))
     assert len(lines) == 1 + 40 * 2 + 1 + 1
-    assert lines[-2] == "  and 460 more tables, 361 of them failed, tried again or continued: add --all to list them"
+    assert lines[-2] == "  and 460 more tables, 361 of them failed, retried or continued: add --all to list them"
 
 
 def test_of_forty_tables_everything_is_told_round_by_round() -> None:

@@ -50,7 +50,7 @@ def test_a_few_keys_stand_in_the_line_and_more_on_lines_of_their_own() -> None:
     result = Verification(tables=[found])
     lines = list(verification_lines(result))
     assert lines[2] == "  5 missing: in the table, in no file, such as (id=0, part=a), (id=1, part=a), (id=2, part=a)"
-    assert lines[3] == "  1 pending: stamped where the next run reads"
+    assert lines[3] == "  1 pending: the next run will read them"
     lines = list(verification_lines(result, shown=None))
     assert lines[2:8] == [
         "  5 missing: in the table, in no file", *(f"    (id={number}, part=a)" for number in range(5))

@@ -204,7 +204,7 @@ def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
     gone = table("orders", rows=0, deleted_rows=2, deletes=[file])
     quiet = [table(f"t{number}", "UNCHANGED", rows=0, deleted_rows=0, deletes=[]) for number in range(60)]
     shown = drawn(views.manifest_view(manifest(*quiet, gone), "bucket"))
-    assert "orders: 2 deleted rows, told in orders/deletes/orders_deletes_20250402_115958.csv" in shown
+    assert "orders: 2 deleted rows, in orders/deletes/orders_deletes_20250402_115958.csv" in shown
     only_deletes = manifest(gone)
     only_deletes.totals.files = 0
     assert f"s3://bucket/{file['key']}" in drawn(views.manifest_view(only_deletes, "bucket", everything=True))
