@@ -186,7 +186,7 @@ def test_whoever_waited_for_a_run_that_was_stopped_hears_that_and_not_its_older_
     deployed.put("runs/run-1/manifest.json", older)
     stands(status, redrives=1)
     result = deployed.run(*words)
-    assert (result.exit_code, "Its manifest is from before that" in result.stdout) == (1, True)
+    assert (result.exit_code, "Its last manifest is from before that" in result.stdout) == (1, True)
     document = deployed.run(*words, "--json").stdout
     told = json.loads(document.splitlines()[-1] if words[0] == "watch" else document)
     assert (told["status"], told["manifest"]) == (status, older)
