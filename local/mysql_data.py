@@ -1,4 +1,4 @@
-"""A data directory for a MySQL or MariaDB server, made without the vendors' install scripts."""
+"""Creates a data directory for a MySQL or MariaDB server without the vendors' install scripts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _make_blank(program: ServerProgram, blank: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     if program.flavour == "mysql":
         options = ["--initialize-insecure", f"--datadir={unfinished}", "--innodb-buffer-pool-size=128M"]
-        # The smallest that there is: it grows when a server needs more.
+        # The smallest size; it grows if a server needs more.
         result = _run([*base_command(program), *options, "--innodb-redo-log-capacity=8M"], log)
     else:
         result = _bootstrap_mariadb(program, unfinished, log)
