@@ -5,12 +5,12 @@ source differs, the start fails with a clear message.
 
 1. A function's exception reaches Step Functions under its class's name (MiniStack says ``Runtime.HandlerError``), and
    leaves the worker process alive, as Lambda does; a worker that died is ``Runtime.ExitError``.
-2. An inline Map heeds ``MaxConcurrencyPath`` (MiniStack knows the literal only).
-3. A retrier heeds its ``MaxDelaySeconds``.
+2. An inline Map obeys ``MaxConcurrencyPath`` (MiniStack knows the literal only).
+3. A retrier obeys its ``MaxDelaySeconds``.
 4. ``RedriveExecution``: the state that was entered and not left runs again, with its own input, under the same ARN and
-   the definition that the execution began with; of an inline Map only the iterations that failed; the history goes
-   on; ``$$.Execution.RedriveCount`` and DescribeExecution tell how often. Task, Map and Parallel are not entered
-   a second time in the history, as on AWS.
+   the definition that the execution began with; of an inline Map only the iterations that failed; the history
+   continues; ``$$.Execution.RedriveCount`` and DescribeExecution report the number. Task, Map and Parallel are not
+   entered a second time in the history, as on AWS.
 
 Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 """

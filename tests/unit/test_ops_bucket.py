@@ -30,7 +30,7 @@ from tests.unit.test_store_errors import Refusing, answer
     ],
 )
 @pytest.mark.parametrize("ask", [lambda bucket: bucket.read("key"), lambda bucket: list(bucket.listed("prefix"))])
-def test_a_refusal_is_told_to_the_operator(error: Exception, told: str, ask: Callable[[Bucket], Any]) -> None:
+def test_a_refusal_is_reported_to_the_operator(error: Exception, told: str, ask: Callable[[Bucket], Any]) -> None:
     with pytest.raises(AwsError) as caught:
         ask(Bucket(Refusing(error), "data"))  # type: ignore[arg-type]
     assert str(caught.value).startswith(told)

@@ -156,7 +156,7 @@ def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: l
 
 
 @pytest.mark.parametrize("is_mariadb", [False, True])
-def test_roles_that_the_server_does_not_show_are_told(is_mariadb: bool) -> None:
+def test_roles_that_the_server_does_not_show_are_reported(is_mariadb: bool) -> None:
     server: Any = Server(is_mariadb=is_mariadb, refuses=True)
     finding = doctor.examine_privileges(server, "u@%")
     assert (finding.verdict, "cannot be read" in finding.told) == ("warn", True)

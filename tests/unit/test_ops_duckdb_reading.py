@@ -1,4 +1,4 @@
-"""CSV files as DuckDB is told to read them."""
+"""CSV files as DuckDB reads them with our options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_line_breaks_and_quotes_in_a_file_of_many_buffers_part_no_row(tmp_path: 
         (duckdb.IOException("no"), "orders cannot be read: no"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line_with_what_to_do(error: Exception, told: str) -> None:
+def test_what_cannot_be_read_is_reported_in_one_line_with_what_to_do(error: Exception, told: str) -> None:
     with pytest.raises(VerificationError) as caught, reading_errors("orders"):
         raise error
     assert str(caught.value).startswith(told)

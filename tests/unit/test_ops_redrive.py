@@ -17,7 +17,7 @@ AT = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 
 
 class Executions:
-    """Step Functions with one failed execution, which is told as it was for some looks after its redrive."""
+    """Step Functions with one failed execution, whose old state is returned for some polls after its redrive."""
 
     def __init__(self, stale_looks: int = 0, refusal: str = "", message: str = "", status: str = "FAILED") -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""What a person and a script are told of what `verify` has found."""
+"""The output of `verify` for an operator and for a script."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BROKEN = FileCheck("orders/csv/x.csv", "orders", "run-1", ["is missing"])
         ),
     ],
 )
-def test_what_differs_is_told_from_what_could_not_be_compared(
+def test_what_differs_is_distinguished_from_what_could_not_be_compared(
     found: Verification, exit_code: int, last_line: str
 ) -> None:
     assert found.exit_code == exit_code

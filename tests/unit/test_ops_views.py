@@ -199,7 +199,7 @@ def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_th
     assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))
 
 
-def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
+def test_deleted_rows_are_reported_with_the_file_that_names_them() -> None:
     file = {"key": "orders/deletes/orders_deletes_20250402_115958.csv", "rows": 2, "bytes": 10, "sha256": "0" * 64}
     gone = table("orders", rows=0, deleted_rows=2, deletes=[file])
     quiet = [table(f"t{number}", "UNCHANGED", rows=0, deleted_rows=0, deletes=[]) for number in range(60)]
