@@ -19,9 +19,9 @@ BLANKS = REPOSITORY / ".local" / "cache" / "mysql-data"
 
 
 def base_command(program: ServerProgram) -> list[str]:
-    """Return how `program` is called, whoever calls."""
+    """Return the command line of `program`, for any user."""
     command = [*program.command, "--no-defaults", *program.file_options]
-    # The server refuses to run as root unless told so by name.
+    # The server refuses to run as root without this option.
     return [*command, f"--user={getpass.getuser()}"] if os.geteuid() == 0 else command
 
 

@@ -80,7 +80,7 @@ def stop(pid_file: Path, marker: str, *, seconds: float = 20) -> bool:
         if not poll(lambda: not is_running(pid, marker), seconds):
             os.kill(pid, signal.SIGKILL)
             poll(lambda: not is_running(pid, marker), 5)
-        # When it is this process's own child, it stays a zombie until somebody asks, after the last of its threads.
+        # Our own child stays a zombie until we wait for it, after the last of its threads.
         with suppress(ChildProcessError):
             poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 5)
     pid_file.unlink(missing_ok=True)

@@ -181,8 +181,8 @@ def _compare_whole_rows(duck: Any, layouts: int, result: Reconciliation, *, whol
         result.counts["extra"] = result.delivered_rows - result.equal
     else:
         result.notes.append(
-            "without a key whole rows are counted: those that only the files have may be what a row was before, "
-            "and are not told"
+            "without a key whole rows are counted: those that only the files have may be earlier versions, "
+            "and are not reported"
         )
 
 

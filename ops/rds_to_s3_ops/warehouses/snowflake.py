@@ -102,7 +102,7 @@ def _listed(files: Sequence[str]) -> str:
 
 def _csv_options(*, gzipped: bool) -> str:
     # EMPTY_FIELD_AS_NULL makes an empty field NULL; "" is the empty string, as fields may be enclosed. NULL_IF must
-    # be empty, or the text \\N would be NULL; ESCAPE_UNENCLOSED_FIELD is the backslash unless told otherwise:
+    # be empty, or the text \\N would be NULL; ESCAPE_UNENCLOSED_FIELD is the backslash by default:
     # https://docs.snowflake.com/en/sql-reference/sql/create-file-format
     # https://docs.snowflake.com/en/user-guide/data-unload-considerations
     return (

@@ -62,7 +62,7 @@ class _Types:
     text, binary : callable
         Takes the length; None if MySQL's type has no relevant one.
     others : mapping
-        By MySQL's name; ``{}`` stands for the digits of fractional seconds.
+        By MySQL's name; ``{}`` is replaced by the digits of fractional seconds.
     """
 
     integer: Callable[[int, bool], str]
