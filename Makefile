@@ -1,9 +1,9 @@
-# Everything that is made lies in .local/ and .venv/. `make help` lists the targets.
+# Everything is created in .local/ and .venv/. `make help` lists the targets.
 PYTHON ?= python3
 VENV   := .venv/bin
 SOAK_MINUTES ?= 10
 TEST_WORKERS ?= 2
-# Each worker has servers of its own; the files that take longest come first.
+# Each worker has its own servers; the slowest test files come first.
 SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP  := $(PYTHON) -m local.bootstrap
 
@@ -14,61 +14,61 @@ export PYTEST_DEBUG_TEMPROOT := .local/tmp
 .DEFAULT_GOAL := help
 .PHONY: help up down demo test test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
-help:           ## this list
+help:           ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up:             ## start (or reuse) a MySQL server and a local AWS, deploy the stack, write .local/env
 	@$(SETUP) venv sam mysql
 	@$(VENV)/python -m local up
 
-down:           ## stop them; the database stays, the local AWS forgets
+down:           ## stop them; the database stays, the local AWS loses its data
 	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local down; else echo "nothing was started here"; fi
 
-demo:           ## up, then three runs: everything, what changed, nothing
+demo:           ## up, then three runs: everything, the changes, nothing
 	@$(SETUP) venv sam mysql
 	@$(VENV)/python -m local demo
 
-test:           ## every check and every test; needs no AWS account and no MySQL on the machine
+test:           ## all checks and tests; no AWS account and no MySQL server needed
 	@$(SETUP) venv sam test-servers browser
 	@$(MAKE) --no-print-directory check template
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/e2e tests/integration tests/statemachine tests/unit
 
-test-unit:      ## the tests that need no server (under a minute)
+test-unit:      ## the tests without servers (under a minute)
 	@$(SETUP) venv
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -q -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/unit
 
-bench:          ## the benchmark against the peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
+bench:          ## run the benchmark against its peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
 	@$(SETUP) venv mysql bench
 	@$(VENV)/python -m benchmarks
 
-crash-matrix:   ## kill the extractor at every step, both ways on, and write docs/crash-matrix.md (a few minutes)
+crash-matrix:   ## kill the extractor at every step, then retry or run again; write docs/crash-matrix.md (a few minutes)
 	@$(SETUP) venv sam test-servers
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@WRITE_CRASH_MATRIX=1 $(VENV)/python -m pytest -q tests/integration/test_crash_matrix.py
 
-explore:        ## play the commit through every interleaving of a few invocations within bounds (a few minutes)
+explore:        ## check the commit in every interleaving of a few invocations (a few minutes)
 	@$(SETUP) venv
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.explorer
 
-test-stepfunctions-local: venv  ## the state-machine tests against AWS's own container, where docker is
+test-stepfunctions-local: venv  ## run the state machine tests in AWS's own container (needs docker)
 	@STEPFUNCTIONS_LOCAL=1 $(VENV)/python -m pytest tests/statemachine/test_run.py tests/statemachine/test_redrive.py
 
-report-screenshots:  ## the pictures of the run report in docs/images, taken anew
+report-screenshots:  ## take the screenshots of the run report in docs/images again
 	@$(SETUP) venv browser
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.report_screenshots
 
-soak:           ## the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
+soak:           ## run the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
 
-audit:          ## look the pinned packages up in PyPI's list of known vulnerabilities
+audit:          ## check the pinned packages against PyPI's list of known vulnerabilities
 	@$(SETUP) audit
 	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt
 
-lint: venv      ## formatting, ruff and mypy
+lint: venv      ## check formatting, ruff and mypy
 	@$(MAKE) --no-print-directory check
 
 check:
@@ -80,11 +80,11 @@ template:
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-settings AWS_DEFAULT_REGION=us-east-1 \
 	  .local/sam/bin/sam validate --lint
 
-format: venv    ## let ruff format the code
+format: venv    ## format the code with ruff
 	@$(VENV)/ruff format .
 
-venv:           ## only the Python environment, for an editor
+venv:           ## create only the Python environment, for an editor
 	@$(SETUP) venv
 
-clean: down     ## stop everything and delete what was made, downloads included
+clean: down     ## stop everything and delete .local and .venv, including downloads
 	rm -rf .local .venv

@@ -1,4 +1,4 @@
-"""Run every contender in turn, several rounds, interleaved; print medians, keep them as JSON, draw them.
+"""Run every contender in turn, in several rounds. Print the medians, and write JSON and a plot.
 
 Settings come from the environment: BENCH_ROWS (2000000), BENCH_ROUNDS (3), BENCH_CONTENDERS and BENCH_TABLES (names,
 separated by commas; all of them by default), BENCH_PUBLISH=1 (write docs/benchmark.md and its plot as well).
@@ -26,12 +26,12 @@ from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
 
 HOME = REPOSITORY / ".local" / "bench"
-# The tables are read from memory: it is the clients that are measured.
+# The tables are read from memory, because the benchmark measures the clients.
 _SERVER_OPTIONS = ("--innodb-buffer-pool-size=2G",)
 
 
 def machine() -> dict[str, Any]:
-    """Describe where the figures come from."""
+    """Return the description of the machine and the server."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     return {
@@ -44,12 +44,12 @@ def machine() -> dict[str, Any]:
 
 
 def chosen(variable: str, known: Sequence[str]) -> list[str]:
-    """Return the names that an environment variable lists, all where it is not set.
+    """Return the names in an environment variable; all if it is not set.
 
     Raises
     ------
     LocalSystemError
-        A name that there is not.
+        A name is unknown.
     """
     names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
     unknown = set(names) - set(known)

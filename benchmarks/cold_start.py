@@ -1,4 +1,4 @@
-"""What a cold start of each function pays before it does anything: its imports."""
+"""Measures the imports of each function, which are part of its cold start."""
 
 from __future__ import annotations
 

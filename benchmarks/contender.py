@@ -1,8 +1,8 @@
-"""One contender's read of one table, in a process of its own: ``python -m benchmarks.contender NAME TABLE FILE``.
+"""One contender's read of one table, in its own process: ``python -m benchmarks.contender NAME TABLE FILE``.
 
-The database's URL is in ``BENCHMARK_URL``; who writes to S3 finds a bucket's name in ``BENCHMARK_BUCKET``. Prints one
-line of JSON: rows, seconds and CPU seconds from the query on, imports and the connection left out. Nobody's connection
-is encrypted, since not every contender's can be.
+``BENCHMARK_URL`` is the database's URL, and ``BENCHMARK_BUCKET`` the bucket of contenders that write to S3. Prints one
+line of JSON: rows, seconds and CPU seconds from the query on, without imports and the connection. No connection is
+encrypted, because not every contender supports it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def connect(make: Any = pymysql.connect, **options: Any) -> Any:
 
 
 def socket(table: str, _: Path) -> Read:
-    """Read the query's bytes and throw them away: the limit."""
+    """Read the query's bytes and discard them: the limit."""
     connection = connect()
 
     def read() -> int:
@@ -94,7 +94,7 @@ def ours(file_format: str, compression: str, *, isal: bool = True) -> Callable[[
 
 
 def stage(file_format: str | None) -> Callable[[str, Path], Read]:
-    """Read, and write what becomes of the rows nowhere: what the read's parts cost."""
+    """Read and convert rows without writing them: measures the stages of the read."""
 
     def prepare(table: str, _: Path) -> Read:
         from rds_to_s3.formats import open_encoder  # noqa: PLC0415
@@ -140,7 +140,7 @@ def to_s3(file_format: str, compression: str) -> Callable[[str, Path], Read]:
         importlib.import_module(f"rds_to_s3.formats.{file_format}")
         bucket = os.environ["BENCHMARK_BUCKET"]
         store = ObjectStore(bucket)
-        # Only `orders` has columns to tell what is new by; its first load is measured.
+        # Only `orders` has cursor columns; its first load is measured.
         mode = "incremental" if table == "orders" else "full"
         spec = {"name": table, "format": file_format, "compression": compression, "mode": mode}
         run_id = uuid4().hex
@@ -162,7 +162,7 @@ def to_s3(file_format: str, compression: str) -> Callable[[str, Path], Read]:
 
 
 def original(table: str, path: Path) -> Read:
-    """As the original Lambda read: all of the table into one frame."""
+    """Read as the original Lambda did: the whole table into one frame."""
     import pandas as pd  # noqa: PLC0415
 
     connection = connect()

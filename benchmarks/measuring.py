@@ -1,4 +1,4 @@
-"""Runs contenders, each in a process of its own, in turn and in rounds."""
+"""Runs the contenders in turn and in rounds, each in its own process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Run:
     peak_mb : float
         The process's largest resident size, imports included.
     socket_seconds : float
-        What the socket alone took in the same round.
+        The time of the socket alone in the same round.
     """
 
     rows: int
@@ -53,14 +53,14 @@ class Run:
 
 @dataclass
 class Measured:
-    """What a benchmark found.
+    """The result of a benchmark.
 
     Attributes
     ----------
     runs : dict
         By table, then by contender.
     missing : dict of str to str
-        Why a contender is not among them.
+        The reason for each missing contender.
     """
 
     runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
@@ -69,14 +69,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where things are.
+    """The locations of the programs.
 
     Attributes
     ----------
     peers : Path
-        The folder of programs of the environment that holds the peers; ours run in this process's.
+        The programs folder of the peers' environment. Ours run in the environment of this process.
     tools : Path
-        Of the Debian tools.
+        The folder of the Debian tools.
     """
 
     url: str
@@ -85,12 +85,12 @@ class Bench:
     tools: Path
 
     def run(self, name: str, table: str, rows: int) -> Run:
-        """Run one contender; what it writes is thrown away.
+        """Run one contender and discard its output.
 
         Raises
         ------
         RuntimeError
-            It failed, or has read another number of rows.
+            It failed, or it read a different number of rows.
         """
         with tempfile.TemporaryDirectory() as folder, self._bucket(name) as bucket:
             program = self._program(name, table, Path(folder))
@@ -123,7 +123,7 @@ class Bench:
 
     @contextlib.contextmanager
     def _bucket(self, name: str) -> Any:
-        """Yield the environment of who writes to S3: a bucket of its own, deleted with all that is in it."""
+        """Yield the environment of a contender that writes to S3, with its own bucket, which is deleted afterwards."""
         if not name.endswith("to S3"):
             yield {}
             return
@@ -162,12 +162,12 @@ def median(runs: Sequence[Run], figure: str) -> float:
 
 
 def times_the_socket(runs: Sequence[Run]) -> float:
-    """Return the median of how many times longer each run took than the socket alone in its round."""
+    """Return the median ratio of each run's time to that of the socket alone in its round."""
     return statistics.median(run.seconds / run.socket_seconds for run in runs)
 
 
 def measure(bench: Bench, tables: dict[str, int], contenders: Sequence[str], rounds: int) -> Measured:
-    """Run everything; a contender that fails once is left out from then on, with its reason."""
+    """Run everything. A contender that fails once is then left out, with its reason."""
     measured = Measured()
     names = [name for name in contenders if name != LIMIT]
     for table, rows in tables.items():

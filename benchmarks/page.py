@@ -1,4 +1,4 @@
-"""The results as tables, and as the page docs/benchmark.md."""
+"""Writes the results as tables, and as the page docs/benchmark.md."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ RESULTS = REPOSITORY / "benchmarks" / "results.json"
 MAIN = "orders"
 _PLOT = "images/benchmark.svg"
 _WHAT = {
-    "orders": "14 columns as one meets them, about 125 bytes of CSV a row",
-    "quoted": "the same, and in every row two values that need quotes",
+    "orders": "14 typical columns, about 125 bytes of CSV a row",
+    "quoted": "the same, with two values that need quotes in every row",
     "narrow": "two columns, 15 bytes a row",
     "wide": "three columns, 4.7 kB a row",
 }
 _STAGES = {
-    LIMIT: "the query's bytes, read and thrown away",
-    f"{STAGE}rows": "and split into rows and columns",
-    f"{STAGE}csv": "and made CSV",
-    f"{OURS} csv": "and written to a file",
+    LIMIT: "read the query's bytes and discard them",
+    f"{STAGE}rows": "and split them into rows and columns",
+    f"{STAGE}csv": "and convert them to CSV",
+    f"{OURS} csv": "and write a file",
     f"{OURS} csv to S3": "instead, the whole extractor: window, tail, SHA-256 and CRC-32, upload, commit",
-    f"{STAGE}parquet": "rows made Parquet",
+    f"{STAGE}parquet": "convert rows to Parquet",
     f"{OURS} parquet to S3": "and the whole extractor",
 }
 Runs = Mapping[str, Sequence[Run]]
 _PAGE = """\
 # Benchmark
 
-Made by `BENCH_PUBLISH=1 make bench`; the runs themselves are in [benchmarks/results.json](../benchmarks/results.json).
-`BENCH_ROWS`, `BENCH_ROUNDS`, `BENCH_CONTENDERS` and `BENCH_TABLES` choose what is run.
+`BENCH_PUBLISH=1 make bench` writes this page; [benchmarks/results.json](../benchmarks/results.json) has the runs.
+`BENCH_ROWS`, `BENCH_ROUNDS`, `BENCH_CONTENDERS` and `BENCH_TABLES` select what runs.
 
 **Machine**: {cpu}, {cores} cores, {system}, Python {python}. **Server**: {server}, on the same machine, its tables in
 memory. **Load**: {load_before} runnable processes before and {load_after} at the end. Server, client and the local S3
-share the cores with whatever else ran, so wall times are worse than on a quiet machine, and differ between runs by tens
-of percent; the ratios, each to the socket alone *in the same round*, and the CPU seconds differ less.
+share the cores with other work, so wall times are worse than on an idle machine, and differ between runs by tens of
+percent. The ratios, each to the socket alone *in the same round*, and the CPU seconds differ less.
 {note}
-**Method**: each contender runs in a process of its own, in turn, in {rounds} rounds ({slow} in
-the first only: half a minute and more each). Figures are medians, in the order of the ratios. Wall and CPU time of the
-Python contenders begin at the query; a program's hold its start. Peak memory is the process's, imports included.
-Connections are not encrypted, since not every contender's can be. *socket* is the limit: the same query's bytes, read
-and thrown away.
+**Method**: each contender runs in its own process, in turn, in {rounds} rounds ({slow} only in
+the first: half a minute and more each). Figures are medians, in the order of the ratios. Wall and CPU time of the
+Python contenders start at the query; those of programs include their start. Peak memory is the process's, including
+imports. Connections are not encrypted, because not every contender supports it. *socket* is the limit: it reads the
+bytes of the same query and discards them.
 
 ![seconds by contender]({plot})
 
@@ -65,14 +65,14 @@ CPU seconds of the client per million rows of `orders`:
 | --- | ---: | ---: |
 {stages}
 
-Uploads run beside the reading; looked at part by part, the reading never waited for S3. The wall time to S3 is longer
-than to a file because the local S3 is a Python process on the same cores: receiving the parts costs it more CPU time
-than reading and writing them costs the client. Every part is hashed twice outside of the reading thread, by us for the
-manifest and by boto for the signature, at 1.8 GB/s each.
+Uploads run in parallel with the read, which never waited for S3 in any part. The wall time to S3 is longer than to a
+file because the local S3 is a Python process on the same cores: it needs more CPU time to receive the parts than the
+client needs to read and write them. Every part is hashed twice outside the reading thread, once for the manifest and
+once by boto for the signature, at 1.8 GB/s each.
 
 ## gzip
 
-Without `isal` compression is zlib's level 1. Of 245 MB of this CSV, on this machine:
+Without `isal`, compression is zlib's level 1. These are the figures for 245 MB of this CSV, on this machine:
 
 | | CPU s | MB/s | size |
 | --- | ---: | ---: | ---: |
@@ -82,8 +82,8 @@ Without `isal` compression is zlib's level 1. Of 245 MB of this CSV, on this mac
 
 ## Cold start
 
-Imports of each function in a fresh process, before it does anything; Lambda's own start comes on top. Neither pandas
-nor (but for Parquet) pyarrow is among them.
+The imports of each function in a new process. Lambda's own start is not included. The functions do not import pandas,
+and import pyarrow only for Parquet.
 
 | function | seconds | memory MB |
 | --- | ---: | ---: |
@@ -141,7 +141,7 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def publish(document: Mapping[str, Any]) -> None:
-    """Write the results, the page and its plot to where they are committed."""
+    """Write the results, the page and its plot to the files in the repository."""
     PAGE.write_text(render(document))
     (PAGE.parent / _PLOT).write_text(plot(MAIN, runs_of(document)[MAIN]))
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")

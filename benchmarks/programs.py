@@ -1,4 +1,4 @@
-"""The contenders that are programs, not libraries: how each is called, and counted."""
+"""The contenders that are programs, not libraries: their command lines and results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Program:
     Attributes
     ----------
     stdout : Path or None
-        Where its output goes.
+        The file for its output.
     """
 
     command: list[str]
@@ -46,7 +46,7 @@ def rivet(binary: str, file_format: str, table: str, folder: Path) -> Program:
 
 
 def debian_tools(directory: Path) -> Path:
-    """Return the folder that mydumper and the MariaDB client are unpacked in."""
+    """Return the folder with mydumper and the MariaDB client."""
     return unpack(["mydumper", "mariadb-client-core"], codename(), directory)
 
 
@@ -93,18 +93,18 @@ def _plugins(root: Path) -> dict[str, str]:
 
 
 def environment(url: str) -> dict[str, str]:
-    """Return the environment that every contender runs in."""
+    """Return the environment of every contender."""
     return {
         **os.environ,
         "BENCHMARK_URL": url,
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "functions")]),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
-        # dlt would spend nine tenths of its time in gzip's highest level, which nobody else uses.
+        # dlt would spend nine tenths of its time in gzip's highest level, which no other contender uses.
         "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
     }
 
 
 def result_of(line: str) -> dict[str, float]:
-    """Read what a contender in Python printed last."""
+    """Read the last line that a Python contender printed."""
     found: dict[str, float] = json.loads(line)
     return found

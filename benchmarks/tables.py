@@ -1,10 +1,10 @@
-"""The tables that are read: made once, by the server itself."""
+"""The benchmark's tables. The server creates them once."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# 14 columns as one meets them; every twentieth row has a comma in its text.
+# 14 typical columns; every twentieth row has a comma in its text.
 _ORDERS = """
 CREATE TABLE orders (
   orders_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -48,13 +48,13 @@ NAMES = tuple(_TABLES)
 
 
 def make_tables(connection: Any, rows: int) -> None:
-    """Make the tables that are missing; one with another number of rows is made anew.
+    """Create missing tables, and recreate tables with another number of rows.
 
     Parameters
     ----------
     connection : pymysql.connections.Connection
     rows : int
-        Of ``orders``; ``wide`` has a tenth of it.
+        The rows of ``orders``; ``wide`` has a tenth of them.
     """
     with connection.cursor() as cursor:
         cursor.execute("SHOW TABLES")

@@ -1,4 +1,4 @@
-"""``python -m local up | down | demo``: what the Makefile calls once the environments are there."""
+"""``python -m local up | down | demo``: the Makefile calls it after it has created the environments."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def say(line: str) -> None:
 
 
 def up() -> LocalSystem:
-    """Bring the system up as the environment of this shell says."""
+    """Start the system with the settings of this shell's environment."""
     overrides = {"TableList": os.environ["TABLE_LIST"]} if os.environ.get("TABLE_LIST") else {}
     return LocalSystem.up(HOME, os.environ.get("MYSQL_URL"), overrides, say)
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run the command line's subcommand."""
     parser = argparse.ArgumentParser(prog="python -m local")
     parser.add_argument("action", choices=["up", "down", "demo"])
     action = parser.parse_args().action

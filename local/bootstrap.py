@@ -1,4 +1,4 @@
-"""What has to be installed before anything else can run: run by the machine's own Python, with nothing but it.
+"""Installs what everything else needs. Runs with the machine's own Python and no other package.
 
 ``python3 -m local.bootstrap venv`` makes ``.venv`` (tests, checks, the local AWS); ``sam`` makes ``.local/sam`` (the
 SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit; ``mysql`` fetches
@@ -30,7 +30,7 @@ from local.errors import LocalSystemError, exit_with_message
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCAL = REPOSITORY / ".local"
 
-# No cache: nothing is written outside of the checkout.
+# No cache: nothing is written outside the checkout.
 _PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "--no-cache-dir")
 
 _COMMAND = """\
@@ -48,16 +48,16 @@ sys.exit(main())
 
 def say(line: str) -> None:
     """Print a line of progress at once, also into a pipe."""
-    # One write, since parts report side by side.
+    # One write, because parts report in parallel.
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def make_environment(directory: Path, requirements: Path) -> None:
-    """Make a virtual environment with exactly the pinned packages, or finish or renew one.
+    """Create, finish or update a virtual environment with exactly the pinned packages.
 
-    A stamp is written last. An environment without one was left half-made, and is made anew; one whose stamp is of
-    other requirements is brought up to date.
+    A stamp is written last. An environment without a stamp is incomplete, and is created again. One with a stamp of
+    other requirements is updated.
     """
     stamp = directory / "complete"
     python = directory / "bin" / "python"
@@ -69,7 +69,7 @@ def make_environment(directory: Path, requirements: Path) -> None:
         say(f"{name}: requirements changed, installing ...")
         stamp.unlink()
     else:
-        say(f"{name}: making an environment and installing the packages (once, about a minute) ...")
+        say(f"{name}: creating an environment and installing the packages (once, about a minute) ...")
         shutil.rmtree(directory, ignore_errors=True)
         _make_empty(directory)
     command = [str(python), "-m", "pip", "install", *_PIP_OPTIONS]
@@ -82,7 +82,7 @@ def make_environment(directory: Path, requirements: Path) -> None:
 
 
 def _fingerprint(directory: Path, requirements: Path) -> str:
-    # Scripts in an environment name its own path, so a moved checkout needs a new one.
+    # Scripts in an environment contain its path, so a moved checkout needs a new one.
     pins = hashlib.sha256(requirements.read_bytes()).hexdigest()
     return f"{platform.python_version()} {directory}\n{pins}\n"
 
@@ -100,7 +100,7 @@ def _make_empty(directory: Path) -> None:
     # Debian splits pip's wheel off from Python; it can be unpacked like the database server.
     if not _has_module("venv"):
         raise LocalSystemError("this Python has no venv module: install python3-venv")
-    say("this Python carries no pip (Debian's python3-venv is not installed): fetching it ...")
+    say("this Python has no pip (Debian's python3-venv is not installed): fetching it ...")
     wheels = unpack(["python3-pip-whl"], codename(), LOCAL / "packages" / "pip") / "usr/share/python-wheels"
     wheel = next(iter(sorted(wheels.glob("pip-*.whl"))), None)
     if wheel is None:
@@ -115,7 +115,7 @@ def _has_module(name: str) -> bool:
 
 
 def make_command() -> None:
-    """Put ``rds-to-s3`` into ``.venv/bin``, running from this checkout."""
+    """Install ``rds-to-s3`` in ``.venv/bin``. It runs from this checkout."""
     path = REPOSITORY / ".venv" / "bin" / "rds-to-s3"
     python = path.parent / "python"
     text = _COMMAND.format(python=python, functions=str(REPOSITORY / "functions"), ops=str(REPOSITORY / "ops"))
@@ -125,7 +125,7 @@ def make_command() -> None:
 
 
 def fetch_mysql() -> None:
-    """Fetch a MySQL server, unless the user names one or the machine has one."""
+    """Fetch a MySQL server, unless ``MYSQL_URL`` is set or the machine has one."""
     if not os.environ.get("MYSQL_URL"):
         mysql_programs.prefetch(say)
 
@@ -137,7 +137,7 @@ def fetch_test_servers() -> None:
 
 
 def fetch_browser() -> None:
-    """Fetch a browser unless the machine has one; without any, its tests are skipped."""
+    """Fetch a browser, unless the machine has one. Without a browser, its tests are skipped."""
     try:
         browser.find(say)
     except LocalSystemError as error:
@@ -152,7 +152,7 @@ def _read(path: Path) -> str:
 
 
 def _run(command: list[str], log: Path, what: str = "") -> None:
-    """Run a command into a log; say every fifteen seconds that it is still at it."""
+    """Run a command with its output in a log, and print a line every fifteen seconds."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
@@ -185,7 +185,7 @@ PARTS: dict[str, Callable[[], None]] = {
 
 
 def main() -> int:
-    """Make the parts named on the command line."""
+    """Create the parts given on the command line."""
     parts = sys.argv[1:]
     unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts:
@@ -195,7 +195,7 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            say("another set-up is at work in this checkout; waiting for it ...")
+            say("another set-up is running in this checkout; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         with ThreadPoolExecutor(len(parts)) as pool:
             for future in [pool.submit(PARTS[part]) for part in parts]:

@@ -1,4 +1,4 @@
-"""A browser without a window, for the tests of the run report: the machine's, or Debian's unpacked."""
+"""A headless browser for the tests of the run report: the machine's, or Debian's, unpacked."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Browser:
     program: str
     version: str
     environment: dict[str, str] = field(default_factory=dict)
-    """What it needs beside the caller's own."""
+    """The environment variables that it needs in addition to the caller's."""
 
 
 def find(say: Callable[[str], None] = lambda _line: None) -> Browser:
@@ -51,7 +51,7 @@ def find(say: Callable[[str], None] = lambda _line: None) -> Browser:
     Raises
     ------
     LocalSystemError
-        There is none, and none can be fetched; the message says why.
+        There is none, and none can be fetched; the message has the reason.
     """
     return installed() or fetched(say)
 

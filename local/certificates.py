@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate for the local database, so that TLS is really verified."""
+"""A certificate authority and a server certificate for the local database, so that TLS is verified."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ServerCertificate:
 
 
 def make_server_certificate(directory: Path) -> ServerCertificate:
-    """Make, or find again, a certificate for ``127.0.0.1`` and ``localhost``, signed by an authority of its own."""
+    """Create or reuse a certificate for ``127.0.0.1`` and ``localhost``, signed by its own authority."""
     files = ServerCertificate(directory / "ca.pem", directory / "server.pem", directory / "server-key.pem")
-    # The key is written last: when it is there, so is the rest.
+    # The key is written last: if it exists, so does the rest.
     if files.key.is_file():
         return files
     directory.mkdir(parents=True, exist_ok=True)

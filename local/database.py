@@ -1,4 +1,4 @@
-"""The database of the local system: the user's own, or one made, seeded and served here."""
+"""The database of the local system: the user's own server, or a local server with sample data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_DATA = Path(__file__).resolve().parent / "sample_data"
 
 @dataclass(frozen=True)
 class LocalDatabase:
-    """What the stack, and whoever sources ``.local/env``, needs to know.
+    """The data for the stack and for ``.local/env``.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class LocalDatabase:
     authority : str or None
         PEM of the certificate authority to trust.
     server : MySqlServer or None
-        None: the user's own server, in which nothing is changed.
+        None for the user's own server, which is not changed.
     """
 
     owner: DatabaseUrl
@@ -49,7 +49,7 @@ class LocalDatabase:
         run_script(self.server, path)
 
     def reset(self) -> None:
-        """Bring the local server's database back to the seed."""
+        """Reset the local server's database to the sample data."""
         if self.server is None:
             raise LocalSystemError("your own server is not reset")
         self.server.execute(f"DROP DATABASE IF EXISTS {NAME}")
@@ -57,9 +57,9 @@ class LocalDatabase:
 
 
 def own_database(url: str) -> LocalDatabase:
-    """Use the server of the user's ``MYSQL_URL`` as it is; only look whether it answers, to say early what does not.
+    """Use the server of the user's ``MYSQL_URL`` unchanged. Only check that it answers, to report errors early.
 
-    Where TLS is to be verified, no login is tried: the authorities to trust are known to the stack, not here.
+    If TLS is verified, do not log in: only the stack has the trusted authorities.
     """
     database = DatabaseUrl.parse(url)
     where = f"{database.host}:{database.port}"
@@ -88,7 +88,7 @@ def own_database(url: str) -> LocalDatabase:
 
 
 def local_database(directory: Path, say: Callable[[str], None]) -> LocalDatabase:
-    """Start the local server, or find it running, with the sample database and the two accounts in it."""
+    """Start or reuse the local server with the sample database and its two accounts."""
     server = MySqlServer.running(directory)
     if server is None:
         server = MySqlServer.start(directory, say=say)
@@ -100,7 +100,7 @@ def local_database(directory: Path, say: Callable[[str], None]) -> LocalDatabase
 
 
 def run_script(server: MySqlServer, path: Path) -> None:
-    """Run a script of many statements in the sample database, and stop at the first that fails."""
+    """Run a script of many statements in the sample database, and stop at the first error."""
     options = {"client_flag": CLIENT.MULTI_STATEMENTS}
     try:
         with server.connect(NAME, **options) as connection, connection.cursor() as cursor:
@@ -112,7 +112,7 @@ def run_script(server: MySqlServer, path: Path) -> None:
 
 
 def _seed(server: MySqlServer, say: Callable[[str], None]) -> None:
-    # A marker beside the data tells a database that was being filled when somebody pressed Ctrl-C.
+    # A marker beside the data identifies a database whose load was interrupted with Ctrl-C.
     marker = server.directory / "seeding"
     if marker.exists():
         server.execute(f"DROP DATABASE IF EXISTS {NAME}")
@@ -128,7 +128,7 @@ def _seed(server: MySqlServer, say: Callable[[str], None]) -> None:
 
 
 def _reader(server: MySqlServer, path: Path) -> DatabaseUrl:
-    """Make the account that the README tells people to make: it reads the tables and sees open transactions."""
+    """Create the account from the README: it reads the tables and sees open transactions."""
     try:
         password = str(json.loads(path.read_text())["password"])
     except (OSError, ValueError, KeyError):

@@ -13,13 +13,13 @@ TLS_MODES = ("verify", "unverified", "off")
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """Where a database is and who logs in.
+    """The address and the account of a database.
 
     Attributes
     ----------
     tls : {"verify", "unverified", "off"}
-        What the stack's parameter ``DatabaseTls`` becomes. Unless the URL says it: off for a loopback address, whose
-        server seldom has a certificate for that name, and verify for any other.
+        The stack's parameter ``DatabaseTls``. Default: off for a loopback address, whose server rarely has a
+        certificate for that name, and verify for any other.
     """
 
     host: str
@@ -36,7 +36,7 @@ class DatabaseUrl:
         Raises
         ------
         LocalSystemError
-            Names what is wrong, and never the password.
+            The message has the error, never the password.
         """
         form = "MYSQL_URL has the form mysql://user:password@host:port/database"
         try:
@@ -49,12 +49,12 @@ class DatabaseUrl:
         database = unquote(parts.path.strip("/"))
         for name, value in (("host", parts.hostname), ("user", parts.username), ("database", database)):
             if not value:
-                raise LocalSystemError(f"MYSQL_URL names no {name}; {form}")
+                raise LocalSystemError(f"MYSQL_URL has no {name}; {form}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         host = parts.hostname or ""
         tls = options.pop("tls", "off" if is_loopback(host) else "verify")
         if options or tls not in TLS_MODES:
-            raise LocalSystemError("MYSQL_URL knows one option: ?tls=verify, ?tls=unverified or ?tls=off")
+            raise LocalSystemError("MYSQL_URL has one option: ?tls=verify, ?tls=unverified or ?tls=off")
         return cls(host, port, unquote(parts.username or ""), unquote(parts.password or ""), database, tls)
 
     def render(self) -> str:
@@ -65,7 +65,7 @@ class DatabaseUrl:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine by name or address."""
+    """Return whether `host` is this machine, by name or address."""
     if host == "localhost":
         return True
     try:

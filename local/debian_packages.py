@@ -1,4 +1,4 @@
-"""Debian packages unpacked into a folder, without root and without touching the machine's own packages.
+"""Unpacks Debian packages into a folder, without root and without changing the machine's own packages.
 
 apt is given a state directory of its own, and one source: the Debian mirror that the machine itself is set up
 with (address, key, proxies, logins), with another suite. Nothing here knows any mirror's address.
@@ -134,14 +134,14 @@ def unpack(packages: list[str], suite: str, directory: Path, present: Iterable[s
     suite : str
         ``unstable``, ``bookworm``, ...
     directory : Path
-        Where apt's state, the packages and the result live.
+        The directory for apt's state, the packages and the result.
     present : iterable of str
-        Packages not to be fetched, nor what only they depend on: the machine has them, or they are never called.
+        Packages to skip, with their own dependencies: the machine has them, or they are never called.
 
     Returns
     -------
     Path
-        ``<directory>/root``, the folder that the packages were unpacked into. It appears only when complete.
+        ``<directory>/root``, the folder with the unpacked packages. It exists only when complete.
     """
     root = directory / "root"
     directory.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def unpack(packages: list[str], suite: str, directory: Path, present: Iterable[s
         partial = directory / "root.partial"
         shutil.rmtree(partial, ignore_errors=True)
         for archive in archives:
-            # Interpreters come in as dependencies of maintenance scripts only; they are half of the time.
+            # Interpreters are only dependencies of maintenance scripts; they take half of the time.
             if not archive.name.startswith("perl"):
                 _run(["dpkg-deb", "-x", str(archive), str(partial)])
         partial.rename(root)

@@ -17,11 +17,11 @@ COMMAND = REPOSITORY / ".venv" / "bin" / "rds-to-s3"
 
 
 def run_demo(system: LocalSystem, say: Callable[[str], None]) -> int:
-    """Show the main job from beginning to end; on the user's own server only what changes nothing in it."""
+    """Show the whole process. On the user's own server, skip the steps that change it."""
     s3 = system.aws.client("s3")
     bucket = system.outputs["DataBucketName"]
     if system.database.server:
-        say("\nback to the seed: the sample data anew, an empty bucket")
+        say("\nreset: the sample data, an empty bucket")
         system.database.reset()
         empty_bucket(s3, bucket)
 
@@ -30,19 +30,19 @@ def run_demo(system: LocalSystem, say: Callable[[str], None]) -> int:
     _show_files(s3, bucket, say)
 
     if system.database.server:
-        _title(say, "the company goes on: inserts and updates (local/sample_data/changes.sql)")
+        _title(say, "new orders come in: inserts and updates (local/sample_data/changes.sql)")
         system.database.run_script(SAMPLE_DATA / "changes.sql")
-        _title(say, "run 2: what was inserted or updated since, and nothing else")
+        _title(say, "run 2: only the rows inserted or updated since run 1")
         _run(system)
         _show_files(s3, bucket, say)
         _show_rows(s3, bucket, say)
 
-    _title(say, "another run: nothing is new, so every table is UNCHANGED and no file is written")
+    _title(say, "another run: no changes, so every table is UNCHANGED and no file is written")
     _run(system)
     latest = _latest(s3, bucket)
     _title(say, f"the manifest of that run (runs/{latest['run_id']}/manifest.json), its first table")
     say(json.dumps({**latest, "tables": latest["tables"][:1]}, indent=2))
-    say("\nGo on by hand:  . .local/env && .venv/bin/rds-to-s3 --help")
+    say("\nContinue by hand:  . .local/env && .venv/bin/rds-to-s3 --help")
     return 0
 
 

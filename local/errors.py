@@ -1,4 +1,4 @@
-"""What stops the local system, said so that a person can act on it."""
+"""The errors of the local system. Each message says what to do."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def exit_with_message(main: Callable[[], int]) -> int:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
+        print("\ninterrupted: run the same command again to continue", file=sys.stderr)
         return 130

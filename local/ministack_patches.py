@@ -1,16 +1,16 @@
-"""Where MiniStack does not behave as AWS does and this project's state machine notices: corrected at start.
+"""Corrects MiniStack at start where it differs from AWS in a way that matters to our state machine.
 
-Each correction rewrites a piece of MiniStack's own source, which must be there exactly once: another release, with
-another source, stops the start with a clear message instead of running half corrected.
+Each correction replaces a piece of MiniStack's own source, which must occur exactly once. With another release, whose
+source differs, the start fails with a clear message.
 
 1. A function's exception reaches Step Functions under its class's name (MiniStack says ``Runtime.HandlerError``), and
    leaves the worker process alive, as Lambda does; a worker that died is ``Runtime.ExitError``.
-2. An inline Map heeds ``MaxConcurrencyPath`` (MiniStack knows the literal only).
-3. A retrier heeds its ``MaxDelaySeconds``.
+2. An inline Map obeys ``MaxConcurrencyPath`` (MiniStack knows the literal only).
+3. A retrier obeys its ``MaxDelaySeconds``.
 4. ``RedriveExecution``: the state that was entered and not left runs again, with its own input, under the same ARN and
-   the definition that the execution began with; of an inline Map only the iterations that failed; the history goes
-   on; ``$$.Execution.RedriveCount`` and DescribeExecution tell how often. Task, Map and Parallel are not entered
-   a second time in the history, as on AWS.
+   the definition that the execution began with; of an inline Map only the iterations that failed; the history
+   continues; ``$$.Execution.RedriveCount`` and DescribeExecution report the number. Task, Map and Parallel are not
+   entered a second time in the history, as on AWS.
 
 Step Functions: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 """
@@ -41,7 +41,7 @@ def apply() -> None:
     Raises
     ------
     LocalSystemError
-        MiniStack is another release than the one these corrections were written for.
+        MiniStack is another release than the one for which these corrections were written.
     """
     found = version("ministack")
     if found != WRITTEN_FOR:
@@ -63,7 +63,7 @@ def _module(name: str) -> Any:
 def _replace(source: str, where: str, changes: tuple[tuple[str, str], ...]) -> str:
     for old, new in changes:
         if source.count(old) != 1:
-            raise LocalSystemError(f"MiniStack's {where} is not what was expected; it should hold once:\n{old}")
+            raise LocalSystemError(f"MiniStack's {where} is not as expected; it should contain once:\n{old}")
         source = source.replace(old, new)
     return source
 
@@ -136,8 +136,8 @@ def _heed_max_delay() -> None:
     )
 
 
-# The iterations that succeeded are kept with the execution when the Map fails, and used by a redrive only: a Retry of
-# the Map itself runs all of them again.
+# When the Map fails, the execution keeps the iterations that succeeded. Only a redrive uses them: a Retry of the Map
+# itself runs all of them again.
 _REDRIVE_MAP = (
     (
         "    errors = [None] * len(items)\n",
@@ -240,7 +240,7 @@ def _redrive(stepfunctions: Any, data: dict[str, Any]) -> Response:
     if not execution:
         return refuse("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'", 400)
     fields = _redrive_fields(execution)
-    # A position is there as soon as one state was entered.
+    # A position exists as soon as one state was entered.
     if fields["redriveStatus"] != "REDRIVABLE" or json.loads(execution.get("position", "[null]"))[0] is None:
         return refuse("ExecutionNotRedrivable", fields.get("redriveStatusReason", "No state was entered"), 400)
     date = stepfunctions.now_iso()
@@ -260,7 +260,7 @@ def _redrive(stepfunctions: Any, data: dict[str, Any]) -> Response:
     details = {"executionRedrivenEventDetails": {"redriveCount": execution["redriveCount"]}}
     stepfunctions._add_event(execution, "ExecutionRedriven", details)
     stepfunctions._emit_execution_status_event(execution)
-    # A thread of its own does not inherit the account and region that MiniStack keeps in context variables.
+    # A new thread does not inherit the account and region that MiniStack keeps in context variables.
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(stepfunctions._run_execution, arn), daemon=True).start()
     answer: Response = stepfunctions.json_response({"redriveDate": date})

@@ -35,7 +35,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 @dataclass(frozen=True)
 class MiniStack:
-    """A running MiniStack. It keeps everything in memory: what was in it is gone when it stops."""
+    """A running MiniStack. It keeps everything in memory and loses it when it stops."""
 
     directory: Path
     port: int
@@ -52,7 +52,7 @@ class MiniStack:
 
     @classmethod
     def start(cls, directory: Path | str, environment: Mapping[str, str] | None = None) -> MiniStack:
-        """Start a server whose files lie in `directory`, or find the one that runs there.
+        """Start a server with its files in `directory`, or return the running one.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class MiniStack:
         stop_server(self.directory)
 
     def answers(self) -> bool:
-        """Tell whether the server is ready."""
+        """Return whether the server is ready."""
         # No proxy of the environment: this is a loopback address.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -137,7 +137,7 @@ def _recall(directory: Path) -> int | None:
 
 
 def _server_environment(port: int, directory: Path) -> dict[str, str]:
-    # Functions inherit the server's environment: the user's own AWS settings have no place in it.
+    # Functions inherit the server's environment, which must not have the user's AWS settings.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **inherited,

@@ -1,4 +1,4 @@
-"""A data directory for a MySQL or MariaDB server, made without the vendors' install scripts."""
+"""Creates a data directory for a MySQL or MariaDB server without the vendors' install scripts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BLANKS = REPOSITORY / ".local" / "cache" / "mysql-data"
 
 
 def base_command(program: ServerProgram) -> list[str]:
-    """Return how `program` is called, whoever calls."""
+    """Return the command line of `program`, for any user."""
     command = [*program.command, "--no-defaults", *program.file_options]
-    # The server refuses to run as root unless told so by name.
+    # The server refuses to run as root without this option.
     return [*command, f"--user={getpass.getuser()}"] if os.geteuid() == 0 else command
 
 
@@ -58,7 +58,7 @@ def _make_blank(program: ServerProgram, blank: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     if program.flavour == "mysql":
         options = ["--initialize-insecure", f"--datadir={unfinished}", "--innodb-buffer-pool-size=128M"]
-        # The smallest that there is: it grows when a server needs more.
+        # The smallest size; it grows if a server needs more.
         result = _run([*base_command(program), *options, "--innodb-redo-log-capacity=8M"], log)
     else:
         result = _bootstrap_mariadb(program, unfinished, log)

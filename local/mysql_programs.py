@@ -1,4 +1,4 @@
-"""Where a MySQL or MariaDB server program comes from: the machine, or Debian's packages."""
+"""Finds a MySQL or MariaDB server program: the machine's, or one from Debian's packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ARCHIVES: dict[Flavour, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class ServerProgram:
-    """A server that can be run: how to call it, and where its files are."""
+    """A server program: its command line, and the location of its files."""
 
     flavour: Flavour
     command: tuple[str, ...]
@@ -37,7 +37,7 @@ class ServerProgram:
 
     @property
     def file_options(self) -> list[str]:
-        """Options that tell an unpacked server where it lies."""
+        """The options with the location of an unpacked server."""
         if self.share is None:
             return []
         options = [f"--lc-messages-dir={self.share}", f"--character-sets-dir={self.share / 'charsets'}"]
@@ -88,7 +88,7 @@ def installed(flavour: Flavour) -> ServerProgram | None:
 def candidates(say: Callable[[str], None] = lambda _line: None) -> Iterator[ServerProgram]:
     """Yield the servers that may serve here, best first: MySQL before MariaDB, installed before fetched.
 
-    An installed one may still be kept by the system (AppArmor) from working in another folder than its own.
+    The system (AppArmor) may prevent an installed one from using another folder than its own.
     """
     problem: LocalSystemError | None = None
     for flavour in _ARCHIVES:
@@ -105,7 +105,7 @@ def candidates(say: Callable[[str], None] = lambda _line: None) -> Iterator[Serv
 
 
 def prefetch(say: Callable[[str], None]) -> None:
-    """Make sure that there is a server to start."""
+    """Ensure that there is a server to start."""
     next(candidates(say))
 
 

@@ -1,4 +1,4 @@
-"""A real MySQL (or MariaDB) server on a folder: made, started, found again, stopped. Neither docker nor root.
+"""Creates, starts, finds and stops a real MySQL (or MariaDB) server in a folder, without docker and root.
 
 Tests, the local system and the benchmark all start theirs here. From a shell::
 
@@ -27,7 +27,7 @@ from local.errors import LocalSystemError, exit_with_message
 from local.mysql_data import base_command, initialise
 from local.mysql_programs import Flavour, ServerProgram, candidates, fetched
 
-# A server for one machine's tests: durability is worth nothing here, and memory is shared with colleagues.
+# A server for one machine's tests: durability does not matter here, and memory is shared.
 _DEFAULT_OPTIONS = (
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
@@ -102,7 +102,7 @@ class MySqlServer:
                     return cls._start(directory, choice, extra_options, say)
                 except LocalSystemError as error:
                     problem = error
-                    # A server that has data already is the one to mend, not to replace.
+                    # A server that already has data must be fixed, not replaced.
                     if (directory / "data").is_dir():
                         break
                     say(f"{choice.command[-1]} does not serve here: {error}")
@@ -148,7 +148,7 @@ class MySqlServer:
         return None
 
     def stop(self, seconds: float = 60) -> None:
-        """Shut the server down and wait for its end; kill it when that takes longer."""
+        """Shut the server down and wait until it ends; kill it if that takes too long."""
         stop_server(self.directory, seconds)
 
     def url(self, database: str = "") -> str:
@@ -179,7 +179,7 @@ class MySqlServer:
                 cursor.execute(statement)
 
     def answers(self) -> bool:
-        """Tell whether the owner can log in."""
+        """Return whether the owner can log in."""
         try:
             self.connect(connect_timeout=2).close()
         except (pymysql.MySQLError, OSError):

@@ -1,4 +1,4 @@
-"""Background processes that are found again, and never confused with a stranger's that got the same number."""
+"""Background processes, identified by number and command line, so a reused number is not mistaken for ours."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _bound(port: int) -> int | None:
 
 
 def is_running(pid: int, marker: str) -> bool:
-    """Tell whether process `pid` lives and has `marker` in its command line."""
+    """Return whether process `pid` is running with `marker` in its command line."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -46,7 +46,7 @@ def is_running(pid: int, marker: str) -> bool:
 
 
 def running_pid(pid_file: Path, marker: str) -> int | None:
-    """Return the number in `pid_file` when such a process of ours lives; a stale file is as good as none."""
+    """Return the number in `pid_file` if that process of ours is running; ignore a stale file."""
     try:
         pid = int(pid_file.read_text())
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def running_pid(pid_file: Path, marker: str) -> int | None:
 def start(
     command: list[str], log: Path, pid_file: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own, its output appended to `log`, its number in `pid_file`."""
+    """Start `command` in its own session, append its output to `log`, and write its number to `pid_file`."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -73,14 +73,14 @@ def start(
 
 
 def stop(pid_file: Path, marker: str, *, seconds: float = 20) -> bool:
-    """End the process of `pid_file`, politely first; return whether there was one."""
+    """Terminate the process of `pid_file`, then kill it if needed; return whether there was one."""
     pid = running_pid(pid_file, marker)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         if not poll(lambda: not is_running(pid, marker), seconds):
             os.kill(pid, signal.SIGKILL)
             poll(lambda: not is_running(pid, marker), 5)
-        # When it is this process's own child, it stays a zombie until somebody asks, after the last of its threads.
+        # Our own child stays a zombie until we wait for it, after the last of its threads.
         with suppress(ChildProcessError):
             poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 5)
     pid_file.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def stop(pid_file: Path, marker: str, *, seconds: float = 20) -> bool:
 
 
 def poll(condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> bool:
-    """Wait at most `seconds` for `condition`; return whether it came true."""
+    """Wait at most `seconds` for `condition`; return whether it became true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -108,7 +108,7 @@ def log_tail(log: Path, lines: int = 15) -> str:
 def wait_until(
     condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path, seconds: float
 ) -> None:
-    """Wait for a server to answer; say what its log says when it ends or stays mute."""
+    """Wait for a server to answer. If it ends or does not answer, raise an error with its log."""
     if poll(lambda: condition() or process.poll() is not None, seconds) and process.poll() is None:
         return
     fate = "ended" if process.poll() is not None else f"did not answer within {seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""The stack on the local AWS, put there by the commands that put it on the real one: sam build, sam deploy."""
+"""Deploys the stack to the local AWS with the same commands as to the real one: sam build, sam deploy."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def deploy(
     overrides: Mapping[str, str],
     say: Callable[[str], None],
 ) -> dict[str, str]:
-    """Deploy the template of this checkout, unless just this is deployed already.
+    """Deploy the template of this checkout, unless it is already deployed.
 
     Parameters
     ----------
     directory : Path
-        For the build, the log and a note of what was deployed last.
+        The directory for the build, the log and a record of the last deployment.
     overrides : mapping
         Template parameters, which win over the local defaults.
 
@@ -55,13 +55,15 @@ def deploy(
     _sam(aws, directory, parameters, stack_name, say)
     outputs = stack_outputs(aws, stack_name)
     if outputs is None:
-        raise LocalSystemError(f"the stack {stack_name} is not there after its deployment; see {directory / 'sam.log'}")
+        raise LocalSystemError(
+            f"the stack {stack_name} does not exist after its deployment; see {directory / 'sam.log'}"
+        )
     note.write_text(fingerprint)
     return outputs
 
 
 def stack_outputs(aws: MiniStack, stack_name: str) -> dict[str, str] | None:
-    """Return the outputs of a stack that is completely deployed, None when there is none."""
+    """Return the outputs of a completely deployed stack; None if there is none."""
     client = aws.client("cloudformation")
     try:
         stack = client.describe_stacks(StackName=stack_name)["Stacks"][0]

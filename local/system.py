@@ -1,4 +1,4 @@
-"""MySQL, the local AWS and the stack on it, together, in one folder."""
+"""Starts and stops MySQL, the local AWS and the stack, in one folder."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class LocalSystem:
         overrides: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> LocalSystem:
-        """Start what does not run, deploy what changed, and write ``env``.
+        """Start what is not running, deploy changes, and write ``env``.
 
         Parameters
         ----------
         home : Path
-            Everything is kept under it. Tests give one of their own.
+            The folder for everything. Tests use their own.
         mysql_url : str, optional
             The user's own server.
         overrides : mapping, optional

@@ -15,14 +15,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Run, watch and steer the extraction of an RDS MySQL database to S3. AWS is found as the AWS CLI finds it: "
+    help="Run, watch and control the extraction of an RDS MySQL database to S3. AWS is configured as for the AWS CLI: "
     "AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.",
     epilog="\b\nExit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 tables_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="See and edit the table list; the next run obeys it, without a deploy.",
+    help="Show and edit the table list. The next run uses it; no deploy is needed.",
 )
 app.add_typer(tables_app, name="tables")
 

@@ -18,41 +18,42 @@ PAGE = Path("docs/command.md")
 _HEAD = """\
 # The command `rds-to-s3`
 
-One command for the stack on AWS and for the local system. Written by `python -m rds_to_s3_ops.docs`; a test compares.
+The same command works with the stack on AWS and with the local system. `python -m rds_to_s3_ops.docs` writes this
+page, and a test compares the two.
 
-It finds AWS as the AWS CLI does (`AWS_PROFILE`, `AWS_REGION` or else `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL`,
-`~/.aws`), and the stack by `--stack` or `STACK_NAME`. For the local system, `. .local/env` sets what it takes.
+AWS is configured as for the AWS CLI (`AWS_PROFILE`, `AWS_REGION` or else `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL`,
+`~/.aws`). `--stack` or `STACK_NAME` gives the stack. For the local system, `. .local/env` sets all of these.
 
 ```console
-$ rds-to-s3 run                                   # everything that is listed, and watch it
+$ rds-to-s3 run                                   # every listed table, and follow the run
 $ rds-to-s3 run --table orders --table menu       # two tables
 $ rds-to-s3 run --no-watch                        # start it, print its id
 $ rds-to-s3 plan                                  # what a run would read now; reads no rows
-$ rds-to-s3 doctor                                # what is wrong, and how to mend it
-$ rds-to-s3 show                                  # what the last finished run did
-$ rds-to-s3 rerun run-20250402-120000-k3x9        # what failed in that run
-$ rds-to-s3 redrive run-20250402-120000-k3x9      # the same run goes on, in its own window
+$ rds-to-s3 doctor                                # problems, and how to fix them
+$ rds-to-s3 show                                  # the result of the last finished run
+$ rds-to-s3 rerun run-20250402-120000-k3x9        # a new run of the tables that failed in that run
+$ rds-to-s3 redrive run-20250402-120000-k3x9      # continue the same run, in its own window
 $ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
-$ rds-to-s3 verify --table orders --source        # are its files the table?
+$ rds-to-s3 verify --table orders --source        # compare its files with the table
 $ rds-to-s3 ddl --for duckdb orders | duckdb x.db # load the newest run's files, and merge them by key
 $ rds-to-s3 tables add invoice --set format=parquet
-$ rds-to-s3 history run-20250402-120000-k3x9      # what happened in it, state by state
+$ rds-to-s3 history run-20250402-120000-k3x9      # its events, state by state
 $ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'
 ```
 
-Results go to the standard output, everything else to the standard error. Colours are for terminals only, and `NO_COLOR`
-turns them off. Away from a terminal, watching prints a line for each thing that happens.
+Results go to the standard output, everything else to the standard error. Only a terminal gets colours, and `NO_COLOR`
+turns them off. If the output is not a terminal, `watch` prints one line for each event.
 
-With `--json`, `run`, `rerun`, `redrive` and `watch` print one JSON object a line for each change, the last of them
-the manifest; with `--wait`, and from `show`, it is the manifest alone. It follows the
+With `--json`, `run`, `rerun`, `redrive` and `watch` print one JSON object a line for each change. The last object is
+the manifest. `show`, and any of them with `--wait`, print only the manifest. It follows the
 [schema](../functions/rds_to_s3/schemas/manifest-v1.schema.json).
 
-Of a run that is at work, also again, or that was aborted or timed out, no manifest tells the end. In its place comes an
-object with `run_id`, `status` (`RUNNING`, `PENDING_REDRIVE`, `ABORTED`, `TIMED_OUT`, or `FAILED` where not even the
-manifest could be written), `started_at`, `finished_at`, `redrives`, `error`, `cause`, and `manifest`: the one that the
-run left before it was redriven or stopped, or null. Only a manifest has `version`.
+A run that is running, redriven, aborted or timed out has no final manifest. For such a run the command prints an
+object with `run_id`, `status`, `started_at`, `finished_at`, `redrives`, `error`, `cause` and `manifest`. `status` is
+`RUNNING`, `PENDING_REDRIVE`, `ABORTED`, `TIMED_OUT`, or `FAILED` if the manifest could not be written. `manifest` is
+the one from before the redrive or the stop, or null. Only a manifest has `version`.
 
-`rds-to-s3 --install-completion` teaches the shell the commands and options.
+`rds-to-s3 --install-completion` adds the commands and options to the shell's completion.
 
 ## Exit codes
 
@@ -62,7 +63,7 @@ run left before it was redriven or stopped, or null. Only a manifest has `versio
 
 
 def command_page() -> str:
-    """Return the page: the head, the exit codes, and a section for each command."""
+    """Return the page: the head, the exit codes, and one section for each command."""
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     commands = list(_commands("rds-to-s3", typer.main.get_command(app)))
     shared = [parameter for parameter in commands[0][1].params if _is_shared(parameter)]

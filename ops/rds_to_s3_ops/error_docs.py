@@ -1,6 +1,6 @@
 """Writes the generated part of docs/errors.md: ``python -m rds_to_s3_ops.error_docs``, in the checkout.
 
-It has every error number and code that is told apart, and how long each error is retried, from the state machine.
+It lists every known error number and code, and how long the state machine retries each error.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def retriers(state_machine: str) -> list[Retrier]:
 
 
 def pauses(retrier: Retrier) -> list[float]:
-    """Return the seconds before each further attempt; with jitter, the longest that they may be."""
+    """Return the seconds before each further attempt; with jitter, the maximum."""
     first, rate, limit = retrier["IntervalSeconds"], retrier["BackoffRate"], retrier["MaxDelaySeconds"]
     return [min(first * rate**attempt, limit) for attempt in range(retrier["MaxAttempts"])]
 
@@ -57,25 +57,25 @@ def retried(error: type[RdsToS3Error], found: Iterable[Retrier]) -> str:
 
 
 def generated_part(state_machine: str) -> str:
-    """Return what follows the mark."""
+    """Return the part of the page after the mark."""
     found = retriers(state_machine)
     parts = [
         "\n## How long an error is retried\n\n"
-        "The pauses between attempts, of ExtractTable and PlanRun. A pause with jitter is anything up to what is "
-        "listed.\n\n"
+        "The pauses between the attempts of ExtractTable and PlanRun. A pause with jitter is random, up to the "
+        "listed length.\n\n"
         "| error | attempts | pauses in seconds | in all |\n| --- | --- | --- | --- |\n",
         *map(_pauses_row, filter(lambda one: one["MaxAttempts"], found)),
         "\n## Numbers of the database\n\n"
-        "By the server's own error number. A number that is not listed goes by the class of its SQLSTATE: 08 is a "
-        "broken connection, 22 a row that cannot be computed, 28 a refused login. Any other is retried like a broken "
-        "connection.\n",
+        "The table lists the server's error numbers. For any other number, the class of its SQLSTATE decides: 08 is a "
+        "broken connection, 22 a row that cannot be computed, 28 a refused login. Every other error is retried like a "
+        "broken connection.\n",
         *_section("A login is refused", LOGIN, found),
-        *_section("Something is missing, or not for this user", ACCESS, found),
+        *_section("Something is missing, or the user may not read it", ACCESS, found),
         *_section("A read ends early", INTERRUPTED, found),
         *_section("Rows cannot be read", ROWS, found),
         "\n## Codes of S3\n\n"
-        "A code that is not listed goes by its HTTP status: 403 is `AccessDenied`, 408, 409, 425, 429 and 5xx are "
-        "retried, all others are not.\n\n"
+        "For any other code, the HTTP status decides: 403 is `AccessDenied`; 408, 409, 425, 429 and 5xx are "
+        "retried; all others are not.\n\n"
         "| code | error | retried | cause | what helps |\n| --- | --- | --- | --- | --- |\n",
         *(
             _row(", ".join(f"`{code}`" for code in refusal.codes), refusal.error, found, refusal.cause,
@@ -107,7 +107,7 @@ def _row(names: str, error: type[RdsToS3Error], found: list[Retrier], cause: str
 
 
 def whole_page(page: str, state_machine: str) -> str:
-    """Return the page with its generated part written anew."""
+    """Return the page with a new generated part."""
     return page.partition(MARK)[0] + MARK + generated_part(state_machine)
 
 

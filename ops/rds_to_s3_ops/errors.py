@@ -1,6 +1,6 @@
-"""What can stop the command, each with the exit code that a script sees.
+"""The errors of the command, and the exit code of each.
 
-A message is one line that says what is wrong and what to do next.
+A message is one line: the problem, then what to do.
 """
 
 from __future__ import annotations
@@ -8,56 +8,57 @@ from __future__ import annotations
 from typing import ClassVar
 
 EXIT_CODES = {
-    0: "Fine. For run, rerun, redrive and watch: every table was extracted.",
-    1: "The run ended, and not well: tables failed, it was aborted or timed out. For plan and doctor: it would fail. "
+    0: "Success. For run, rerun, redrive and watch: every table was extracted.",
+    1: "The run failed: tables failed, or it was aborted or timed out. For plan and doctor: a run would fail. "
     "For verify: something differs.",
-    2: "The command cannot be understood, or what it was given is not valid.",
+    2: "The command, an option or an argument is not valid.",
     3: "Not found: the stack, the run, or the table.",
-    4: "AWS cannot be reached, or refuses: network, region, credentials, permissions. Or what is stored is damaged.",
-    5: "Somebody else changed the same thing meanwhile; nothing was overwritten.",
-    6: "The database cannot be reached, or refuses: network, login, certificate, privileges.",
-    7: "For verify: nothing differs in what was compared, but something could not be compared.",
-    130: "Interrupted with Ctrl-C. A run that was being watched goes on.",
+    4: "AWS is unreachable or denies the request: network, region, credentials, permissions. Or a stored object is "
+    "damaged.",
+    5: "Someone else changed the same object in the meantime; nothing was overwritten.",
+    6: "The database is unreachable or denies the request: network, login, certificate, privileges.",
+    7: "For verify: what was compared does not differ, but something could not be compared.",
+    130: "Interrupted with Ctrl-C. The run itself continues.",
 }
 """Documented in ``--help`` and docs/command.md, from here."""
 
 
 class CommandError(Exception):
-    """Base of what ends the command with one line and an exit code."""
+    """Base class: ends the command with one line and an exit code."""
 
     exit_code: ClassVar[int]
 
 
 class InvalidInputError(CommandError):
-    """What the operator gave is not valid."""
+    """An option or argument is not valid."""
 
     exit_code = 2
 
 
 class NotFoundError(CommandError):
-    """The stack, run or table is not there."""
+    """The stack, run or table does not exist."""
 
     exit_code = 3
 
 
 class AwsError(CommandError):
-    """AWS did not answer, or refused."""
+    """AWS did not answer, or denied the request."""
 
     exit_code = 4
 
 
 class UnreadableError(AwsError):
-    """What is stored is damaged, or of a version that this command does not know."""
+    """A stored object is damaged, or has a version that this command does not know."""
 
 
 class ConflictError(CommandError):
-    """Somebody else changed the same object between our reading and our writing it."""
+    """Someone else changed the object between our read and our write."""
 
     exit_code = 5
 
 
 class DatabaseError(CommandError):
-    """The database did not answer, or refused."""
+    """The database did not answer, or denied the request."""
 
     exit_code = 6
 

@@ -1,4 +1,4 @@
-"""What a check came to."""
+"""The outcome of one check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """In the words that the operator sees; only `FAIL` makes the command end with 1."""
+    """The verdicts as the operator sees them. Only `FAIL` makes the command exit with 1."""
 
     PASS = "pass"  # noqa: S105 - not a password
     WARN = "warn"
@@ -22,12 +22,12 @@ class Finding:
     Attributes
     ----------
     check : str
-        What was looked at; stable, for a script to look for.
+        What was checked. The text is stable, so a script can match it.
     verdict : Verdict
     told : str
-        What was found, or why it could not be looked at.
+        What was found, or why the check was skipped.
     remedy : str
-        What to do, in one line; empty where nothing is to be done.
+        What to do, in one line; empty if nothing.
     """
 
     check: str
@@ -41,20 +41,20 @@ class Finding:
 
 
 def passed(check: str, told: str) -> Finding:
-    """Say that all is well."""
+    """Return a finding: no problem."""
     return Finding(check, Verdict.PASS, told)
 
 
 def warned(check: str, told: str, remedy: str) -> Finding:
-    """Say that it works, and should be better."""
+    """Return a finding: it works, and should be improved."""
     return Finding(check, Verdict.WARN, told, remedy)
 
 
 def failed(check: str, told: str, remedy: str) -> Finding:
-    """Say that runs, or some tables, will fail."""
+    """Return a finding: runs, or some tables, will fail."""
     return Finding(check, Verdict.FAIL, told, remedy)
 
 
 def skipped(check: str, told: str) -> Finding:
-    """Say that it cannot be told from here."""
+    """Return a finding: it cannot be checked from here."""
     return Finding(check, Verdict.SKIP, told)

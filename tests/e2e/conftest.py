@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True)
 class DeployedSystem:
-    """The system as a person with an AWS client and a MySQL client sees it."""
+    """The system as an operator with an AWS client and a MySQL client sees it."""
 
     local: LocalSystem
 

@@ -26,7 +26,7 @@ def command(system: DeployedSystem, monkeypatch: pytest.MonkeyPatch) -> Command:
     return lambda *words: CliRunner().invoke(app, [*words, "--stack", system.local.stack_name])
 
 
-def test_a_failed_table_is_found_mended_and_redriven_from_the_command_line(
+def test_a_failed_table_is_found_fixed_and_redriven_from_the_command_line(
     system: DeployedSystem, command: Command
 ) -> None:
     system.sql("RENAME TABLE menu TO menu_elsewhere")

@@ -28,7 +28,7 @@ SESSION_SECONDS = 60.0
 
 
 def main() -> int:
-    """Play sessions of a minute, one world after the other, each with a seed of its own, until the time is up."""
+    """Run sessions of a minute, one world after the other, each with its own seed, until the time is up."""
     parser = argparse.ArgumentParser(prog="python -m tests.integration.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--flavour", choices=["mysql", "mariadb"], default="mysql")

@@ -1,4 +1,4 @@
-"""Checks before upload, on both servers: what becomes visible, and what is told."""
+"""Checks before upload, on both servers: what becomes visible, and what is reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_broken_check_leaves_nothing_visible_and_says_which_check_how_many_row
     assert checked(orders, {"total": {"ge": 0}})["rows"] == 5
 
 
-def test_quarantine_sets_bad_rows_aside_with_their_reasons_and_the_rest_goes_on(orders: Pipeline) -> None:
+def test_quarantine_sets_bad_rows_aside_with_their_reasons_and_the_rest_continues(orders: Pipeline) -> None:
     checks = {"total": {"ge": 0}, "code": {"not_null": True}, "*": {"expressions": ["total > -5 or code is None"]}}
     table = checked(orders, checks, on_violation="quarantine")
     assert (table["status"], table["rows"], table["quarantined_rows"], table["source_rows"]) == ("SUCCEEDED", 2, 3, 5)
@@ -116,7 +116,7 @@ def test_a_check_that_does_not_suit_the_table_fails_it_before_anything_is_read(
     assert message in table["error"]["message"]
 
 
-def test_a_check_that_does_not_suit_the_table_is_found_in_the_plan_and_mended_by_a_redrive(orders: Pipeline) -> None:
+def test_a_check_that_does_not_suit_the_table_is_found_in_the_plan_and_fixed_by_a_redrive(orders: Pipeline) -> None:
     orders.database.execute("CREATE TABLE menu LIKE orders", "INSERT INTO menu SELECT * FROM orders")
     orders.tables = [{"name": "orders", "checks": {"totl": {"ge": 0}}}, "menu"]
     orders.set_watermark("orders", "2024-12-31 00:00:00")

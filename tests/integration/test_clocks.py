@@ -1,4 +1,4 @@
-"""Servers whose clocks go wrong: the hour that stands twice, and a clock that is turned back."""
+"""Servers with wrong clocks: a repeated hour, and a clock that is turned back."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def make(database: Database, kind: str) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("kind", ["DATETIME", "DATETIME(6)", "TIMESTAMP", "TIMESTAMP(3)"])
-def test_the_hour_that_stands_twice_hides_no_row_and_repeats_none(
+def test_the_repeated_hour_hides_no_row_and_repeats_none(
     clocked: ClockedDatabase, clocked_pipeline: Pipeline, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = make(clocked.database, kind)
-    monkeypatch.setattr(page_reader, "MOST_ROWS", 2)  # pages end everywhere, in the hour that stands twice too
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 2)  # pages end everywhere, also in the repeated hour
     deciders = []
-    # Berlin, 26 October 2025: 02:00 to 03:00 stands twice, from 00:00 to 02:00 UTC.
+    # Berlin, 26 October 2025: 02:00 to 03:00 is repeated, from 00:00 to 02:00 UTC.
     for utc in ("23:30", "23:59", "00:10", "00:50", "01:05", "01:10", "01:55", "02:00", "02:01", "03:30"):
         clocked.set(f"2025-10-{25 if utc > '23' else 26} {utc}:30")
         write(utc)
@@ -161,7 +161,7 @@ def test_the_servers_own_rules_tell_local_times(clocked: ClockedDatabase, clocke
     connection.close()
 
 
-def test_a_transaction_from_before_the_hour_that_stands_twice_is_as_old_as_it_is(
+def test_a_transaction_from_before_the_repeated_hour_is_as_old_as_it_is(
     clocked: ClockedDatabase, clocked_pipeline: Pipeline
 ) -> None:
     write = make(clocked.database, "DATETIME")

@@ -55,7 +55,7 @@ def load_newest(pipeline: Pipeline, warehouse: duckdb.DuckDBPyConnection, folder
     """Run the printed statements; return them."""
     copy_bucket(pipeline, folder)
     (load,) = table_loads(Bucket(pipeline.s3_client, pipeline.bucket), table, None, [])
-    # A copy on disk stands for the bucket: DuckDB's way to S3 is an extension that it would have to fetch.
+    # A copy on disk represents the bucket: DuckDB's way to S3 is an extension that it would have to fetch.
     statements = [
         statement.replace(f"s3://{pipeline.bucket}", str(folder)) for statement in load_statements("duckdb", load)
     ]
@@ -164,7 +164,7 @@ def test_a_key_to_merge_by_does_not_become_the_key_of_the_deletes(
     assert ("deletes files are left out" in ddl("duckdb", load)) == bool(excluded)
 
 
-def test_a_row_that_came_back_after_a_dead_run_had_told_of_its_delete_is_there(
+def test_a_row_that_came_back_after_a_dead_run_had_reported_its_delete_is_there(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     def die(step: str) -> None:
@@ -181,7 +181,7 @@ def test_a_row_that_came_back_after_a_dead_run_had_told_of_its_delete_is_there(
         with pytest.raises(KeyboardInterrupt):
             pipeline.extract("dead", "lines", die)
         pipeline.database.execute(HISTORY[4][0].partition(", (1,")[0])
-        # Its manifest tells of both runs' commits.
+        # Its manifest reports both runs' commits.
         manifest = pipeline.run()
         assert (len(manifest["tables"][0]["deletes"]), len(manifest["tables"][0]["files"])) == (1, 1)
         load_newest(pipeline, warehouse, tmp_path, "lines")
@@ -193,7 +193,7 @@ def test_a_column_that_was_added_is_added_to_what_is_loaded(any_pipeline: Pipeli
     any_pipeline.tables = ["lines"]
     drifts = (
         ('ALTER TABLE `lines` ADD `say "x"` INT NULL', *HISTORY[1][1:]),
-        # First in the table, and in a run without files: nothing is told of it in the next one.
+        # First in the table, and in a run without files: the next one does not report it.
         ("ALTER TABLE `lines` ADD first DECIMAL(9,2) NOT NULL DEFAULT 0 FIRST",),
         ("UPDATE `lines` SET first = `order, id` % 1000, modifiedDate = NOW(6)",),
     )

@@ -1,4 +1,4 @@
-"""Deleted rows, told exactly once each: on both servers, over crashes and over many runs."""
+"""Deleted rows are each reported exactly once: on both servers, over crashes and over many runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def deleted(pipeline: Pipeline, **how: Any) -> list[str | None]:
     return sorted((row["id"] for row in rows), key=str)
 
 
-def test_a_deleted_row_is_told_of_once_under_the_commit_of_the_run_that_missed_it(orders: Pipeline) -> None:
+def test_a_deleted_row_is_reported_once_under_the_commit_of_the_run_that_missed_it(orders: Pipeline) -> None:
     assert deleted(orders) == []
     orders.database.execute("DELETE FROM orders WHERE id IN (2, 3)")
     manifest = orders.run()
@@ -189,7 +189,7 @@ def staged_rows(pipeline: Pipeline) -> int:
     return sum(file["rows"] for file in staged["written"]["files"]) if staged else 0
 
 
-def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
+def test_a_row_deleted_while_its_window_is_read_is_reported_by_the_next_run(
     orders: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders.database.execute(
@@ -222,7 +222,7 @@ def test_a_row_deleted_while_its_window_is_read_is_told_of_by_the_next_run(
     assert deleted(orders) == []
 
 
-def test_what_a_dead_run_delivered_is_not_told_as_deleted_in_the_manifest_that_tells_of_it(orders: Pipeline) -> None:
+def test_what_a_dead_run_delivered_is_not_reported_as_deleted_in_the_manifest_that_reports_it(orders: Pipeline) -> None:
     deleted(orders)
     orders.database.execute("INSERT INTO orders (id, createdDate) VALUES (9, NOW() - INTERVAL 1 HOUR)")
     orders.set_watermark("orders", "2025-01-02 00:00:00")
@@ -244,7 +244,7 @@ def test_what_a_dead_run_delivered_is_not_told_as_deleted_in_the_manifest_that_t
     assert deleted(orders) == ["9"]
 
 
-def test_a_full_disk_is_told_as_that_with_the_parameter_that_helps(
+def test_a_full_disk_is_reported_as_that_with_the_parameter_that_helps(
     orders: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted(orders)

@@ -74,7 +74,7 @@ def test_a_user_with_the_least_grants_passes(any_database: Database, user: str, 
     assert found["keys"].verdict == "warn"
 
 
-def test_a_user_that_may_read_one_table_only_is_told_the_other_and_the_grant(
+def test_a_user_that_may_read_one_table_only_gets_the_other_and_the_grant_in_the_finding(
     any_database: Database, user: str, examine: Examine
 ) -> None:
     grant(any_database, user, f"SELECT ON `{any_database.name}`.dish")
@@ -85,12 +85,12 @@ def test_a_user_that_may_read_one_table_only_is_told_the_other_and_the_grant(
     assert "GRANT SELECT" in found["table bill"].told
 
 
-def test_a_user_that_may_write_is_told(any_database: Database, user: str, examine: Examine) -> None:
+def test_a_user_that_may_write_is_reported(any_database: Database, user: str, examine: Examine) -> None:
     grant(any_database, user, f"ALL PRIVILEGES ON `{any_database.name}`.*")
-    assert found_remedy(examine(), "least privilege").startswith("give the stack a user of its own")
+    assert found_remedy(examine(), "least privilege").startswith("create a user for the stack")
 
 
-def test_a_user_that_may_write_by_a_role_is_told_and_one_that_may_read_by_it_is_not(
+def test_a_user_that_may_write_by_a_role_is_reported_and_one_that_may_read_by_it_is_not(
     any_database: Database, user: str, examine: Examine
 ) -> None:
     role = f"role_{secrets.token_hex(4)}"
@@ -113,7 +113,7 @@ def test_a_wrong_password_fails_at_the_login(examine: Examine) -> None:
     assert "tables are readable" not in found
 
 
-def test_a_user_without_the_database_is_told_the_grant(examine: Examine, any_database: Database) -> None:
+def test_a_user_without_the_database_gets_the_grant_in_the_finding(examine: Examine, any_database: Database) -> None:
     assert f"GRANT SELECT ON `{any_database.name}`.*" in found_remedy(examine(), "login")
 
 
@@ -131,7 +131,7 @@ def test_a_database_out_of_reach_fails_or_is_skipped_where_only_the_vpc_can_tell
     assert examine({"port": 1})["network from here"].verdict == "fail"
     beyond = examine({"port": 1}, SubnetIds="subnet-1,subnet-2")["network from here"]
     assert beyond.verdict == "skip"
-    assert "only be told from inside the VPC" in beyond.told
+    assert "only be checked inside the VPC" in beyond.told
 
 
 def found_remedy(found: dict[str, Finding], check: str) -> str:

@@ -30,7 +30,7 @@ def orders(any_pipeline: Pipeline) -> Pipeline:
     return any_pipeline
 
 
-def test_drift_is_told_once_as_what_it_is_and_the_next_files_have_the_new_columns(orders: Pipeline) -> None:
+def test_drift_is_reported_once_as_what_it_is_and_the_next_files_have_the_new_columns(orders: Pipeline) -> None:
     orders.database.execute(
         "ALTER TABLE orders ADD extra INT NULL, RENAME COLUMN note TO remark",
         "ALTER TABLE orders MODIFY id BIGINT AUTO_INCREMENT",

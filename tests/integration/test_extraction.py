@@ -145,7 +145,7 @@ def test_a_redrive_over_a_newer_run_is_skipped_with_the_reason(orders: Pipeline)
     assert len(list(orders.delivered("missing"))) == 1
 
 
-def test_settings_mended_in_the_table_list_reach_a_redrive(orders: Pipeline) -> None:
+def test_settings_fixed_in_the_table_list_reach_a_redrive(orders: Pipeline) -> None:
     orders.tables = [{"name": "orders", "modified_column": "modifiedDat"}]
     failed = orders.run()
     assert "modifiedDate" in entry(failed, "orders")["error"]["message"]

@@ -1,4 +1,4 @@
-"""Tables that do not fit into one invocation: stopped in time, taken up again, committed once."""
+"""Tables that do not fit into one invocation: stopped in time, resumed, committed once."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_killed_invocations_lose_only_what_they_had_not_recorded(
     assert big.s3_client.list_multipart_uploads(Bucket=big.bucket).get("Uploads", []) == []
 
 
-def test_a_window_is_taken_up_again_in_each_of_its_halves(big: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_is_resumed_in_each_of_its_halves(big: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(big)
     big.set_watermark("big", "2024-12-31 00:00:00")
     hurry(monkeypatch, rows=7_000, pages=1)

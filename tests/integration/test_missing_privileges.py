@@ -80,7 +80,7 @@ def test_a_default_cursor_column_that_may_not_be_read_is_a_warning_with_the_gran
     assert not any("GRANT" in told for told in run(narrow)["warnings"])
 
 
-def test_a_key_that_may_not_be_read_is_told_with_the_grant(narrow: Pipeline) -> None:
+def test_a_key_that_may_not_be_read_is_reported_with_the_grant(narrow: Pipeline) -> None:
     narrow.database.execute(f"ALTER TABLE {SQL_NAME} DROP PRIMARY KEY, ADD PRIMARY KEY (id, `secret key`)")
     (warning,) = [told for told in run(narrow)["warnings"] if "no primary key" in told]
     if narrow.database.server.flavour == "mariadb":

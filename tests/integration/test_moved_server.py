@@ -64,7 +64,7 @@ def test_rows_that_the_other_server_got_before_anybody_noticed_come_once(
             pipeline.database.execute(f"INSERT INTO {table} (note) VALUES ('before {number}')")
     pipeline.run()
     after = moved(pipeline, other)
-    # The application writes there; a warm function goes on reading the former server, and moves the watermark.
+    # The application writes there; a warm function continues to read the former server, and moves the watermark.
     execute(
         other,
         "INSERT INTO t_ (note) VALUES ('meanwhile')",

@@ -58,7 +58,7 @@ def test_the_plan_shows_window_indexes_columns_and_estimates(food: Pipeline) -> 
     assert food.keys() == ["dish/csv/last_extract.txt"]
 
 
-def test_a_table_without_indexes_is_told_to_be_scanned(food: Pipeline) -> None:
+def test_a_table_without_indexes_is_reported_as_scanned(food: Pipeline) -> None:
     food.set_watermark("note", "2025-04-04 00:00:00")
     note = by_name(preview(food, '{"tables": ["note"]}'))["note"]
     assert ways(note) == ["no index, whole table"]
@@ -75,7 +75,7 @@ def test_the_window_is_the_one_that_the_run_then_has(food: Pipeline) -> None:
     assert window["until"] >= (foretold.until or "")
 
 
-def test_what_would_fail_is_told_table_by_table(food: Pipeline) -> None:
+def test_what_would_fail_is_reported_table_by_table(food: Pipeline) -> None:
     food.set_watermark("dish", "yesterday")
     document = '{"tables": ["dish", "ghost", {"name": "note", "created_column": "born"}]}'
     errors = {name: (table.error or {}).get("type") for name, table in by_name(preview(food, document)).items()}
@@ -86,7 +86,7 @@ def test_what_would_fail_is_told_table_by_table(food: Pipeline) -> None:
     }
 
 
-def test_a_changed_table_and_one_whose_deletes_are_tracked_are_told(food: Pipeline) -> None:
+def test_a_changed_table_and_one_whose_deletes_are_tracked_are_reported(food: Pipeline) -> None:
     food.run()
     food.database.execute("ALTER TABLE dish ADD COLUMN price INT")
     document = '{"tables": [{"name": "dish", "deletes": "track"}, {"name": "note", "deletes": "track"}]}'

@@ -99,7 +99,7 @@ def test_a_cascade_whose_middle_is_late_loses_nothing(start_server: StartServer,
     assert problems_with_rows(pipeline, "t") == []
 
 
-def test_where_nothing_arrives_the_bound_stands_still_in_every_channel(
+def test_where_nothing_arrives_the_bound_does_not_move_in_every_channel(
     start_server: StartServer, bucket: str, s3_client: Any, proxies: list[StallingProxy]
 ) -> None:
     world = Replicated.start(start_server, replicas=0)

@@ -43,7 +43,7 @@ def unplanned() -> dict[str, Any]:
 
 
 def of_many_tables() -> dict[str, Any]:
-    """A run of many tables with long names, of one word or of several, at work for hours and nobody knows when."""
+    """A run of many tables with long names, of one word or of several, with long and unknown times."""
     run = sample_manifest()
     run["tables"] = [
         {key: value for key, value in table.items() if key != "finished_at"} | {"table": name, "seconds": 4_980.0}

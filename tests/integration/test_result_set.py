@@ -150,7 +150,7 @@ def test_an_abandoned_read_ends_the_query_on_the_server(any_database: Database) 
     )
 
 
-def test_a_missing_table_is_told_as_such(any_database: Database) -> None:
+def test_a_missing_table_is_reported_as_such(any_database: Database) -> None:
     with pytest.raises(TableNotFoundError):
         query(any_database.connection, "SELECT 1 FROM nothing")
 

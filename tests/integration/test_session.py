@@ -227,7 +227,7 @@ def test_global_values_change_nothing_of_what_is_extracted(world: World) -> None
 
 
 def session_variables(world: World) -> list[str]:
-    """Return the variables of the server that a session can have a value of its own of, or that it alone has."""
+    """Return the server's variables that can have a session value, and those that only a session has."""
     if world.is_mariadb:
         listed = "SELECT LOWER(variable_name) FROM information_schema.system_variables WHERE variable_scope <> 'GLOBAL'"
         return [str(name) for (name,) in world.database.rows(listed)]

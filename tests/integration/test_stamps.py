@@ -27,7 +27,7 @@ def execute_lax(database: Database, *statements: str) -> None:
 # --- a modified column that means never ---
 
 
-# A table for each: the kind of the column, what stands for never, the indexes.
+# A table for each: the kind of the column, the value that means never, the indexes.
 OF_NEVER = {
     f"t{number}": case
     for number, case in enumerate(
@@ -81,7 +81,7 @@ def test_a_creation_later_than_the_modification_counts(any_pipeline: Pipeline) -
     assert problems_with_rows(any_pipeline, "t") == []
 
 
-def test_rows_without_any_stamp_are_counted_whatever_stands_for_never(any_pipeline: Pipeline) -> None:
+def test_rows_without_any_stamp_are_counted_whatever_means_never(any_pipeline: Pipeline) -> None:
     execute_lax(
         any_pipeline.database,
         "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, createdDate DATETIME NULL, modifiedDate DATETIME NOT NULL "

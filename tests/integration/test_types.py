@@ -153,7 +153,7 @@ def test_dates_of_no_calendar_are_in_the_csv_and_in_parquet_null_with_a_count(an
     ] + ["1 value of `stamp`"]
 
 
-def test_text_that_unicode_does_not_have_is_told_with_a_count(any_pipeline: Pipeline) -> None:
+def test_text_that_unicode_does_not_have_is_reported_with_a_count(any_pipeline: Pipeline) -> None:
     any_pipeline.database.execute(
         "CREATE TABLE odd (id INT PRIMARY KEY AUTO_INCREMENT, g VARCHAR(9) CHARACTER SET greek, "
         "s TEXT CHARACTER SET sjis, c VARCHAR(9) CHARACTER SET cp932, u VARCHAR(9) CHARACTER SET ucs2)",

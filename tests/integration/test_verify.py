@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_read_is_named(orders: Pipeline) -> None:
         assert not result.differs()
 
 
-def test_too_little_memory_is_told_with_what_to_do(orders: Pipeline) -> None:
+def test_too_little_memory_is_reported_with_what_to_do(orders: Pipeline) -> None:
     orders.run()
     result = reconcile(orders, memory="1MB")
     assert result.error is not None
@@ -171,7 +171,7 @@ def test_what_breaks_one_table_leaves_the_others_alone(orders: Pipeline, monkeyp
     assert counts(fine) == {"equal": 3}
 
 
-def test_as_many_keys_are_told_as_are_asked_for(orders: Pipeline) -> None:
+def test_as_many_keys_are_listed_as_are_asked_for(orders: Pipeline) -> None:
     orders.run()
     orders.database.execute(*(f"INSERT INTO orders (id, part) VALUES ({number}, 'new')" for number in range(100, 115)))
     for samples, told in ((None, 15), (2, 2), (0, 0), (10, 10)):

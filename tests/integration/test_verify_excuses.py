@@ -15,7 +15,7 @@ def orders(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
     return with_orders(pipeline, request.param)
 
 
-def test_deleted_and_quarantined_rows_are_no_fault_where_the_bucket_tells_of_them(orders: Pipeline) -> None:
+def test_deleted_and_quarantined_rows_are_no_fault_where_the_bucket_lists_them(orders: Pipeline) -> None:
     checks = {"note": {"not_null": True}}
     orders.defaults = orders.defaults | {"deletes": "track", "checks": checks, "on_violation": "quarantine"}
     orders.run()
@@ -61,7 +61,7 @@ def test_a_delete_excuses_what_was_delivered_before_it_only(orders: Pipeline) ->
     assert counts(reconcile(orders)) == {"equal": 2, "extra": 1}
 
 
-def test_a_row_that_came_back_after_its_delete_was_told_is_missing_until_it_is_delivered_again(
+def test_a_row_that_came_back_after_its_delete_was_reported_is_missing_until_it_is_delivered_again(
     orders: Pipeline,
 ) -> None:
     orders.defaults = orders.defaults | {"deletes": "track"}

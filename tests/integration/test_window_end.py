@@ -363,7 +363,7 @@ def test_a_replicas_window_ends_before_what_it_has_applied(replicated: tuple[Dat
     assert "this server is a replica" in running["warnings"][0]
     assert 60 <= seconds_before_now(running) < 64
 
-    # Stopped: the window's end stands still where the last transaction was applied.
+    # Stopped: the window's end stays where the last transaction was applied.
     replica.execute("STOP REPLICA SQL_THREAD")
     applied = datetime.now()
     source.execute("INSERT INTO t (note) VALUES ('not there yet')")

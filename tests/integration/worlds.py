@@ -147,7 +147,7 @@ class Sentinel(World):
 
 
 class Zoned(World):
-    """An application whose sessions have a zone of their own."""
+    """An application whose sessions have their own time zone."""
 
     name = "stamps of another zone"
 

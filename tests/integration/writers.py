@@ -1,4 +1,4 @@
-"""Sessions of an application that never rest, in a process of their own."""
+"""Sessions of an application that write all the time, in a separate process."""
 
 from __future__ import annotations
 

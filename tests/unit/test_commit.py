@@ -115,7 +115,7 @@ def test_nothing_is_visible_before_the_decision_and_all_of_it_after(bucket: Buck
     assert (bucket.state["lease"], bucket.state["commit"]["applied"]) == (None, True)
 
 
-def test_another_run_is_refused_while_the_lease_stands_and_told_whose_it_is(bucket: Bucket) -> None:
+def test_another_run_is_refused_while_the_lease_is_valid_and_the_message_has_its_holder(bucket: Bucket) -> None:
     bucket.invocation("a")
     refused = bucket.invocation("b", lasts=None).acquire(60.0)
     assert isinstance(refused, Refused)
@@ -156,7 +156,7 @@ def test_an_invocation_whose_lease_expired_decides_nothing_even_if_nobody_took_o
 @pytest.mark.parametrize(
     "make", [tail_key, lambda a, b, c: key_run_key(a, b, c, 1), lambda a, b, c: seen_key(a, b, c, 1)]
 )
-def test_a_zombie_removes_no_digests_keys_or_values_of_whoever_took_over(
+def test_a_zombie_removes_no_digests_keys_or_values_of_its_successor(
     bucket: Bucket, heir: str, seconds: int, make: Any
 ) -> None:
     old, new = make("orders", "csv", "old"), make("orders", "csv", "new")
@@ -210,7 +210,7 @@ def decided_and_lost(bucket: Bucket) -> tuple[TableCommit, Commit]:
     return commit, decision
 
 
-def test_an_undo_that_was_interrupted_is_finished_by_whoever_comes_next(bucket: Bucket) -> None:
+def test_an_undo_that_was_interrupted_is_finished_by_the_next_holder(bucket: Bucket) -> None:
     commit, decision = decided_and_lost(bucket)
     bucket.store.delete = lambda *_, **__: (_ for _ in ()).throw(Died)  # type: ignore[method-assign]
     with pytest.raises(Died):
@@ -315,7 +315,7 @@ def test_a_zombie_deletes_no_file_of_a_commit_that_another_finished(bucket: Buck
 
 
 @pytest.mark.parametrize(("heir", "seconds"), [("b", 61), ("a", 0)], ids=["another run", "a retry of its own run"])
-def test_a_zombie_aborts_no_upload_of_whoever_took_over(bucket: Bucket, heir: str, seconds: int) -> None:
+def test_a_zombie_aborts_no_upload_of_its_successor(bucket: Bucket, heir: str, seconds: int) -> None:
     bucket.staged("orders/csv/old.csv")
     zombie = bucket.invocation("a")
     bucket.now += seconds
@@ -332,7 +332,7 @@ APPLY += ["before applied", "after applied"]
 
 @pytest.mark.parametrize("step", APPLY)
 @pytest.mark.parametrize("next_run", ["a", "b"])
-def test_a_decision_is_carried_out_by_whoever_comes_next(bucket: Bucket, step: str, next_run: str) -> None:
+def test_a_decision_is_applied_by_the_next_holder(bucket: Bucket, step: str, next_run: str) -> None:
     commit = bucket.invocation("a")
     bucket.die_at = step
     with pytest.raises(Died):

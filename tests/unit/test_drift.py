@@ -60,7 +60,7 @@ BASE = "id int; note varchar(20) NULL; total decimal(10,2)"
         ),
     ],
 )
-def test_drift_is_told_as_what_it_is(after: str, told: list[str]) -> None:
+def test_drift_is_reported_as_what_it_is(after: str, told: list[str]) -> None:
     assert [change.sentence() for change in find_drift(columns(BASE), columns(after))] == told
 
 
@@ -113,7 +113,7 @@ def test_types_are_compared_by_what_they_hold(before: str, after: str, kind: str
 
 @given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef"), unique=True))
 def test_every_column_is_accounted_for_once(before: list[str], after: list[str]) -> None:
-    """Adding, dropping and renaming as told turns the old set of names into the new one."""
+    """Adding, dropping and renaming as reported turns the old set of names into the new one."""
 
     def made(names: list[str]) -> list[dict[str, Any]]:
         return [{"name": name, "type": "int" if name < "d" else "text", "nullable": True} for name in names]

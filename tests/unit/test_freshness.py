@@ -1,4 +1,4 @@
-"""How far tables are behind, told from run to run."""
+"""The lag of tables, reported from run to run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_rewound_table_that_fails_is_no_staler_than_its_files() -> None:
     assert hours(ran(FIRST, 12, table("orders", "FAILED", 1, 12)), 12) == {"orders": 4}
 
 
-def test_time_goes_on_while_no_run_can_be_planned() -> None:
+def test_time_passes_while_no_run_can_be_planned() -> None:
     unplanned = FIRST.after(manifest(bound=None), None, of_all=True)
     assert hours(unplanned, 20) == {"orders": 12, "menu": 12}
 

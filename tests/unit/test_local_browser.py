@@ -38,7 +38,7 @@ def test_one_that_does_not_start_is_passed_over(path: Path) -> None:
     assert browser.find().version == "Chrome 150"
 
 
-def test_where_there_is_none_and_none_can_be_fetched_the_first_reason_is_told(
+def test_where_there_is_none_and_none_can_be_fetched_the_first_reason_is_reported(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(LocalSystemError, match="no chromium-headless-shell in bookworm"):

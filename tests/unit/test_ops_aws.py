@@ -142,11 +142,11 @@ def test_a_damaged_configuration_file_is_named(config: Path) -> None:
     assert (result.exit_code, f"{config}: correct that file" in result.stderr) == (4, True)
 
 
-def test_an_answer_that_is_not_aws_s_is_told_with_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_aws_s_is_reported_with_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, 200, "<html><body>Please log in<br></body></html>")
     result = history(AT_HOME)
     assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
-    assert "what answers is not AWS: look for a proxy or a login page" in result.stderr
+    assert "the answer is not from AWS: check for a proxy or a login page" in result.stderr
 
 
 def test_the_doctor_has_it_as_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

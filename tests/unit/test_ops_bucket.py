@@ -30,7 +30,7 @@ from tests.unit.test_store_errors import Refusing, answer
     ],
 )
 @pytest.mark.parametrize("ask", [lambda bucket: bucket.read("key"), lambda bucket: list(bucket.listed("prefix"))])
-def test_a_refusal_is_told_to_the_operator(error: Exception, told: str, ask: Callable[[Bucket], Any]) -> None:
+def test_a_refusal_is_reported_to_the_operator(error: Exception, told: str, ask: Callable[[Bucket], Any]) -> None:
     with pytest.raises(AwsError) as caught:
         ask(Bucket(Refusing(error), "data"))  # type: ignore[arg-type]
     assert str(caught.value).startswith(told)
@@ -43,7 +43,7 @@ def test_what_somebody_else_has_written_is_not_replaced(deployed: Deployed) -> N
     was = bucket.read("key")
     bucket.replace("key", b"two", was)
     for stale in (was, None):
-        with pytest.raises(ConflictError, match="key changed meanwhile"):
+        with pytest.raises(ConflictError, match="key changed in the meantime"):
             bucket.replace("key", b"three", stale)
     assert deployed.get("key") == "two"
 

@@ -95,7 +95,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(deployed: Deployed, monkeypat
     monkeypatch.setattr(Runs, "events", interrupt)
     result = deployed.run("run")
     assert result.exit_code == 130
-    assert "the run goes on. Come back with: rds-to-s3 watch run-" in result.stderr
+    assert "the run continues. To follow it again: rds-to-s3 watch run-" in result.stderr
     assert [item["status"] for item in deployed.executions()] == ["RUNNING"]
 
 
@@ -130,7 +130,7 @@ def test_show_takes_the_latest_run_or_a_named_one(deployed: Deployed) -> None:
     assert json.loads(deployed.run("show", "run-1", "--json").stdout) == manifest("run-1", failed=("menu",))
 
 
-def test_show_of_a_run_at_work_says_how_to_follow_it(deployed: Deployed) -> None:
+def test_show_of_a_running_run_says_how_to_follow_it(deployed: Deployed) -> None:
     run_id = deployed.run("run", "--no-watch").stdout.strip()
     assert f"rds-to-s3 watch {run_id}" in deployed.run("show", run_id).stdout
     assert json.loads(deployed.run("show", run_id, "--json").stdout)["status"] == "RUNNING"
@@ -141,7 +141,7 @@ OTHERWISE = [("RUNNING", "FAILED", 1), ("ABORTED", "FAILED", 0), ("TIMED_OUT", "
 
 @pytest.mark.parametrize(("status", "manifest_says", "redrives"), OTHERWISE)
 @pytest.mark.parametrize("words", [("show", "run-1"), ("show",)])
-def test_show_does_not_take_an_older_manifest_for_how_the_run_stands(
+def test_show_does_not_take_an_older_manifest_for_the_runs_state(
     deployed: Deployed,
     stands: Callable[..., None],
     status: str,
@@ -155,7 +155,7 @@ def test_show_does_not_take_an_older_manifest_for_how_the_run_stands(
     stands(status, redrives=redrives)
     text = deployed.run(*words).stdout
     assert text.startswith(f"run-1  {status.lower().replace('_', ' ')}\n")
-    assert "Its manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
+    assert "Its last manifest is from before that, of 2025-04-02T12:00:09.000Z:" in text
     assert f"run-1  {manifest_says.lower()}\n2 tables" in text
     assert ("rds-to-s3 watch run-1" in text, "rds-to-s3 redrive run-1" in text) == (
         status == "RUNNING",
@@ -179,14 +179,14 @@ def test_show_of_a_redriven_run_that_ended_is_its_manifest(
 
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
 @pytest.mark.parametrize("words", [("redrive", "run-1", "--wait"), ("watch", "run-1")])
-def test_whoever_waited_for_a_run_that_was_stopped_hears_that_and_not_its_older_manifest(
+def test_waiting_for_a_run_that_was_stopped_reports_that_and_not_its_older_manifest(
     deployed: Deployed, stands: Callable[..., None], status: str, words: tuple[str, ...]
 ) -> None:
     older = manifest("run-1", failed=("menu",))
     deployed.put("runs/run-1/manifest.json", older)
     stands(status, redrives=1)
     result = deployed.run(*words)
-    assert (result.exit_code, "Its manifest is from before that" in result.stdout) == (1, True)
+    assert (result.exit_code, "Its last manifest is from before that" in result.stdout) == (1, True)
     document = deployed.run(*words, "--json").stdout
     told = json.loads(document.splitlines()[-1] if words[0] == "watch" else document)
     assert (told["status"], told["manifest"]) == (status, older)
@@ -240,7 +240,7 @@ def test_all_of_the_history_is_one_run_s(deployed: Deployed) -> None:
 def test_without_a_stack_it_asks_which(deployed: Deployed) -> None:
     result = CliRunner().invoke(cli.app, ["history"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "rds-to-s3: which stack? name it with --stack, or set STACK_NAME\n"
+    assert result.stderr == "rds-to-s3: no stack given: use --stack, or set STACK_NAME\n"
 
 
 def test_an_aws_that_cannot_be_reached_is_one_line(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_an_aws_that_cannot_be_reached_is_one_line(deployed: Deployed, monkeypat
     assert result.stderr.startswith("rds-to-s3: AWS cannot be reached: ")
 
 
-def test_a_bucket_that_is_not_there_is_told_in_aws_s_words(deployed: Deployed) -> None:
+def test_a_bucket_that_is_not_there_is_reported_in_aws_s_words(deployed: Deployed) -> None:
     deployed.s3.delete_bucket(Bucket=deployed.stack.bucket)
     result = deployed.run("show")
     assert (result.exit_code, "NoSuchBucket" in result.stderr) == (4, True)

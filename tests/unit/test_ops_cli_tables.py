@@ -35,7 +35,7 @@ def test_rewind_all_empties_the_watermark(deployed: Deployed) -> None:
     assert deployed.get(WATERMARK) == ""
 
 
-def test_rewind_mends_a_malformed_watermark_and_knows_from_the_last_commit_what_is_forward(deployed: Deployed) -> None:
+def test_rewind_fixes_a_malformed_watermark_and_knows_from_the_last_commit_what_is_forward(deployed: Deployed) -> None:
     deployed.put(WATERMARK, "yesterday")
     refused = deployed.run("rewind", "orders", "2025-04-01 10:00:00.5", "--yes")
     assert (refused.exit_code, "FORWARD" in refused.stderr) == (2, True), "nobody knows what was extracted"
@@ -174,7 +174,7 @@ def test_a_setting_that_is_not_valid_changes_nothing(deployed: Deployed, setting
 
 def test_the_table_that_is_listed_is_the_one_that_was_named(deployed: Deployed) -> None:
     result = deployed.run("tables", "add", "café", "--set", "name=zzz")
-    assert (result.exit_code, "name is no setting" in result.stderr) == (2, True)
+    assert (result.exit_code, "name is not a setting" in result.stderr) == (2, True)
     assert deployed.run("tables", "add", "menu", "--set", "name=zzz", "--replace").exit_code == 2
     assert deployed.table_list() == {"tables": ["menu", "orders"]}
 
@@ -190,7 +190,7 @@ def test_removing_a_table_that_is_not_listed_names_those_that_are(deployed: Depl
     assert (result.exit_code, "menu, orders" in result.stderr) == (3, True)
 
 
-def test_a_malformed_table_list_is_told_with_its_error(deployed: Deployed) -> None:
+def test_a_malformed_table_list_is_reported_with_its_error(deployed: Deployed) -> None:
     deployed.write_table_list('{"tables": ["menu", "menu"]}')
     result = deployed.run("tables", "list")
     assert (result.exit_code, "listed twice" in result.stderr) == (2, True)
@@ -240,7 +240,9 @@ def test_verify_names_the_file_that_differs_and_exits_with_1(deployed: Deployed,
 @pytest.mark.parametrize(
     ("arguments", "exit_code"), [(("run-9",), 3), (("--table", "nothing"), 3), (("run-1", "--table", "orders"), 2)]
 )
-def test_verify_of_what_is_not_there_is_told(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
+def test_verify_of_what_is_not_there_is_reported(
+    deployed: Deployed, arguments: tuple[str, ...], exit_code: int
+) -> None:
     with_file(deployed, "run-1", b"a\n1\n2\n")
     assert deployed.run("verify", *arguments).exit_code == exit_code
 
@@ -281,7 +283,7 @@ def test_ddl_appends_without_a_key_and_merges_by_one_that_is_given(deployed: Dep
     ("arguments", "exit_code"),
     [(("nothing",), 3), (("--run", "run-9"), 3), (("orders", "--key", "nothing"), 2), (("--key", "id"), 2)],
 )
-def test_ddl_of_what_is_not_there_is_told(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
+def test_ddl_of_what_is_not_there_is_reported(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
     with_columns(deployed, "run-1")
     assert deployed.run("ddl", "--for", "athena", *arguments).exit_code == exit_code
     assert deployed.run("ddl", "--for", "oracle").exit_code == 2

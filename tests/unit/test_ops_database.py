@@ -37,7 +37,7 @@ def test_the_settings_are_the_functions_own() -> None:
         ({"DatabaseCredentials": "ssm:/food/db", "DatabaseTls": "perhaps"}, "database_tls"),
     ],
 )
-def test_parameters_that_lead_nowhere_are_told(parameters: dict[str, str], told: str) -> None:
+def test_parameters_that_lead_nowhere_are_reported(parameters: dict[str, str], told: str) -> None:
     with pytest.raises(InvalidInputError, match=told):
         database.database_settings(stack(**parameters))
 

@@ -156,10 +156,10 @@ def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: l
 
 
 @pytest.mark.parametrize("is_mariadb", [False, True])
-def test_roles_that_the_server_does_not_show_are_told(is_mariadb: bool) -> None:
+def test_roles_that_the_server_does_not_show_are_reported(is_mariadb: bool) -> None:
     server: Any = Server(is_mariadb=is_mariadb, refuses=True)
     finding = doctor.examine_privileges(server, "u@%")
-    assert (finding.verdict, "cannot be seen" in finding.told) == ("warn", True)
+    assert (finding.verdict, "cannot be read" in finding.told) == ("warn", True)
     assert not is_mariadb or server.ran[-1] == "SET ROLE `every``day`"
 
 
@@ -188,7 +188,7 @@ def test_what_many_tables_lack_is_shown_a_few_times_and_counted(monkeypatch: pyt
     monkeypatch.setattr(inspection, "examine", lambda *_: iter([*FOUND, *many]))
     text = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).stdout
     assert text.count("table t") == 10
-    assert "and 490 more of 'table': --json has them all\n1 pass, 1 warn, 501 fail\n" in text
+    assert "and 490 more of 'table': --json lists them all\n1 pass, 1 warn, 501 fail\n" in text
 
 
 def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""CSV files as DuckDB is told to read them."""
+"""CSV files as DuckDB reads them with our options."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def test_line_breaks_and_quotes_in_a_file_of_many_buffers_part_no_row(tmp_path: 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "orders needs more room on disk, so point TMPDIR"),
+        (OSError(errno.ENOSPC, "No space left on device"), "orders needs more disk space, so set TMPDIR"),
         (OSError(errno.EIO, "odd"), "orders cannot be read: [Errno 5] odd"),
-        (pa.ArrowMemoryError("malloc of size 9\nfailed"), "orders takes more memory than it may, so raise --memory"),
+        (pa.ArrowMemoryError("malloc of size 9\nfailed"), "orders exceeds the memory limit, so raise --memory"),
         (pa.ArrowInvalid(""), "orders cannot be read: ArrowInvalid"),
-        (duckdb.OutOfMemoryException("no"), "orders takes more memory than it may"),
+        (duckdb.OutOfMemoryException("no"), "orders exceeds the memory limit"),
         (duckdb.IOException("no"), "orders cannot be read: no"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line_with_what_to_do(error: Exception, told: str) -> None:
+def test_what_cannot_be_read_is_reported_in_one_line_with_what_to_do(error: Exception, told: str) -> None:
     with pytest.raises(VerificationError) as caught, reading_errors("orders"):
         raise error
     assert str(caught.value).startswith(told)

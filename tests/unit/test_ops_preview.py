@@ -102,7 +102,7 @@ class Stored(Bucket):
         (b"\xff", "Invalid JSON"),
     ],
 )
-def test_a_table_whose_state_cannot_be_read_is_told_as_the_run_would_fail_it(body: bytes, told: str) -> None:
+def test_a_table_whose_state_cannot_be_read_is_reported_as_the_run_would_fail_it(body: bytes, told: str) -> None:
     bucket = Stored("_state/tables/orders/csv.json", body)
     spec = parse_table_list('{"tables": ["orders"]}').tables[0]
     unused: Any = None

@@ -1,4 +1,4 @@
-"""How far a run is, told from its history, its plan and its tables' records."""
+"""The progress of a run, from its history, its plan and its tables' records."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ AT = datetime(2025, 4, 2, 12, 0, tzinfo=UTC)
 
 
 class Executions:
-    """Step Functions with one failed execution, which is told as it was for some looks after its redrive."""
+    """Step Functions with one failed execution, whose old state is returned for some polls after its redrive."""
 
     def __init__(self, stale_looks: int = 0, refusal: str = "", message: str = "", status: str = "FAILED") -> None:
         self.status = status
@@ -61,7 +61,7 @@ def test_an_answer_from_before_the_redrive_is_not_taken_for_the_end_of_it() -> N
 @pytest.mark.parametrize(
     ("code", "error", "told"),
     [
-        ("ExecutionNotRedrivable", InvalidInputError, "cannot be redriven: because; run its failed tables"),
+        ("ExecutionNotRedrivable", InvalidInputError, "cannot be redriven: because; to run its failed tables"),
         ("ExecutionDoesNotExist", NotFoundError, "no run 'run-1'"),
         ("AccessDeniedException", AwsError, "AWS refused RedriveExecution: because"),
     ],
@@ -71,7 +71,7 @@ def test_a_refusal_says_what_to_do(code: str, error: type[Exception], told: str)
         redrive(Executions(refusal=code, message="because"))
 
 
-@pytest.mark.parametrize(("status", "told"), [("SUCCEEDED", "has not failed"), ("RUNNING", "is still at work")])
+@pytest.mark.parametrize(("status", "told"), [("SUCCEEDED", "has not failed"), ("RUNNING", "is still running")])
 def test_only_a_run_that_ended_badly_is_redriven(status: str, told: str) -> None:
     executions = Executions(status=status)
     with pytest.raises(InvalidInputError, match=told):

@@ -49,7 +49,7 @@ def test_the_outputs_name_the_parts() -> None:
         (described({}, "CREATE_IN_PROGRESS"), "", AwsError, "wait until it is deployed"),
     ],
 )
-def test_a_stack_that_is_not_ready_is_told_in_one_line(
+def test_a_stack_that_is_not_ready_is_reported_in_one_line(
     answer: dict[str, Any] | None, code: str, error: type[CommandError], told: str
 ) -> None:
     with pytest.raises(error, match=r"^[^\n]+\Z") as raised:

@@ -12,9 +12,7 @@ VALUES = st.text(st.sampled_from('a,"\n\r'), max_size=6).map(str.encode)
 
 
 @given(st.lists(st.lists(VALUES, min_size=2, max_size=2), max_size=8), st.integers(1, 7))
-def test_rows_are_counted_whatever_stands_in_quotes_and_wherever_a_piece_ends(
-    rows: list[list[bytes]], size: int
-) -> None:
+def test_rows_are_counted_whatever_is_in_quotes_and_wherever_a_piece_ends(rows: list[list[bytes]], size: int) -> None:
     lines = [b",".join(map(quoted, row)) for row in rows]
     body = b"".join(line + b"\n" for line in lines)
     shape = CsvShape()

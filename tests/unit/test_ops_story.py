@@ -1,4 +1,4 @@
-"""How a history is told: by one line for each thing that happened."""
+"""A history as text: one line for each event."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_tables_that_are_read_side_by_side_keep_their_own_lines() -> None:
         "  menu: ExtractTable: ReadInterruptedError: the connection broke",
         "  orders: ExtractTable: SUCCEEDED, 1 row, 1 file",
         "  menu: ExtractTable: TableNotFoundError: create it",
-        "  menu: TableFailed: given up, the others go on",
+        "  menu: TableFailed: given up, the others continue",
         "WriteManifest: FAILED, runs/run-1/manifest.json, failed: menu",
     ]
 
@@ -75,7 +75,7 @@ def test_a_history_without_the_iterations_states_still_tells_the_tables() -> Non
     ]
 
 
-def test_start_redrive_and_end_are_told() -> None:
+def test_start_redrive_and_end_are_reported() -> None:
     history = History()
     history.add("ExecutionStarted", input="{}")
     history.add("ExecutionFailed", error="TablesFailed")
@@ -132,26 +132,26 @@ def test_of_many_tables_those_that_went_as_they_should_are_counted() -> None:
         "  t000: ExtractTable: CONTINUE, 9 rows, 1 file",
         "  t000: ExtractTable: UNCHANGED, 0 rows, 0 files",
         "  t499: ExtractTable: TableNotFoundError: none",
-        "  t499: TableFailed: given up, the others go on",
+        "  t499: TableFailed: given up, the others continue",
         "  and 498 more tables: add --all to list them",
         "WriteManifest: FAILED, m",
     ]
 
 
-def test_of_many_tables_that_failed_some_are_told_and_the_rest_counted() -> None:
+def test_of_many_tables_that_failed_some_are_reported_and_the_rest_counted() -> None:
     lines = short(run_of_many(500, failing=400))
     assert len(lines) == 1 + 40 * 2 + 1 + 1
-    assert lines[-2] == "  and 460 more tables, 361 of them failed, tried again or continued: add --all to list them"
+    assert lines[-2] == "  and 460 more tables, 361 of them failed, retried or continued: add --all to list them"
 
 
-def test_of_forty_tables_everything_is_told_round_by_round() -> None:
+def test_of_forty_tables_everything_is_listed_round_by_round() -> None:
     history = run_of_many(40, failing=1)
     again = run_of_many(40, failing=0)
     lines = tell(history.events) + tell(again.events)
     assert condensed(lines) == lines
 
 
-def test_lines_without_a_table_are_told_where_they_are_bad() -> None:
+def test_lines_without_a_table_are_reported_where_they_are_bad() -> None:
     history = History(linked=False)
     history.enter("Map", "ExtractTables")
     for number in range(50):

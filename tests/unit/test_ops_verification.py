@@ -1,4 +1,4 @@
-"""What a person and a script are told of what `verify` has found."""
+"""The output of `verify` for an operator and for a script."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BROKEN = FileCheck("orders/csv/x.csv", "orders", "run-1", ["is missing"])
         ),
     ],
 )
-def test_what_differs_is_told_from_what_could_not_be_compared(
+def test_what_differs_is_distinguished_from_what_could_not_be_compared(
     found: Verification, exit_code: int, last_line: str
 ) -> None:
     assert found.exit_code == exit_code
@@ -50,7 +50,7 @@ def test_a_few_keys_stand_in_the_line_and_more_on_lines_of_their_own() -> None:
     result = Verification(tables=[found])
     lines = list(verification_lines(result))
     assert lines[2] == "  5 missing: in the table, in no file, such as (id=0, part=a), (id=1, part=a), (id=2, part=a)"
-    assert lines[3] == "  1 pending: stamped where the next run reads"
+    assert lines[3] == "  1 pending: the next run will read them"
     lines = list(verification_lines(result, shown=None))
     assert lines[2:8] == [
         "  5 missing: in the table, in no file", *(f"    (id={number}, part=a)" for number in range(5))

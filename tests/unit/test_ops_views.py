@@ -221,12 +221,12 @@ def test_a_table_of_which_a_row_is_gone_is_listed_among_hundreds() -> None:
     assert "orders: 2 delivered rows are gone" in text
 
 
-def test_deleted_rows_are_told_with_the_file_that_names_them() -> None:
+def test_deleted_rows_are_reported_with_the_file_that_names_them() -> None:
     file = {"key": "orders/deletes/orders_deletes_20250402_115958.csv", "rows": 2, "bytes": 10, "sha256": "0" * 64}
     gone = table("orders", rows=0, deleted_rows=2, deletes=[file])
     quiet = [table(f"t{number}", "UNCHANGED", rows=0, deleted_rows=0, deletes=[]) for number in range(60)]
     shown = drawn(views.manifest_view(manifest(*quiet, gone), "bucket"))
-    assert "orders: 2 deleted rows, told in orders/deletes/orders_deletes_20250402_115958.csv" in shown
+    assert "orders: 2 deleted rows, in orders/deletes/orders_deletes_20250402_115958.csv" in shown
     only_deletes = manifest(gone)
     only_deletes.totals.files = 0
     assert f"s3://bucket/{file['key']}" in drawn(views.manifest_view(only_deletes, "bucket", everything=True))

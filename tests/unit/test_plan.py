@@ -51,7 +51,7 @@ def test_a_plan_is_of_the_execution_that_it_was_made_for_and_not_of_a_later_one_
     assert not plan().is_of({"StartTime": "2025-08-02T12:00:00Z"}, now=plan().planned_at + 1)
 
 
-def test_a_redriven_executions_plan_is_told_by_its_age() -> None:
+def test_a_redriven_executions_plan_is_recognised_by_its_age() -> None:
     redriven = {"StartTime": "2025-04-03T12:00:00Z", "RedriveCount": 1}
     assert plan().is_of(redriven, now=plan().planned_at + 14 * 86_400)
     # Of the execution that had the name before: this one's first pass could not be planned.
@@ -79,7 +79,7 @@ def test_only_names_travel_through_the_state_machine() -> None:
     }
 
 
-def test_settings_mended_since_replace_those_of_the_plan_and_nothing_else() -> None:
+def test_settings_fixed_since_replace_those_of_the_plan_and_nothing_else() -> None:
     fresh = parse_table_list('{"tables": [{"name": "orders", "format": "parquet"}, "customer"]}').tables
     mended = plan().with_settings(fresh)
     assert [(spec.name, spec.format) for spec in mended.tables] == [("orders", "parquet"), ("menu", "csv")]

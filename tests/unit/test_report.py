@@ -269,7 +269,7 @@ def test_a_timeline_of_hundreds_of_tables_keeps_the_failed_and_the_longest() -> 
     assert "t5" not in names
 
 
-def test_files_are_linked_from_where_the_report_stands_and_in_the_console() -> None:
+def test_files_are_linked_from_where_the_report_is_and_in_the_console() -> None:
     name = "näme #1"
     page = parsed(manifest(table(name)), bucket="data", region="eu-west-1")
     file, console = section(page, "files").findall(".//a")  # type: ignore[union-attr]
@@ -410,7 +410,7 @@ def test_drawings_are_named_or_have_their_figures_beside_them(page: Element) -> 
         )
 
 
-def test_no_outcome_is_told_by_colour_alone() -> None:
+def test_no_outcome_is_reported_by_colour_alone() -> None:
     page = parsed(ALL_KINDS)
     told = {said(item) for item in page.iter("span") if "state" in (item.get("class") or "").split()}
     assert told == {"✗ failed", "✓ succeeded", "= unchanged", "→ skipped"}

@@ -117,7 +117,7 @@ def test_the_connection_is_ready_for_the_next_query_after_the_last_row() -> None
         assert cursor.fetchall() == ((b"3",),)
 
 
-def test_an_error_among_the_rows_is_told_and_leaves_the_connection_usable() -> None:
+def test_an_error_among_the_rows_is_reported_and_leaves_the_connection_usable() -> None:
     interrupted = wire.result_set(ROWS, COLUMNS, last=wire.error(1317, "Query execution was interrupted"))
     connection = wire.connection(interrupted, wire.result_set([[b"1"]]))
     with (

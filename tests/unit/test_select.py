@@ -81,7 +81,7 @@ def test_without_a_key_there_is_no_order_to_resume_in() -> None:
     assert all(segment.order == () for segment in segments("c", "m", key=()))
 
 
-def test_a_page_says_where_it_goes_on() -> None:
+def test_a_page_says_where_it_continues() -> None:
     segment = segments("c", "m")[1]
     sql = select_page("orders", [ID, MODIFIED], segment, position=[b"2025-04-02 13:00:00", b"7"], rows=100)
     stamp = "_utf8mb4 x'323032352d30342d30322031333a30303a3030'"

@@ -90,7 +90,7 @@ def test_what_is_wrong_is_named(document: str, named: str) -> None:
     assert named in str(caught.value)
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(TableListError) as caught:
         parse(["a", "a", {"name": "b", "format": "xml"}, {"name": "c", "mod": 1}])
     message = str(caught.value)
@@ -160,7 +160,7 @@ def test_a_table_remembers_which_keys_are_its_own() -> None:
     assert "created_column" not in default.own_keys
 
 
-def test_a_pattern_that_brings_in_nothing_is_told_of() -> None:
+def test_a_pattern_that_brings_in_nothing_is_reported() -> None:
     listed = parse_table_list('{"tables": ["orders", "order_*", "zzz*"]}')
     names = [spec.name for spec in listed.resolve(["orders", "order_item"])]
     assert listed.idle(names) == ['the pattern "zzz*" in the table list brings in no table']

@@ -77,5 +77,5 @@ def test_the_examples_are_table_lists() -> None:
         parse_table_list(example)
 
 
-def test_the_page_stands_without_a_gap() -> None:
+def test_the_page_has_no_gap() -> None:
     assert re.findall(r"\{[A-Z]+\}", PAGE) == []

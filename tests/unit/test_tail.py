@@ -79,7 +79,7 @@ def test_only_digests_of_rows_in_finished_files_are_kept_at_a_checkpoint() -> No
     tail = after(delivered)
     kept(tail, [("1", None, "2025-04-02 12:00:01"), old, ("3", None, "2025-04-02 12:00:03")])
     kept(tail, [("4", None, "2025-04-02 11:00:00"), ("5", None, "2025-04-02 12:00:04")])
-    # Written: 1, 3, 4, 5; what was left out stands with the row that follows it.
+    # Written: 1, 3, 4, 5; what was left out is with the row that follows it.
     assert [len(tail.digests_of(rows)) for rows in (0, 1, 2, 3, 4, None)] == [0, 1, 3, 3, 4, 4]
 
 

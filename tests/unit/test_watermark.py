@@ -1,4 +1,4 @@
-"""The watermark's text, and the keys it stands under."""
+"""The watermark's text and keys."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_the_window_ends_at_a_whole_second_and_never_before_the_epoch() -> None:
     assert bound_of(utc_now=100.0, transaction_age=1e9).until == datetime(1970, 1, 1)
 
 
-def test_the_lead_over_the_planners_clock_is_told() -> None:
+def test_the_lead_over_the_planners_clock_is_reported() -> None:
     assert bound_of(observer_utc=NOON - 3).clock_lead == 3.0
     assert bound_of().clock_lead is None
 
@@ -73,7 +73,7 @@ def test_the_lead_over_the_planners_clock_is_told() -> None:
 @pytest.mark.parametrize(
     ("zone", "utc", "until"),
     [
-        # Berlin falls back at 01:00 UTC: 02:00 to 03:00 stands twice.
+        # Berlin falls back at 01:00 UTC: 02:00 to 03:00 is repeated.
         (BERLIN, "2025-10-26 00:00:01", "2025-10-26 01:59:59"),
         (BERLIN, "2025-10-26 00:30:00", "2025-10-26 01:59:59"),
         (BERLIN, "2025-10-26 01:30:00", "2025-10-26 01:59:59"),
@@ -170,7 +170,7 @@ def test_the_next_window_reads_from_where_the_last_one_ended() -> None:
     assert window.warnings == []
 
 
-def test_a_bound_that_stands_still_keeps_the_watermark_and_one_that_fell_does_not_move_it_back() -> None:
+def test_a_bound_that_does_not_move_keeps_the_watermark_and_one_that_fell_does_not_move_it_back() -> None:
     before = (FIRST, derive(FIRST))
     assert derive(FIRST, before).until.text == "2025-04-02 12:00:00"
     fallen = derive(run("2025-04-02 11:50:00", server_utc=FIRST.server_utc + 60), before)
@@ -232,7 +232,7 @@ def test_a_date_column_is_read_from_the_beginning_of_its_day() -> None:
     assert window.read_from == first.remember_from
 
 
-def test_a_table_switched_from_full_to_incremental_goes_on_from_the_full_ones_bound() -> None:
+def test_a_table_switched_from_full_to_incremental_continues_from_the_full_ones_bound() -> None:
     full = derive(FIRST, mode="full")
     assert (full.read_from, full.remember_from) == (None, FIRST.until)
     again = derive(FIRST, (FIRST, full), mode="full")

@@ -1,1 +1,1 @@
-"""The commands, by what they are about; `rds_to_s3_ops.cli` puts them together."""
+"""The commands, one module per topic; `rds_to_s3_ops.cli` registers them."""

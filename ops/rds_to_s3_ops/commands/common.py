@@ -1,4 +1,4 @@
-"""What the commands share: their common options, the way to the stack, output, and how an error ends them."""
+"""What the commands share: common options, access to the stack, output, error handling."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ StackOption = Annotated[
     str | None,
     typer.Option("--stack", envvar="STACK_NAME", metavar="NAME", help="The CloudFormation stack to work with."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id: its execution's name, or its ARN.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.")]
 OptionalRunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="A run's id: its execution's name, or its ARN.")
+    str | None, typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.")
 ]
 TablesOption = Annotated[
-    list[str] | None, typer.Option("--table", "-t", metavar="TABLE", help="Only this table; can be repeated.")
+    list[str] | None, typer.Option("--table", "-t", metavar="TABLE", help="Only this table. Repeatable.")
 ]
 
 
 @dataclass(frozen=True)
 class Session:
-    """What every command works with: the stack, and the adapters to its parts."""
+    """The stack and the adapters to its parts."""
 
     aws: Aws
     stack: Stack
@@ -50,7 +50,7 @@ class Session:
     @classmethod
     def open(cls, stack_name: str | None) -> Session:
         if not stack_name:
-            raise InvalidInputError("which stack? name it with --stack, or set STACK_NAME")
+            raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
         aws = Aws()
         return cls(aws, find_stack(aws.cloudformation(), stack_name))
 
@@ -65,7 +65,7 @@ class Session:
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """End a command that fails with one line and its exit code; add ``--debug``, with which it shows the traceback."""
+    """Print one line and exit with the error's code if a command fails. Adds ``--debug``, which shows the traceback."""
 
     @functools.wraps(command)
     def guard(*, debug: bool, **options: Any) -> None:
@@ -95,7 +95,7 @@ def run_id_of(text: str) -> str:
 
 
 def new_console() -> Console:
-    # Made at each use: it looks at the present stdout. A pipe has no width, and 80 columns would cut tables.
+    # Created at each use, because it reads the current stdout. A pipe has no width, and 80 columns would cut tables.
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False)
 
@@ -114,7 +114,7 @@ def print_outcome(
     as_json: bool,
     indent: int | None = 2,
 ) -> None:
-    """Print how a run ended or stands, with or without a manifest: one document where it is JSON."""
+    """Print a run's result or current state, with or without a manifest. JSON is one document."""
     if as_json:
         print_json(views.outcome_json(run, manifest), indent=indent)
     else:

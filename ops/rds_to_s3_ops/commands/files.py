@@ -1,4 +1,4 @@
-"""The commands about the files in the bucket: are they what they should be, and how are they loaded."""
+"""The commands for the files in the bucket: verify them, and print the SQL that loads them."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def verify(
     *,
     run_id: OptionalRunArgument = None,
     table: Annotated[
-        str | None, typer.Option("--table", "-t", metavar="TABLE", help="Every file of this table, whatever the run.")
+        str | None, typer.Option("--table", "-t", metavar="TABLE", help="Every file of this table, from all runs.")
     ] = None,
     source: Annotated[
-        bool, typer.Option("--source", help="Compare the newest version of each row with the table in the database.")
+        bool, typer.Option("--source", help="Compare the newest version of each row with the database.")
     ] = False,
     ignore_extra: Annotated[
-        bool, typer.Option("--ignore-extra", help="With --source: rows that only the files have are no fault.")
+        bool, typer.Option("--ignore-extra", help="With --source: ignore rows that only the files have.")
     ] = False,
     memory: Annotated[
-        str, typer.Option("--memory", metavar="SIZE", help="With --source: how much memory DuckDB may take.")
+        str, typer.Option("--memory", metavar="SIZE", help="With --source: the memory limit of DuckDB.")
     ] = "1GB",
     keys: Annotated[
-        int | None, typer.Option("--keys", metavar="N", min=0, help="With --source: name so many keys of each kind.")
+        int | None, typer.Option("--keys", metavar="N", min=0, help="With --source: list at most N keys of each kind.")
     ] = None,
-    all_keys: Annotated[bool, typer.Option("--all-keys", help="With --source: name every key that differs.")] = False,
+    all_keys: Annotated[bool, typer.Option("--all-keys", help="With --source: list every key that differs.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read files again, and compare them with the manifest: rows, bytes, hash. By default those of the newest run.
+    """Compare files with their manifest: rows, bytes and hash. By default the files of the newest run.
 
-    Files of these tables that no manifest names are named, with what to do. With --source, also compare all files of
-    each table with the database, row by row. TMPDIR needs room for the digests of all rows and for one file. A row
-    that the next run reads is pending, and no fault.
+    Lists files of these tables that are in no manifest, and says what to do. With --source, also compares all files of
+    each table with the database, row by row. TMPDIR must have space for the digests of all rows and for one file. A
+    row that the next run will read is pending, which is not an error.
     """
     # pyarrow takes as long to import as all the rest, and no other command needs it.
     from rds_to_s3_ops.verify.reconciliation import SAMPLES  # noqa: PLC0415
@@ -105,14 +105,15 @@ def print_ddl(
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="COLUMN", help="A column to merge by, where the table has no key; repeatable."),
+        typer.Option("--key", metavar="COLUMN", help="A column to merge by, if the table has no key. Repeatable."),
     ] = None,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the SQL that loads a run's files into a warehouse: deletes what is gone, and merges the rest by key.
+    """Print the SQL that loads a run's files into a warehouse. It applies the deletes, and merges the rows by key.
 
-    File format, stage or external table with exact types, load, merge. What a warehouse cannot hold is in the comments.
+    The SQL has the file format, a stage or external table with exact types, the load and the merge. Comments list the
+    values that the warehouse cannot store.
     """
     session = Session.open(stack)
     loads = table_loads(session.bucket(), table, run_id_of(run_id) if run_id else None, key or [])

@@ -1,4 +1,4 @@
-"""The commands that look: at runs that were, at what a run would do, at what it depends on."""
+"""The commands that only read: past runs, the plan of the next run, and what a run depends on."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def show(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run did: by default the newest that has finished. With --json, its manifest.
+    """Show the result of a run, by default the newest finished run. With --json, print its manifest.
 
-    Of a run that is at work, also again, or that was stopped: how it stands, and its manifest from before.
+    For a run that is running, redriven or stopped: its status, and the last manifest it wrote.
     """
     session = Session.open(stack)
     bucket, runs = session.bucket(), session.runs()
@@ -64,19 +64,19 @@ def history(
     *,
     run_id: OptionalRunArgument = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="How many runs at most.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="The maximum number of runs.")
     ] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="With RUN: tell of every table, however many.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With RUN: list every table.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, newest first; or tell what happened in one, state by state, its redrives included.
+    """List the runs, newest first. With RUN, list the events of that run state by state, including redrives.
 
-    Of more than 40 tables, those that failed, were tried again or continued are told, and the rest counted. With
-    --json, always everything.
+    If a run has more than 40 tables, only those that failed, were retried or continued are listed; the rest are
+    counted. --json always lists everything.
     """
     if everything and run_id is None:
-        raise InvalidInputError("--all is for the history of one RUN: name it, or list more runs with --limit")
+        raise InvalidInputError("--all needs a RUN; to list more runs, use --limit")
     session = Session.open(stack)
     if run_id is not None:
         _tell(session, run_id_of(run_id), everything=everything, as_json=as_json)
@@ -98,9 +98,9 @@ def plan(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would read if it were started now: windows, indexes, estimates. Reads no rows.
+    """Show what a run would read if it started now: windows, indexes, estimates. Reads no rows.
 
-    Connects to the database from here, with the stack's credentials. Numbers of rows are the server's own estimates.
+    Connects to the database from this machine, with the stack's credentials. Row counts are the server's estimates.
     """
     session = Session.open(stack)
     listed = session.table_list().read().checked
@@ -116,13 +116,13 @@ def plan(
 
 @guarded
 def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
-    """Check everything that a run depends on, and say how to mend what is wrong.
+    """Check everything that a run depends on, and print how to fix each problem.
 
-    From the AWS credentials to the listed tables' indexes. Changes nothing. What only the functions can tell, inside
-    their VPC, is skipped with that reason.
+    Checks from the AWS credentials to the indexes of the listed tables. Changes nothing. A check that only works inside
+    the functions' VPC is skipped, with that reason.
     """
     if not stack:
-        raise InvalidInputError("which stack? name it with --stack, or set STACK_NAME")
+        raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
     console = new_console()
     findings, condenser = [], inspection_views.Condenser()
     for finding in examine(Aws(), stack):

@@ -31,9 +31,9 @@ from rds_to_s3_ops.runs.watching import follow, wait
 INTERRUPTED = 130
 
 WatchOption = Annotated[
-    bool, typer.Option("--watch/--no-watch", help="Follow the run until it ends, or only start it and return.")
+    bool, typer.Option("--watch/--no-watch", help="Follow the run until it ends, or start it and return at once.")
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the run's end and print only its result.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends, and print only its result.")]
 
 
 @guarded
@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Start a run, and follow it.
 
-    Every listed table is extracted, or those that --table names.
+    Extracts every listed table, or only those given with --table.
     """
     if table and rerun_failed_of:
         raise InvalidInputError("--table and --rerun-failed-of exclude each other: give one of them")
@@ -71,16 +71,16 @@ def rerun(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a new run of the tables that failed in another.
+    """Start a new run of the tables that failed in another run.
 
-    The new run takes a window of its own, up to now. `redrive` lets the failed run itself go on, with its window.
+    The new run has its own window, up to now. `redrive` continues the failed run itself, with its window.
     """
     session = Session.open(stack)
     run_id = run_id_of(run_id)
     manifest = session.bucket().manifest(run_id)
     if manifest is None:
         session.runs().describe(run_id)
-        raise NotFoundError(f"run {run_id!r} has left no manifest, so it names no failed tables: start a new run")
+        raise NotFoundError(f"run {run_id!r} has no manifest, so its failed tables are unknown: start a new run")
     if not manifest.failed:
         raise InvalidInputError(f"no table failed in run {run_id!r}: there is nothing to run again")
     _start(session, {"rerun_failed_of": run_id}, watch=watch, wait_only=wait_only, as_json=as_json)
@@ -95,10 +95,10 @@ def redrive(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a failed run go on: its failed tables again, in its own window.
+    """Continue a failed run: extract its failed tables again, in the same window.
 
-    Also takes up a run that was aborted or timed out, where it was stopped. Step Functions allows it for 14 days, and
-    while the run's history has fewer than 24,999 events.
+    Also resumes a run that was aborted or timed out. Step Functions allows a redrive for 14 days, and while the run's
+    history has fewer than 24,999 events.
     """
     session = Session.open(stack)
     redriven = session.runs().redrive(run_id_of(run_id))
@@ -112,9 +112,9 @@ def watch(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Follow a run until it ends: by default the newest that is at work, or else the newest.
+    """Follow a run until it ends, by default the newest running one, or else the newest.
 
-    Ctrl-C stops the watching, not the run. With --json, each change is one line.
+    Ctrl-C stops the output, not the run. With --json, each change is one line.
     """
     session = Session.open(stack)
     if run_id is None:
@@ -189,7 +189,7 @@ def _watch_as_json(looks: Iterable[RunProgress]) -> None:
 def _finish(
     session: Session, run_id: str, *, as_json: bool, in_one_line: bool = False, already_shown: bool = False
 ) -> None:
-    """Print how a run ended, and end with its exit code."""
+    """Print a run's result, and exit with its exit code."""
     ended = session.runs().describe(run_id)
     manifest = session.bucket().manifest(run_id)
     if already_shown and not as_json and not new_console().is_terminal:
@@ -199,5 +199,5 @@ def _finish(
 
 
 def _leave(run_id: str) -> NoReturn:
-    typer.echo(f"\nstopped watching; the run goes on. Come back with: rds-to-s3 watch {run_id}", err=True)
+    typer.echo(f"\nstopped watching; the run continues. To follow it again: rds-to-s3 watch {run_id}", err=True)
     raise typer.Exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The commands that change what the next run does: a table's watermark, and the table list."""
+"""The commands that change the next run: a table's watermark, and the table list."""
 
 from __future__ import annotations
 
@@ -22,30 +22,33 @@ def rewind(
         str | None,
         typer.Argument(
             metavar="TIMESTAMP",
-            help="'YYYY-MM-DD HH:MM:SS', or a date, in the database's own zone: rows stamped later are read again.",
+            help="'YYYY-MM-DD HH:MM:SS' or a date, in the database's time zone. Rows stamped later are read again.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Extract the whole table again.")] = False,
     forward: Annotated[
-        bool, typer.Option("--forward", help="Allow a later timestamp than now, which leaves rows out for good.")
+        bool,
+        typer.Option(
+            "--forward", help="Allow a timestamp after the watermark. The rows in between are never extracted."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the next run extract a table's rows again.
+    """Move a table's watermark back, so that the next run extracts its rows again.
 
-    Moves the table's watermark, if no run moves it at the same moment. Says what was and what will be, and asks.
+    Prints the old and the new watermark, and asks. Writes nothing if a run has moved the watermark in the meantime.
     """
     if (to is None) == (not everything):
-        raise InvalidInputError("where to? give a TIMESTAMP, or --all to extract the whole table again")
+        raise InvalidInputError("no target given: give a TIMESTAMP, or --all to extract the whole table again")
     target = parse_target(to) if to is not None else None
     session = Session.open(stack)
     bucket = session.bucket()
     change = prepare_rewind(bucket, session.table_list().read().checked, table, target)
     typer.echo("\n".join(change.explain()), err=True)
     if change.skips_rows and not forward:
-        raise InvalidInputError("nothing was written: add --forward if rows shall be left out")
+        raise InvalidInputError("nothing was written: add --forward to skip these rows")
     if not yes:
         _confirm()
     change.apply(bucket)
@@ -58,13 +61,14 @@ def rewind(
 @guarded
 def list_tables(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="List every table, however many.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List every entry.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the table list with every default filled in. With --json, the document as it is.
+    """Show the table list with every default filled in. With --json, print the document unchanged.
 
-    Of more than 40 entries, 40 are listed, first of all those with settings of their own, and the rest counted.
+    If the list has more than 40 entries, 40 are shown, starting with those that have their own settings; the rest are
+    counted.
     """
     session = Session.open(stack)
     document = session.table_list().read()
@@ -83,16 +87,16 @@ def add_table(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a default for this table, such as format=parquet; a value can be JSON; can be repeated.",
+            help="Override a default for this table, such as format=parquet. A value can be JSON. Repeatable.",
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Change a table that is listed already.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Change a table that is already listed.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a table to the list, or change its settings.
 
-    Whether the database has the table is seen by the next run.
+    Does not check that the database has the table; `plan` does.
     """
     settings = _settings(setting or [])
     parameter = Session.open(stack).table_list()
@@ -111,9 +115,9 @@ def remove_table(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a table off the list.
+    """Remove a table from the list.
 
-    Its files and its watermark stay: listed again, it goes on where it stopped.
+    Its files and its watermark stay. If you add it again, it continues at that watermark.
     """
     parameter = Session.open(stack).table_list()
     document = parameter.read().without_table(table)
@@ -126,21 +130,21 @@ def remove_table(
 
 def _confirm() -> None:
     if not sys.stdin.isatty():
-        raise InvalidInputError("nothing was written: there is nobody to ask, so add --yes")
+        raise InvalidInputError("nothing was written: stdin is not a terminal, so add --yes")
     if not typer.confirm("Write it?", err=True):
         typer.echo("nothing was written", err=True)
         raise typer.Exit(0)
 
 
 def _settings(assignments: list[str]) -> dict[str, Any]:
-    """Read ``--set`` options: a value that is JSON is taken as JSON, anything else as text."""
+    """Parse ``--set`` options: a value that is valid JSON is JSON, anything else is text."""
     settings: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise InvalidInputError(f"--set {assignment}: write KEY=VALUE, such as format=parquet")
         if key in settings:
-            raise InvalidInputError(f"--set {key} is given twice: which of the two?")
+            raise InvalidInputError(f"--set {key} is given twice")
         try:
             settings[key] = json.loads(value)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The way to AWS: clients from boto3's ordinary configuration, and its errors as ours."""
+"""Access to AWS: clients from boto3's ordinary configuration, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# A person is waiting: an endpoint that does not answer is told in seconds, not in minutes.
+# An operator is waiting: report an unreachable endpoint in seconds, not in minutes.
 _CONFIG = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=16
 )
 
 
 def environment_region() -> str | None:
-    """Return the region that the environment names; None where it names none, and the profile's counts."""
-    # boto3 knows the second name only; the AWS CLI and the other SDKs take the first, or that before the second.
+    """Return the region in the environment; None if there is none, and the profile's applies."""
+    # boto3 reads only the second name. The AWS CLI and the other SDKs read the first, some of them before the second.
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 @contextmanager
 def region_for_boto3() -> Iterator[None]:
-    """Let clients that other code makes, by boto3's own default, go to the region that ours go to."""
+    """Give clients that other code creates with boto3's default the same region as ours."""
     region, before = environment_region(), os.environ.get("AWS_DEFAULT_REGION")
     if region is None or region == before:
         yield
@@ -62,11 +62,11 @@ def region_for_boto3() -> Iterator[None]:
 
 
 class Aws:
-    """boto3 clients, made when first asked for.
+    """boto3 clients, created at first use.
 
-    They take region, credentials and endpoint from where every AWS tool takes them (``AWS_REGION``, ``AWS_PROFILE``,
-    ``AWS_ENDPOINT_URL``, ``~/.aws``), so that the same command drives the local system. What is wrong with those is
-    an `AwsError`.
+    Region, credentials and endpoint come from the ordinary AWS configuration (``AWS_REGION``, ``AWS_PROFILE``,
+    ``AWS_ENDPOINT_URL``, ``~/.aws``), so the same command works with the local system. An error in them is an
+    `AwsError`.
     """
 
     @cached_property
@@ -76,7 +76,7 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region in use; empty where none is configured."""
+        """The region in use; empty if none is configured."""
         return self._session.region_name or ""
 
     def cloudformation(self) -> CloudFormationClient:
@@ -105,7 +105,7 @@ class Aws:
         """
         with aws_errors(), _endpoint_errors():
             made: Any = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
-            # A port that is none would show only in the first call, as an error that could be anybody's.
+            # Otherwise an invalid port would show only in the first call, as an unspecific error.
             _ = urlsplit(made.meta.endpoint_url).port
             return made
 
@@ -124,17 +124,17 @@ def _endpoint_errors() -> Iterator[None]:
 
 
 def error_code(error: ClientError) -> str:
-    """Return the service's own name of an error, such as ``NoSuchKey`` or ``412``."""
+    """Return the service's error code, such as ``NoSuchKey`` or ``412``."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Turn what boto3 raises, and what `ObjectStore` makes of it, into an `AwsError` that says what to do."""
+    """Turn boto3's errors, and those of `ObjectStore`, into an `AwsError` that says what to do."""
     try:
         yield
     except (StorageRefusedError, StorageUnavailableError) as error:
-        # They advise on the functions' roles; the command has the operator's credentials.
+        # Their remedies are for the functions' roles; the command has the operator's credentials.
         with aws_errors():
             raise error.__cause__ or AwsError(str(error)) from None
     except NoRegionError:
@@ -142,11 +142,11 @@ def aws_errors() -> Iterator[None]:
     except InvalidRegionError as error:
         raise AwsError(f"{_one_line(error)} Set AWS_REGION to one such as eu-west-1") from None
     except ProfileNotFound as error:
-        raise AwsError(f"{_one_line(error)}: set AWS_PROFILE to one that `aws configure list-profiles` has") from None
+        raise AwsError(f"{_one_line(error)}: set AWS_PROFILE to one that `aws configure list-profiles` lists") from None
     except NoCredentialsError:
         raise AwsError("no AWS credentials were found: run `aws sso login` or set AWS_PROFILE") from None
     except ConfigParseError as error:
-        raise AwsError(f"{_one_line(error)}: correct that file, or move it away") from None
+        raise AwsError(f"{_one_line(error)}: correct that file, or move it") from None
     except PartialCredentialsError as error:
         raise AwsError(f"{_one_line(error)}: set both or neither") from None
     except ClientError as error:
@@ -155,7 +155,7 @@ def aws_errors() -> Iterator[None]:
         raise AwsError(f"AWS cannot be reached: {_one_line(error)}") from error
     except ResponseParserError as error:
         raise AwsError(
-            "what answers is not AWS: look for a proxy or a login page on the way, and at AWS_ENDPOINT_URL"
+            "the answer is not from AWS: check for a proxy or a login page, and check AWS_ENDPOINT_URL"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The data bucket as the command uses it: small JSON documents and watermarks."""
+"""The command's access to the data bucket: small JSON documents and watermarks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlannedTable(Document):
 
 
 class Plan(Document):
-    """``_state/runs/{run_id}/plan.json``, as far as the command needs it."""
+    """``_state/runs/{run_id}/plan.json``, the part that the command needs."""
 
     until: str | None = None
     tables: list[PlannedTable]
@@ -44,7 +44,7 @@ class Plan(Document):
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A table's record of one run, and when it was last written."""
+    """A table's record of one run, and the time of its last write."""
 
     record: TableEntry
     written_at: datetime
@@ -65,7 +65,7 @@ class Bucket:
         self.name = name
 
     def manifest(self, run_id: str) -> Manifest | None:
-        """Return a run's manifest; None while it is not written."""
+        """Return a run's manifest; None if it does not exist yet."""
         return self._manifest(manifest_key(run_id))
 
     def latest_manifest(self) -> Manifest | None:
@@ -73,24 +73,24 @@ class Bucket:
         return self._manifest(LATEST_MANIFEST_KEY)
 
     def manifests(self, run_ids: Iterable[str]) -> dict[str, Manifest]:
-        """Return the manifests of those runs that have one."""
+        """Return the existing manifests of these runs."""
         wanted = list(run_ids)
         with ThreadPoolExecutor(_READERS) as readers:
             found = zip(wanted, readers.map(self.manifest, wanted), strict=True)
             return {run_id: manifest for run_id, manifest in found if manifest is not None}
 
     def plan(self, run_id: str) -> Plan | None:
-        """Return a run's plan; None while it is not made."""
+        """Return a run's plan; None if it does not exist yet."""
         return self._document(plan_key(run_id), Plan)
 
     def table_records(self, run_id: str, known: Mapping[str, StoredRecord]) -> dict[str, StoredRecord]:
-        """Return the records that a run's tables have left so far.
+        """Return the records of a run's tables so far.
 
         Parameters
         ----------
         run_id : str
         known : mapping of str to StoredRecord
-            An earlier answer: what has not changed since is not read again.
+            An earlier answer: unchanged records are not read again.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class Bucket:
         return {**known, **fresh}
 
     def every_manifest(self) -> Iterator[Manifest]:
-        """Yield all manifests, the one that was written first before the others. A few are in memory at a time."""
+        """Yield all manifests in the order of their writes. Only a few are in memory at a time."""
         keys = [key for _, key in self._manifest_keys()]
         with ThreadPoolExecutor(_READERS) as readers:
             for begin in range(0, len(keys), _READERS):
@@ -118,13 +118,13 @@ class Bucket:
                         yield manifest
 
     def newest_manifests(self) -> Iterator[Manifest]:
-        """Yield the manifests, of the run that started last first; each is read when it is asked for.
+        """Yield the manifests, newest start first. Each is read on demand.
 
-        They are listed by when they were written, which for a run that was redriven says little of when it started.
+        S3 lists the time of the write, which for a redriven run may be long after its start.
         """
         read: list[tuple[float, int, Manifest]] = []
         for number, (written, key) in enumerate(reversed(self._manifest_keys())):
-            # Whatever is still to be read was written, and so started, no later than this one was written.
+            # Every manifest still to be read was written, and its run started, no later than this write.
             while read and -read[0][0] > written.timestamp():
                 yield heapq.heappop(read)[2]
             if (found := self._manifest(key)) is not None:
@@ -137,12 +137,12 @@ class Bucket:
         return [(written, key) for written, key in listed if key.endswith("/manifest.json")]
 
     def table_state(self, table: str, file_format: str) -> TableState:
-        """Return what is known of a table between runs; a table that was never extracted has an empty state.
+        """Return a table's state between runs; empty if the table was never extracted.
 
         Raises
         ------
         UnreadableError
-            A newer version wrote it, or it is damaged. A run of this version fails that table, too.
+            A newer version wrote it, or it is damaged. A run of this version would fail that table, too.
         """
         key = state_key(table, file_format)
         stored = self.read(key)
@@ -154,36 +154,36 @@ class Bucket:
             raise UnreadableError(str(error)) from None
 
     def read(self, key: str) -> StoredObject | None:
-        """Return an object; None where there is none."""
+        """Return an object; None if it does not exist."""
         with aws_errors():
             return self.store.get(key)
 
     def listed(self, prefix: str) -> Iterator[ListedObject]:
-        """Yield the objects whose keys start with `prefix`, in the keys' order."""
+        """Yield the objects with this prefix, in key order."""
         with aws_errors():
             yield from self.store.listed(prefix)
 
     def replace(self, key: str, body: bytes, was: StoredObject | None) -> None:
-        """Write an object only if it still is what it was.
+        """Write an object only if it has not changed.
 
         Raises
         ------
         ConflictError
-            It is not: somebody wrote or deleted it meanwhile.
+            Someone wrote or deleted it in the meantime.
         """
         try:
             with aws_errors():
                 self.store.replace(key, body, was, content_type="text/plain")
         except ConditionFailedError:
             raise ConflictError(
-                f"{key} changed meanwhile, probably by a run; nothing was written: look again and repeat"
+                f"{key} changed in the meantime, probably by a run; nothing was written: check it and repeat"
             ) from None
 
     def _manifest(self, key: str) -> Manifest | None:
         return self._document(key, Manifest)
 
     def _document(self, key: str, kind: type[AnyDocument]) -> AnyDocument | None:
-        """Return a document; None where there is none."""
+        """Return a document; None if it does not exist."""
         stored = self.read(key)
         if stored is None:
             return None
@@ -197,19 +197,19 @@ class Bucket:
     def _unreadable(self, key: str, why: str) -> UnreadableError:
         return UnreadableError(
             f"s3://{self.name}/{key} cannot be read: {why}. It is damaged, or a newer version wrote it: "
-            "take the command from the version that is deployed"
+            "use the command of the deployed version"
         )
 
 
 def _first_of(error: ValidationError) -> str:
-    """Return what is wrong with a document: its version, or else the first of all that is."""
+    """Return the first error of a document; a wrong version comes first."""
     wrong = error.errors()
     of_version = [detail for detail in wrong if detail["loc"] == ("version",) and detail["type"] != "missing"]
     if of_version:
         return f"it has version {of_version[0]['input']}"
     place, kind, told = wrong[0]["loc"], wrong[0]["type"], wrong[0]["msg"]
     if not place:
-        return "it is no JSON object"
+        return "it is not a JSON object"
     if len(place) == 1 and kind == "missing":
         return f"it has no {place[0]!r}"
-    return f"its {'.'.join(map(str, place))} is not what it should be: {told}"
+    return f"its {'.'.join(map(str, place))} is not valid: {told}"

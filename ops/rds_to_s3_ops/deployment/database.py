@@ -1,4 +1,4 @@
-"""The way from the stack to its database: the functions' own settings and code, from the operator's machine."""
+"""Connects from the operator's machine to the stack's database, with the functions' settings and code."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
     from rds_to_s3_ops.deployment.stack import Stack
 
-# A person is waiting, but a large table's count may take minutes.
+# An operator is waiting, but a large table's count may take minutes.
 READ_SECONDS = 900
 
 
 def database_settings(stack: Stack) -> DatabaseSettings:
-    """Return what the functions' environment says about the database, from the stack's parameters.
+    """Return the functions' database settings, from the stack's parameters.
 
     Raises
     ------
     InvalidInputError
-        The stack has no such parameters: it is another stack, or an old one.
+        The stack lacks these parameters: it is another stack, or an old one.
     """
     values: Mapping[str, Any] = {
         "data_bucket": stack.bucket,
@@ -49,23 +49,23 @@ def database_settings(stack: Stack) -> DatabaseSettings:
         return DatabaseSettings.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors())
-        raise InvalidInputError(f"the parameters of stack {stack.name!r} are not usable: {wrong}") from None
+        raise InvalidInputError(f"the parameters of stack {stack.name!r} are not valid: {wrong}") from None
 
 
 @contextmanager
 def connected(stack: Stack, *, read_seconds: int = READ_SECONDS) -> Iterator[Connection]:
-    """Connect to the stack's database for the length of a ``with`` block, and tell its errors as the command does.
+    """Connect to the stack's database for a ``with`` block, and turn its errors into the command's.
 
     Parameters
     ----------
     stack : Stack
     read_seconds : int
-        The longest silence of the server that is waited for.
+        The read timeout.
 
     Raises
     ------
     CommandError
-        What went wrong, also inside the block, with what to do.
+        Any error of the database, also inside the block, with what to do.
     """
     settings = database_settings(stack)
     with database_errors():
@@ -76,7 +76,7 @@ def connected(stack: Stack, *, read_seconds: int = READ_SECONDS) -> Iterator[Con
 
 
 def database_name(connection: Connection) -> str:
-    """Return the name of the database that the credentials select."""
+    """Return the name of the credentials' database."""
     return str(connection.row("SELECT DATABASE() AS name")["name"])
 
 
@@ -102,7 +102,7 @@ def command_error(error: RdsToS3Error) -> CommandError:
         return AwsError(str(error))
     if isinstance(error, DatabaseUnreachableError):
         return DatabaseError(
-            f"{error} A database in a private subnet is reached from inside its VPC, or through a tunnel under its own "
+            f"{error} Connect to a database in a private subnet from inside its VPC, or through a tunnel under its own "
             "host name."
         )
     return DatabaseError(str(error))

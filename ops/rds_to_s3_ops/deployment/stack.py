@@ -1,4 +1,4 @@
-"""The deployed stack: where its state machine, bucket and table list are."""
+"""The deployed stack: its state machine, bucket and table list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stack:
-    """What the stack's outputs name, and its parameters.
+    """The stack's outputs and parameters.
 
     Attributes
     ----------
@@ -26,11 +26,11 @@ class Stack:
     state_machine_arn : str
     bucket : str
     table_list_parameter : str
-        The name of the SSM parameter that holds the table list.
+        The name of the SSM parameter with the table list.
     parameters : mapping
-        What the stack was deployed with, by parameter name.
+        The values of the last deployment, by parameter name.
     outputs : mapping
-        Everything it tells of itself, by output name.
+        All outputs, by name.
     """
 
     name: str
@@ -51,15 +51,15 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
     Raises
     ------
     NotFoundError
-        There is no such stack where the credentials lead, or it is not one of rds-to-s3.
+        There is no such stack in this account and region, or it is not one of rds-to-s3.
     AwsError
-        AWS cannot be reached or refuses, or the stack is not fully deployed yet.
+        AWS is unreachable or denies the request, or the stack is not fully deployed yet.
     """
     with aws_errors():
         try:
             described = cloudformation.describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
-            # CloudFormation has no code of its own for a stack that is missing.
+            # CloudFormation has no separate error code for a missing stack.
             if error_code(error) != "ValidationError":
                 raise
             described = []
@@ -86,7 +86,7 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
 
 
 def _parameters(described: StackTypeDef) -> dict[str, str]:
-    # A parameter of an SSM type has a name for its value, and the value beside it.
+    # The value of a parameter of an SSM type is a name; the resolved value is beside it.
     return {
         parameter["ParameterKey"]: parameter.get("ResolvedValue", parameter.get("ParameterValue", ""))
         for parameter in described.get("Parameters", [])

@@ -1,4 +1,4 @@
-"""The table list in its SSM parameter: read it, change one table in it, write it back."""
+"""Reads and writes the table list in its SSM parameter."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class TableListDocument:
     Attributes
     ----------
     data : dict
-        The JSON object, with everything that the operator wrote in it.
+        The JSON object as the operator wrote it.
     checked : TableList
-        What it means.
+        The validated list.
     version : int
-        The parameter's; 0 for a document that is not stored.
+        The parameter's version; 0 for a document that is not stored.
     """
 
     data: dict[str, Any]
@@ -43,7 +43,7 @@ class TableListDocument:
         Raises
         ------
         InvalidInputError
-            It is not a table list; the message names every place that is wrong.
+            It is not a table list; the message lists every error.
         """
         try:
             checked = parse_table_list(text)
@@ -61,15 +61,15 @@ class TableListDocument:
         settings : dict
             The keys that it overrides; empty for the defaults.
         replace : bool
-            Whether a table that is listed already gives way, in its place; otherwise it is an error.
+            Whether to replace a table that is already listed, at its position; otherwise that is an error.
 
         Raises
         ------
         InvalidInputError
-            A setting is unknown or not valid, or names another table.
+            A setting is unknown, not valid, or the name of another table.
         """
         if "name" in settings:
-            raise InvalidInputError(f"name is no setting: the table to list is {name!r}, as TABLE says")
+            raise InvalidInputError(f"name is not a setting: the table to list is {name!r}, as TABLE says")
         entry: Any = {"name": name, **settings} if settings else name
         entries = list(self.data["tables"])
         listed = [_name(existing) for existing in entries]
@@ -78,7 +78,7 @@ class TableListDocument:
         elif replace:
             entries[listed.index(name)] = entry
         else:
-            raise InvalidInputError(f"table {name!r} is listed already: add --replace to change its settings")
+            raise InvalidInputError(f"table {name!r} is already listed: add --replace to change its settings")
         return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
 
     def without_table(self, name: str) -> TableListDocument:
@@ -89,21 +89,21 @@ class TableListDocument:
         return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
 
     def written(self) -> str:
-        """Return the document with one line for each table, as a person would write it."""
+        """Return the document as text, with one line for each table."""
         text = "{" + "".join(f"\n {_json(key)}: {_json(value)}," for key, value in self.data.items() if key != "tables")
         tables = ",\n".join(f"  {_json(entry)}" for entry in self.data["tables"])
         return f'{text}\n "tables": [\n{tables}\n ]}}\n'
 
 
 class TableListParameter:
-    """The SSM parameter that holds the table list."""
+    """The SSM parameter with the table list."""
 
     def __init__(self, ssm: SSMClient, name: str) -> None:
         self._ssm = ssm
         self.name = name
 
     def read(self) -> TableListDocument:
-        """Return the document as it is now."""
+        """Return the current document."""
         with aws_errors():
             try:
                 parameter = self._ssm.get_parameter(Name=self.name)["Parameter"]
@@ -119,13 +119,13 @@ class TableListParameter:
         Raises
         ------
         ConflictError
-            Somebody else wrote it since `document` was read.
+            Someone else wrote it since `document` was read.
         """
-        # Parameter Store has no conditional write: look once more just before, so that only a moment is left.
+        # Parameter Store has no conditional write: read again just before, so that the race is short.
         if self.read().version != document.version:
-            raise ConflictError("the table list was edited meanwhile; nothing was written: repeat the command")
+            raise ConflictError("the table list was edited in the meantime; nothing was written: repeat the command")
         with aws_errors():
-            # Past 4 KiB only the advanced tier will do, and from there is no way back.
+            # Over 4 KiB needs the advanced tier, and a parameter cannot return to the standard tier.
             self._ssm.put_parameter(
                 Name=self.name, Value=document.written(), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
             )

@@ -1,4 +1,4 @@
-"""Rewinding a table: what its watermark is, and what a new one would mean. Pure but for the last step."""
+"""Rewinds a table: its current watermark, and the effect of a new one. Pure except for the write."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True)
 class Rewind:
-    """A change of one table's watermark that is ready to be made.
+    """A prepared change of one table's watermark.
 
     Attributes
     ----------
     table : str
     key : str
-        The watermark's object.
+        The key of the watermark's object.
     stored : StoredObject or None
-        The object as it is; None where there is none.
+        The current object; None if it does not exist.
     target : Watermark or None
-        What it will be; None to extract everything again.
+        The new watermark; None to extract everything again.
     present : datetime or None
-        What is extracted up to now, as far as that is known.
+        The upper bound of what has been extracted, if known.
     """
 
     table: str
@@ -44,32 +44,32 @@ class Rewind:
 
     @property
     def was(self) -> str:
-        """The present watermark in words, as it stands in the file even where it is malformed."""
+        """The current watermark as text: the file's content, even if malformed."""
         return self.stored.body.decode("utf-8", "replace").strip()[:60] if self.stored else ""
 
     @property
     def skips_rows(self) -> bool:
-        """Whether the watermark would move forward, over rows that were never extracted."""
+        """Whether the watermark would move forward and skip rows."""
         return self.target is not None and (self.present is None or self.target.moment > self.present)
 
     def explain(self) -> list[str]:
-        """Say what was and what will be."""
+        """Return the old and the new watermark, and the effect."""
         will = self.target.text if self.target else "nothing"
         lines = [f"{self.table}: the watermark is {self.was or 'not set'} and becomes {will} ({self.key})"]
         if self.target is None:
             lines.append("The next run extracts the whole table again.")
         elif self.skips_rows:
             lines.append(
-                f"This moves it FORWARD: rows stamped up to {will}, or up to the next run where that comes first, that "
-                "were not extracted yet never will be."
+                f"This moves it FORWARD: rows stamped up to {will}, or up to the next run if that is earlier, "
+                "that were not extracted yet will never be extracted."
             )
         else:
             lines.append(f"The next run extracts again every row stamped after {will}.")
-        lines.append("Files that are in the bucket already stay as they are.")
+        lines.append("Files that are already in the bucket stay.")
         return lines
 
     def apply(self, bucket: Bucket) -> None:
-        """Write it, unless somebody moved the watermark since it was read.
+        """Write it, unless someone moved the watermark since it was read.
 
         Raises
         ------
@@ -88,12 +88,12 @@ class Rewind:
 
 
 def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Watermark | None) -> Rewind:
-    """Read a table's watermark and make its change ready.
+    """Read a table's watermark and prepare its change.
 
     Raises
     ------
     NotFoundError
-        The table is not listed, so that no run would read its watermark.
+        The table is not listed, so no run would read its watermark.
     """
     spec = next((listed for listed in table_list.resolve([table]) if listed.name == table), None)
     if spec is None:
@@ -107,14 +107,14 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
         try:
             watermark = Watermark.parse(stored.body)
             present = watermark.moment if watermark else None
-        except ValueError:  # then the last commit knows
+        except ValueError:  # then the last commit has it
             commit = bucket.table_state(table, spec.format).commit
             present = datetime.fromisoformat(commit.watermark) if commit else None
     return Rewind(table, key, stored, target, present)
 
 
 def parse_target(text: str) -> Watermark:
-    """Read the timestamp that an operator typed: a date alone means its midnight.
+    """Parse the operator's timestamp; a date alone means its midnight.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the database says about itself, its user and the listed tables. Pure: facts in, findings out."""
+"""The checks of the database, its user and the listed tables. Pure: facts in, findings out."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ENOUGH = {
 _GRANT = re.compile(r"GRANT (.+?) ON .+? TO ", re.IGNORECASE)
 _NAME = r"`(?:[^`]|``)*`"
 _ROLE = re.compile(rf"{_NAME}(?:@{_NAME})?")
-# To an account: MariaDB also tells what the present role has been granted, and a role has no host.
+# Only grants to an account: MariaDB also lists the grants of the current role, and a role has no host.
 _ROLES = re.compile(rf"GRANT ({_ROLE.pattern}(?:, ?{_ROLE.pattern})*) TO {_NAME}@")
 
 
 def check_tls(mode: str, version: str) -> Finding:
-    """How the connection is protected.
+    """Whether the connection is encrypted and verified.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def check_tls(mode: str, version: str) -> Finding:
         The protocol in use; empty for plain text.
     """
     if not version:
-        return warned("TLS", "off: rows and login travel in plain text", "deploy with DatabaseTls=verify")
+        return warned("TLS", "off: rows and login are sent in plain text", "deploy with DatabaseTls=verify")
     if mode != "verify":
         return warned("TLS", f"{version}, the server's certificate is not checked", "deploy with DatabaseTls=verify")
     return passed("TLS", f"{version}, the server's certificate and name are verified")
@@ -62,10 +62,12 @@ def check_transactions(reading: ClockReading, user: str, settle_seconds: str) ->
     check = "open transactions"
     if reading.unobserved is None:
         return passed(check, f"{user} sees them (PROCESS)")
-    loss = f"windows end {settle_seconds} s before now, and a transaction that stays open longer may lose rows"
+    loss = f"windows end {settle_seconds} s before now, and rows of a transaction that stays open longer may be lost"
     if reading.unobserved == "stale":
         return warned(
-            check, f"the server does not list them anew: {loss}", "poll innodb_trx less often than every second"
+            check,
+            f"the server does not refresh its list of them: {loss}",
+            "poll innodb_trx less often than every second",
         )
     return warned(
         check, f"cannot be seen without the PROCESS privilege: {loss}", f"GRANT PROCESS ON *.* TO {account(user)}"
@@ -86,18 +88,18 @@ def check_replica(reading: ClockReading) -> Finding:
             check,
             "a member of a group: transactions open on the others cannot be seen, so UnobservedSettleSeconds must "
             "exceed the longest",
-            "make sure that no transaction stays open so long",
+            "make sure that no transaction stays open that long",
         )
     return warned(
         check,
         "a replica: transactions open on its source cannot be seen, so UnobservedSettleSeconds must exceed the "
         f"longest; what it has applied was committed {duration(reading.replica_age or 0.0)} ago",
-        "read from the primary, or make sure that no transaction stays open so long",
+        "read from the primary, or make sure that no transaction stays open that long",
     )
 
 
 def check_zone(zone: str, instants: Sequence[float], local: Sequence[datetime]) -> Finding:
-    """Whether the server's zone changes its clock.
+    """Whether the server's time zone has clock changes.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def check_zone(zone: str, instants: Sequence[float], local: Sequence[datetime]) 
     when = f" about {local[back]:%Y-%m-%d}" if back is not None else ""
     return passed(
         "time zone",
-        f"{zone}, turns its clock back{when}: windows then end before the hour that stands twice until it has passed",
+        f"{zone}, turns its clock back{when}: until the repeated hour has passed, windows end before it",
     )
 
 
@@ -143,10 +145,10 @@ def check_privileges(grants: Sequence[str], user: str, *, roles_seen: bool) -> F
     Parameters
     ----------
     grants : sequence of str
-        What SHOW GRANTS says.
+        The rows of SHOW GRANTS.
     user : str
     roles_seen : bool
-        Whether the privileges of the user's roles are among the grants. Active or not, it can take them on.
+        Whether `grants` includes the privileges of the user's roles, active or not: the user can activate them.
     """
     check, roles = "least privilege", granted_roles(grants)
     held = {
@@ -161,22 +163,22 @@ def check_privileges(grants: Sequence[str], user: str, *, roles_seen: bool) -> F
         return warned(
             check,
             f"{user} may do more than read{by_roles}: {', '.join(more[:5])}{', ...' if len(more) > 5 else ''}",
-            "give the stack a user of its own with SELECT and PROCESS only (docs/deploy.md)",
+            "create a user for the stack with SELECT and PROCESS only (docs/deploy.md)",
         )
     if roles and not roles_seen:
         return warned(
             check,
-            f"what {user} may do by its roles cannot be seen: {', '.join(roles)}",
+            f"the privileges of {user}'s roles cannot be read: {', '.join(roles)}",
             f"REVOKE {', '.join(roles)} FROM {account(user)}, and grant SELECT and PROCESS to the user itself",
         )
-    return passed(check, f"{user} may read and nothing else{', its roles included' if roles else ''}")
+    return passed(check, f"{user} may only read{', its roles included' if roles else ''}")
 
 
 # --- the listed tables --------------------------------------------------------------------------------------------
 
 
 def check_readable(total: int, errors: Sequence[tuple[str, RdsToS3Error]]) -> list[Finding]:
-    """Whether every listed table can be read with its settings; one finding for each that cannot."""
+    """Whether every listed table can be read with its settings; one finding for each failure."""
     found = [
         failed(f"table {name}", f"{type(error).__name__}: {error}", f"see docs/errors.md, {type(error).__name__}")
         for name, error in errors
@@ -188,7 +190,7 @@ def check_readable(total: int, errors: Sequence[tuple[str, RdsToS3Error]]) -> li
 
 
 def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
-    """Whether an index has the rows in the order of each cursor column; one finding for each that has none."""
+    """Whether each cursor column has an index; one finding for each without."""
     check = "indexes on the cursor columns"
     found = [(table, *advice) for table, selection in tables for advice in selection.index_advice(table)]
     if not found:
@@ -200,18 +202,18 @@ def check_indexes(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
 
 
 def check_changes(tables: Sequence[tuple[Table, Selection, TableSpec]]) -> list[Finding]:
-    """Name the tables whose changed rows no run extracts: they have no modified column."""
+    """List the tables without a modified column: no run extracts their changed rows."""
     found = ((table, unseen_changes(table, spec, selection)) for table, selection, spec in tables)
     return [warned("changes of rows", f"{table.name}: {unseen[0]}", unseen[1]) for table, unseen in found if unseen]
 
 
 def check_sources(moved: Sequence[tuple[str, str]]) -> list[Finding]:
-    """Say which tables the next run reads from another server than the last one did.
+    """List the tables that the next run reads from another server than the last run.
 
     Parameters
     ----------
     moved : sequence of (str, str)
-        Table, and the server that it was read from.
+        The table, and the server of the last read.
     """
     if not moved:
         return []
@@ -220,14 +222,14 @@ def check_sources(moved: Sequence[tuple[str, str]]) -> list[Finding]:
         warned(
             "server",
             f"the last runs read {names} from another one ({', '.join(sorted({server for _, server in moved}))}): the "
-            "next run of each begins where its rows ended there",
+            "next run of each starts at the newest row read there",
             "nothing, if this server holds the same data; otherwise rds-to-s3 rewind TABLE --all",
         )
     ]
 
 
 def check_keys(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
-    """Whether a read of each table can be taken up again; one finding for each where it cannot."""
+    """Whether a read of each table can be resumed; one finding for each that cannot."""
     without = [(table, key_grant(table, selection.denied)) for table, selection in tables if not table.ordered_key]
     if not without:
         return [passed("keys", f"every one of {len(tables)} tables has one")] if tables else []
@@ -243,11 +245,11 @@ def check_keys(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
 
 
 def check_engines(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
-    """Name the tables whose engine has no snapshots."""
+    """List the tables with an engine without snapshots."""
     return [
         warned(
             "engine",
-            f"{table.name} is {table.engine}: rows written during a read may show in part",
+            f"{table.name} is {table.engine}: a read may include part of a concurrent change",
             f"ALTER TABLE {qualified(table)} ENGINE = InnoDB",
         )
         for table, _ in tables

@@ -1,4 +1,4 @@
-"""Looks at everything a run depends on, in the order in which a run meets it. Thin: the judgement is in the checks."""
+"""Checks everything that a run depends on, in the order of a run. Thin: the check modules decide."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 NETWORK_SECONDS = 5
 STATEMENT_SECONDS = 60
 _WEEK = 7 * 86400
-_FRESHNESS_HOURS = 8  # of a stack without the parameter
+_FRESHNESS_HOURS = 8  # for a stack without the parameter
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 _NOT_CONFIGURED = {"NoSuchPublicAccessBlockConfiguration", "NoSuchLifecycleConfiguration"}
 
@@ -62,7 +62,7 @@ Findings = Iterator[Finding]
 
 
 def examine(aws: Aws, stack_name: str) -> Findings:
-    """Yield a finding for each check, as it is made.
+    """Yield the finding of each check.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def examine(aws: Aws, stack_name: str) -> Findings:
             stack = find_stack(aws.cloudformation(), stack_name)
             described = aws.cloudformation().describe_stacks(StackName=stack_name)["Stacks"][0]
     except CommandError as error:
-        # Nothing else can be looked at without these.
+        # All other checks need these.
         yield failed("AWS and the stack", str(error), "see docs/deploy.md")
         return
     yield aws_checks.check_stack(stack.name, described["StackStatus"])
@@ -99,15 +99,15 @@ def _table_list(aws: Aws, stack: Stack) -> tuple[TableList | None, Finding]:
 
 
 def examine_database(stack: Stack, listed: TableList | None, bucket: Bucket) -> Findings:
-    """Yield the findings that need the database, or the one that says why there is no way to it.
+    """Yield the findings about the database, or one that says why it is unreachable.
 
     Parameters
     ----------
     stack : Stack
     listed : TableList or None
-        None where it cannot be read.
+        None if it cannot be read.
     bucket : Bucket
-        Has what the last run knew of each table.
+        Has the state of each table from the last run.
     """
     store = stack.parameters.get("DatabaseCredentials", "")
     try:
@@ -141,9 +141,7 @@ def _no_credentials(store: str, error: Exception) -> Finding:
     check = "database credentials"
     cause = error.__cause__
     if isinstance(cause, ClientError) and error_code(cause) in _DENIED:
-        return skipped(
-            check, f"your own permissions do not let {store} be read; the functions read it with roles of their own"
-        )
+        return skipped(check, f"your permissions do not allow reading {store}; the functions use their own roles")
     if isinstance(error, CredentialsNotFoundError | SettingsError):
         return failed(check, str(error), "put host, port, username, password and dbname there (docs/deploy.md)")
     return failed(check, str(error), "see docs/deploy.md")
@@ -158,7 +156,7 @@ def _reach(credentials: Credentials, stack: Stack) -> Finding:
             return skipped(
                 "network from here",
                 f"{where} cannot be reached from here ({error}), as is usual for a database in a private subnet: "
-                "login, grants, clock and tables can only be told from inside the VPC",
+                "login, grants, clock and tables can only be checked inside the VPC",
             )
         return failed(
             "network from here",
@@ -198,7 +196,7 @@ def _server(connection: Connection, settings: DatabaseSettings, stack: Stack) ->
 
 
 def examine_privileges(connection: Connection, user: str) -> Finding:
-    """Tell whether the database user may do more than read, itself or by a role."""
+    """Check whether the database user, or one of its roles, may do more than read."""
     grants = _grants(connection, "SHOW GRANTS")
     try:
         grants += _grants_by_roles(connection, database_checks.granted_roles(grants))
@@ -212,7 +210,7 @@ def _grants_by_roles(connection: Connection, roles: Sequence[str]) -> list[str]:
         return []
     if not connection.is_mariadb:
         return _grants(connection, f"SHOW GRANTS FOR CURRENT_USER() USING {', '.join(roles)}")
-    # MariaDB shows a role's privileges only to whoever has taken it on, one at a time.
+    # MariaDB shows a role's privileges only while the role is active, one at a time.
     present = connection.row("SELECT CURRENT_ROLE() AS role")["role"]
     found: list[str] = []
     with cleaned_up(lambda: connection.run(f"SET ROLE {quoted(present) if present else 'NONE'}")):
@@ -252,7 +250,7 @@ def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findin
 
 
 def _last_commit(bucket: Bucket, spec: TableSpec) -> Commit | None:
-    """Return what the last run knew; None where it cannot be read, which the checks of the bucket report."""
+    """Return the state from the last run; None if it cannot be read, which the bucket's checks report."""
     try:
         return bucket.table_state(spec.name, spec.format).commit
     except CommandError:
@@ -266,10 +264,10 @@ def _bucket(aws: Aws, stack: Stack) -> Findings:
     s3, name = aws.s3(), stack.bucket
 
     def write() -> Finding:
-        # Begun and aborted, an upload shows that objects may be written and encrypted, and leaves nothing behind.
+        # Creating and aborting an upload proves that objects can be written and encrypted, and leaves no object.
         store, key = ObjectStore(name, s3), "_state/doctor"
         store.abort_upload(key, store.start_upload(key, content_type="text/plain", metadata={}))
-        return passed("bucket is writable", f"s3://{name}, with your own permissions")
+        return passed("bucket is writable", f"s3://{name}, with your permissions")
 
     def public_access() -> Finding:
         answer = _configured(lambda: s3.get_public_access_block(Bucket=name))
@@ -279,7 +277,7 @@ def _bucket(aws: Aws, stack: Stack) -> Findings:
         answer = _configured(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name))
         return aws_checks.check_lifecycle(answer.get("Rules", []))
 
-    yield _looked("bucket is writable", write, "deploy again: without its bucket the stack cannot work")
+    yield _looked("bucket is writable", write, "deploy again: the stack needs its bucket")
     yield _looked("bucket is private", public_access, "")
     yield _looked("abandoned uploads", lifecycle, "")
     yield _looked(
@@ -357,7 +355,7 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     yield _looked(CHECK, lambda: check_unreported(unreported_files(bucket, runs.running)), "")
 
 
-# --- what the looks share -----------------------------------------------------------------------------------------
+# --- shared by the checks -----------------------------------------------------------------------------------------
 
 
 def _looked(check: str, look: Callable[[], Finding], remedy: str) -> Finding:
@@ -371,12 +369,12 @@ def _looked(check: str, look: Callable[[], Finding], remedy: str) -> Finding:
 def _refused(check: str, error: CommandError, remedy: str) -> Finding:
     cause = error.__cause__
     if isinstance(error, AwsError) and isinstance(cause, ClientError) and error_code(cause) in _DENIED:
-        return skipped(check, f"your own permissions do not let this be looked at: {error}")
+        return skipped(check, f"your permissions do not allow this check: {error}")
     return failed(check, str(error), remedy or "see docs/deploy.md")
 
 
 def _configured(ask: Callable[[], Any]) -> dict[str, Any]:
-    """Return S3's answer, empty where it answers that nothing is configured."""
+    """Return S3's answer; empty if nothing is configured."""
     try:
         return dict(ask())
     except ClientError as error:

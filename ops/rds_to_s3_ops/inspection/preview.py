@@ -1,4 +1,4 @@
-"""What a run would read, found out with the run's own code and without reading a row."""
+"""What a run would read. Uses the run's own code, and reads no row."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ STATEMENT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the server expects of one SELECT, by its EXPLAIN.
+    """The server's EXPLAIN of one SELECT.
 
     Attributes
     ----------
     index : str or None
     rows : int
-        Rows that it sends.
+        The rows that it returns.
     scans : bool
-        Whether it looks at every row of the table for them.
+        Whether it reads every row of the table.
     sorts : bool
-        Whether it sorts them, since no index has them in order.
+        Whether it sorts, because no index has this order.
     """
 
     index: str | None
@@ -60,9 +60,9 @@ class Estimate:
 
     @classmethod
     def of(cls, as_read: dict[str, Any], unforced: dict[str, Any]) -> Estimate:
-        """Read what EXPLAIN says of the SELECT, and of the same without its FORCE INDEX.
+        """Read the EXPLAIN of the SELECT, with and without its FORCE INDEX.
 
-        MySQL does not count in an index that it is forced to take, and so expects one row of it:
+        MySQL does not estimate rows for a forced index, and reports one row:
         https://dev.mysql.com/doc/refman/8.4/en/range-optimization.html#equality-range-optimization
 
         Examples
@@ -71,7 +71,7 @@ class Estimate:
         >>> Estimate.of(as_read, {"key": None, "type": "ALL", "rows": 200, "filtered": 25.0, "extra": "Using where"})
         Estimate(index='by_date', rows=50, scans=False, sorts=False)
         """
-        # Where no row can match, the server says nothing of rows.
+        # If no row can match, the server returns no estimate.
         expected = float(unforced.get("rows") or 0) * float(unforced.get("filtered") or 100.0) / 100
         return cls(
             index=as_read.get("key"),
@@ -82,7 +82,7 @@ class Estimate:
 
     @property
     def way(self) -> str:
-        """How the rows are found, in words."""
+        """The access path, as the operator sees it."""
         if not self.scans:
             return self.index or "no row can match"
         return f"{self.index}, whole table" if self.index else "no index, whole table"
@@ -95,13 +95,13 @@ class TablePreview:
     Attributes
     ----------
     after, until : str or None
-        The window as the manifest would show it.
+        The window as in the manifest.
     estimates : list of Estimate
         One for each SELECT: a window is read in up to two parts.
     remembered : int
-        Row versions that the last run delivered from beyond its window's end, and that this one would leave out.
+        Row versions that the last run delivered from after its window's end. This run would skip them.
     error : dict or None
-        Why the table would fail, as in the manifest.
+        The error of a table that would fail, as in the manifest.
     """
 
     table: str
@@ -117,7 +117,7 @@ class TablePreview:
 
     @property
     def rows(self) -> int | None:
-        """About how many rows would be read; None where that cannot be told."""
+        """The estimated number of rows to read; None if unknown."""
         return None if self.error else sum(estimate.rows for estimate in self.estimates)
 
     def as_json(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class TablePreview:
 
 @dataclass(frozen=True)
 class RunPreview:
-    """What a run would read, if it were started now."""
+    """What a run started now would read."""
 
     database: str
     bound: Bound
@@ -166,13 +166,13 @@ class RunPreview:
 def preview_run(
     connection: Connection, bucket: Bucket, stack: Stack, listed: TableList, names: Sequence[str] | None
 ) -> RunPreview:
-    """Plan a run as PlanRun would now, and ask the server what reading it would take.
+    """Plan a run as PlanRun would now, and let the server EXPLAIN its reads.
 
     Parameters
     ----------
     connection : Connection
     bucket : Bucket
-        Watermarks and commits are read from it; nothing is written.
+        The source of watermarks and commits; only read.
     stack : Stack
     listed : TableList
     names : sequence of str, optional
@@ -199,13 +199,13 @@ def preview_run(
 
 
 def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
-    """Tell what a run would read of one table, or why it would fail."""
+    """Return what a run would read of one table, or the error."""
     try:
         return _preview(connection, bucket, run, spec)
     except RdsToS3Error as error:
         failure = {"type": type(error).__name__, "message": str(error)}
     except UnreadableError as error:
-        # By the name that a run's failure would have.
+        # The error name of a failed run.
         failure = {"type": StateMalformedError.__name__, "message": str(error)}
     return TablePreview(spec.name, spec.mode, spec.format, error=failure)
 
@@ -229,9 +229,9 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
         warnings.append(takes_long)
     holder = state.held_by_another("", time.time())
     if holder is not None:
-        warnings.append(f"run {holder.run_id} is extracting this table now: a run started meanwhile would skip it")
+        warnings.append(f"run {holder.run_id} is extracting this table now: a run started now would skip it")
     if any(estimate.sorts for estimate in estimates):
-        warnings.append("no index has the rows in the order that they are read in: the server sorts them")
+        warnings.append("no index has the order of the read: the server sorts the rows")
     shown = window.as_entry()
     return TablePreview(
         table=spec.name,
@@ -258,7 +258,7 @@ def _takes_runs(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | 
 
 
 def explain(connection: Connection, table: str, selection: Selection, part: Segment) -> Estimate:
-    """Ask the server how it would read a part of a window."""
+    """Return the server's EXPLAIN for one part of a window."""
     return Estimate.of(
         _explained(connection, select_page(table, selection.select, part, position=None, rows=None)),
         _explained(
@@ -268,7 +268,7 @@ def explain(connection: Connection, table: str, selection: Selection, part: Segm
 
 
 def _explained(connection: Connection, statement: str) -> dict[str, Any]:
-    # The same table on both: MariaDB leaves `filtered` out otherwise, MySQL may be set to another format.
+    # The same columns on both: by default MariaDB omits `filtered`, and MySQL may use another format.
     how = "EXPLAIN EXTENDED" if connection.is_mariadb else "EXPLAIN FORMAT=TRADITIONAL"
     return connection.rows(f"{how} {statement}")[0]
 

@@ -1,4 +1,4 @@
-"""What EventBridge Scheduler's expressions say of time. Pure."""
+"""The times in EventBridge Scheduler's expressions. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 
 
 def next_start(expression: str, begins: datetime | None, now: datetime) -> datetime | None:
-    """Tell when a schedule fires next; None for a cron expression, which speaks for itself, and for what is past.
+    """Return the next start of a schedule; None for a cron expression, or if it is past.
 
     Parameters
     ----------
     expression : str
     begins : datetime or None
-        When the schedule was last written: a rate counts from there.
+        The time of the schedule's last update: a rate counts from it.
     now : datetime
 
     Examples
@@ -39,12 +39,12 @@ def next_start(expression: str, begins: datetime | None, now: datetime) -> datet
 
 
 def longest_pause(expression: str) -> timedelta | None:
-    """Tell the longest time between two starts of a schedule.
+    """Return the longest time between two starts of a schedule.
 
     Returns
     -------
     timedelta or None
-        None where that is not simple to say: a cron expression that is not the same every day, a single moment.
+        None for a cron expression that differs between days, and for a single start.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def longest_pause(expression: str) -> timedelta | None:
 
 
 def _values(field: str, highest: int) -> set[int]:
-    """Return the numbers that a field of a cron expression names: ``*``, ``5``, ``0/15``, ``8-18/2``, with commas."""
+    """Return the numbers in a field of a cron expression: ``*``, ``5``, ``0/15``, ``8-18/2``, with commas."""
     found: set[int] = set()
     for part in field.split(","):
         span, _, step = part.partition("/")

@@ -1,4 +1,4 @@
-"""What `plan`, `doctor` and `history RUN` show: pure functions from findings to rich's renderables."""
+"""The output of `plan`, `doctor` and `history RUN`: pure functions from findings to rich's renderables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BOUND_BY = {
     "transaction": "the oldest open transaction",
     "statement": "the oldest running statement",
     "replica": "what the replica has applied",
-    "clock change": "the hour that stands twice",
+    "clock change": "the repeated hour of a clock change",
 }
 
 
@@ -85,7 +85,7 @@ def _is_telling(table: TablePreview) -> bool:
 
 
 def story_view(lines: Sequence[StoryLine]) -> RenderableType:
-    """Tell what happened in a run, each line with the seconds since its start."""
+    """Show the events of a run, each with the seconds since its start."""
     return Group(
         *(
             Text.assemble((f"{line.seconds:9.1f} s  ", "dim"), (line.text, "red" if line.is_bad else ""))
@@ -99,7 +99,7 @@ _VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim
 
 
 def finding_view(finding: Finding) -> RenderableType:
-    """Show one finding, and under it what to do."""
+    """Show one finding and its remedy."""
     text = Text.assemble((finding.verdict.value, _VERDICTS[finding.verdict]), f"  {finding.check}: {finding.told}")
     if finding.remedy:
         text.append(f"\n      -> {finding.remedy}")
@@ -107,7 +107,7 @@ def finding_view(finding: Finding) -> RenderableType:
 
 
 class Condenser:
-    """Lets the first findings of a kind through and counts the rest: five hundred tables may lack the same thing."""
+    """Shows the first findings of each check and counts the rest: five hundred tables may have the same problem."""
 
     def __init__(self, most: int = MOST_ALIKE) -> None:
         self._most = most
@@ -123,17 +123,17 @@ class Condenser:
         return self._seen[kind] <= self._most
 
     def rest_view(self) -> RenderableType | None:
-        """Say what was not shown; None where everything was."""
+        """Return the line that counts the hidden findings; None if there are none."""
         hidden = [
             f"{number - self._most} more of {check!r}"
             for (check, _), number in self._seen.items()
             if number > self._most
         ]
-        return Text(f"and {', '.join(hidden)}: --json has them all", style="dim") if hidden else None
+        return Text(f"and {', '.join(hidden)}: --json lists them all", style="dim") if hidden else None
 
 
 def verdicts_view(findings: Sequence[Finding]) -> RenderableType:
-    """Sum the findings up."""
+    """Count the findings by verdict."""
     counted_verdicts = Counter(finding.verdict.value for finding in findings)
     return Text(
         ", ".join(f"{counted_verdicts[verdict]} {verdict}" for verdict in _VERDICTS if counted_verdicts[verdict])

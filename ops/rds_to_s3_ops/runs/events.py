@@ -1,4 +1,4 @@
-"""Step Functions' history events, each with the state and the table that it belongs to. Pure."""
+"""Step Functions' history events, each with its state and its table. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Event:
     Attributes
     ----------
     table : str
-        Empty where it is not one table's, or where the history does not say whose it is.
+        Empty if the event concerns no single table, or if the history does not name the table.
     entered : str
-        The state, where the event is that it was entered; else empty.
+        The state that this event enters; else empty.
     details : mapping
-        As Step Functions has them.
+        As returned by Step Functions.
     """
 
     kind: str
@@ -35,18 +35,18 @@ class Event:
 
     @property
     def input(self) -> dict[str, Any]:
-        """What a state was entered with; empty where the history has it cut or not at all."""
+        """The input of a state; empty if the history truncates or omits it."""
         return _decoded(self.details.get("input"))
 
     @property
     def payload(self) -> dict[str, Any] | None:
-        """What a function returned; None where that is no object."""
+        """The result of a function; None if it is not an object."""
         payload = _decoded(self.details.get("output")).get("Payload", {})
         return payload if isinstance(payload, dict) else None
 
     @property
     def failure(self) -> str:
-        """The name of an error, and its message."""
+        """The name and the message of an error."""
         cause = self.details.get("cause", "")
         message = str(_decoded(cause).get("errorMessage") or cause)
         return ": ".join(part for part in (self.details.get("error", ""), message) if part)
@@ -54,12 +54,12 @@ class Event:
 
 @dataclass
 class EventReader:
-    """Reads a history, also in several parts.
+    """Reads a history, in one or several parts.
 
     Attributes
     ----------
     last_event_id : int
-        The newest event that was read.
+        The id of the newest event read.
     """
 
     last_event_id: int = 0
@@ -68,7 +68,7 @@ class EventReader:
     _place: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def read(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
-        """Yield the events that were not read before; they come oldest first."""
+        """Yield the new events. The input is oldest first."""
         for event in events:
             if event["id"] > self.last_event_id:
                 self.last_event_id = event["id"]
@@ -85,7 +85,7 @@ class EventReader:
             elif state not in _OF_A_TABLE:
                 table = ""
         elif state == "ExtractTables" and event["type"].startswith("Task"):
-            state = "ExtractTable"  # an engine that does not tell of the iterations' states
+            state = "ExtractTable"  # an engine without events for the iterations' states
         self._place[event["id"]] = (state, table)
         return Event(event["type"], event["timestamp"], state, table, entered, details)
 

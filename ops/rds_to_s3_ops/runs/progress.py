@@ -1,4 +1,4 @@
-"""How far a run is, made from what it leaves behind: its history, its plan, its tables' records. Pure."""
+"""The progress of a run, from its history, its plan and its tables' records. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TableState(StrEnum):
-    """Where a table stands, in the words that the operator sees."""
+    """The state of a table, as the operator sees it."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -28,7 +28,7 @@ class TableState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the table is done with, one way or the other."""
+        """Whether the table has finished, with or without success."""
         return self not in {TableState.WAITING, TableState.RUNNING, TableState.RETRYING}
 
 
@@ -52,9 +52,9 @@ class TableProgress:
     Attributes
     ----------
     seconds : float or None
-        Of work so far; the table's own measure once it is finished.
+        The time so far; the table's own figure once it has finished.
     note : str
-        Why it failed or is tried again; empty otherwise.
+        The error of a failed or retried table; empty otherwise.
     """
 
     table: str
@@ -78,7 +78,7 @@ class RunProgress:
 
     @property
     def finished_tables(self) -> int:
-        """How many tables are done with."""
+        """The number of finished tables."""
         return sum(table.state.is_final for table in self.tables)
 
     @property
@@ -104,12 +104,12 @@ class _TableHistory:
 
 
 class History:
-    """What a run's history says, folded event by event, so that only new events need to be read.
+    """The state of a run according to its history. Each call adds only the new events.
 
     Attributes
     ----------
     phase : str
-        Which part of the run is at work.
+        The part of the run that is running.
     """
 
     def __init__(self) -> None:
@@ -119,31 +119,31 @@ class History:
 
     @property
     def last_event_id(self) -> int:
-        """The newest event folded in."""
+        """The id of the newest event added."""
         return self._reader.last_event_id
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Fold in new events, oldest first."""
+        """Add new events, oldest first."""
         for event in self._reader.read(events):
             self.phase = _PHASES.get(event.entered, self.phase)
             if event.table:
                 self._add_to_table(event)
 
     def table(self, name: str) -> _TableHistory | None:
-        """Return what the history says of a table; None while it has not begun."""
+        """Return the history of a table; None if it has not started."""
         return self._tables.get(name)
 
     def tables(self) -> list[str]:
-        """Return the tables that have begun, in that order."""
+        """Return the tables that have started, in that order."""
         return list(self._tables)
 
     def _add_to_table(self, event: Event) -> None:
         table = self._tables.setdefault(event.table, _TableHistory())
         if event.entered == "ExtractTable":
-            if table.state.is_final:  # a redrive has taken it up again
+            if table.state.is_final:  # a redrive has resumed it
                 table = self._tables[event.table] = _TableHistory()
             table.began_at = table.began_at or event.at
-            table.asked_at, table.attempts = event.at, 0  # a continuation is no attempt
+            table.asked_at, table.attempts = event.at, 0  # a continuation is not a new attempt
         elif event.kind in {"TaskScheduled", "LambdaFunctionScheduled"}:
             table.state, table.asked_at = TableState.RUNNING, event.at
             table.attempts += 1
@@ -160,13 +160,13 @@ class History:
 def measure(
     run: Run, plan: Plan | None, history: History, records: Iterable[StoredRecord], now: datetime
 ) -> RunProgress:
-    """Put together what is known of a run at this moment.
+    """Combine what is known about a run at this moment.
 
     Parameters
     ----------
     run : Run
     plan : Plan or None
-        None while the run is not planned.
+        None until the run is planned.
     history : History
     records : iterable of StoredRecord
     now : datetime
@@ -209,12 +209,12 @@ def _table(name: str, told: _TableHistory | None, stored: StoredRecord | None, n
 
 
 def _is_newer(stored: StoredRecord, told: _TableHistory) -> bool:
-    """Whether a record belongs to the attempt that the history shows, not to one before it."""
+    """Whether a record belongs to the attempt in the history, not to an earlier one."""
     if told.state.is_final:
         return True
     if _final_state(stored.record.status) is TableState.FAILED:
-        return False  # every failed attempt leaves one; the next attempt is under way
-    # S3 tells whole seconds.
+        return False  # every failed attempt writes one; the next attempt is running
+    # S3 reports whole seconds.
     return told.asked_at is None or stored.written_at >= told.asked_at.replace(microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""What the operator sees of a run at work: a live table, lines, or JSON. Pure."""
+"""The output for a running run: a live table, lines, or JSON. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rds_to_s3_ops.runs.views import MOST_TABLES, new_grid, state_text
 
 
 def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:
-    """Show a run at work.
+    """Show a running run.
 
     Parameters
     ----------
     progress : RunProgress
     height : int
-        The most tables to list; the busy and the failed ones come first when there are more.
+        The maximum number of tables to list; if there are more, running and failed ones come first.
     """
     grid = new_grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
     shown = _most_telling(progress.tables, height)
@@ -65,7 +65,7 @@ def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TablePro
 
 
 def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
-    """Tell what happened between two looks, one line for each event, for an output that is not a terminal."""
+    """Return one line for each event between two polls, for an output that is not a terminal."""
     lines = []
     phase = [f"{after.run.run_id}: {after.phase}"] if before is None or before.phase != after.phase else []
     if after.run.is_running:

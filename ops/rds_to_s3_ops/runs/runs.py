@@ -38,12 +38,12 @@ class Run:
     run_id : str
         The execution's name.
     status : str
-        As Step Functions says it: ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED PENDING_REDRIVE``.
+        The status in Step Functions: ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED PENDING_REDRIVE``.
     started_at : datetime
     stopped_at : datetime or None
     redrives : int
     error, cause : str or None
-        Of a run that failed; only `Runs.describe` fills them in.
+        The error of a failed run; only `Runs.describe` fills them in.
     """
 
     run_id: str
@@ -60,21 +60,21 @@ class Run:
         return self.status in RUNNING
 
     def is_told_by(self, manifest: Manifest) -> bool:
-        """Whether a manifest of this run says how it ended, and not how it had ended before it was redriven."""
+        """Whether a manifest of this run has its final result, not the result before a redrive."""
         if self.status != manifest.status:
-            return False  # it is at work, or was stopped, and a manifest knows of neither
+            return False  # it is running or was stopped, and a manifest records neither
         return self.status == "SUCCEEDED" or manifest.redrives >= self.redrives
 
 
 def new_run_id(now: datetime) -> str:
-    """Make up a run id that sorts by time and reads well.
+    """Return a new run id that sorts by time and is readable.
 
     Examples
     --------
     >>> new_run_id(datetime(2026, 11, 23, 5, 30, tzinfo=UTC))[:20]
     'run-20261123-053000-'
     """
-    # The letters keep two runs of the same second apart.
+    # The letters distinguish two runs of the same second.
     return f"run-{now.astimezone(UTC):%Y%m%d-%H%M%S}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
 
 
@@ -103,17 +103,17 @@ class Runs:
         return Run(run_id, "RUNNING", answer["startDate"])
 
     def redrive(self, run_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Run:
-        """Let a run that failed go on where it failed, and return it once it is at work again.
+        """Redrive a failed run, and return it once it is running again.
 
         Raises
         ------
         NotFoundError
         InvalidInputError
-            Step Functions does not redrive it: it has not failed, ended more than 14 days ago, or has 24,999 events.
+            Step Functions refuses: it has not failed, it ended more than 14 days ago, or it has 24,999 events.
         """
         before = self.describe(run_id)
         if before.is_running or before.status == "SUCCEEDED":
-            told = "is still at work" if before.is_running else "has not failed"
+            told = "is still running" if before.is_running else "has not failed"
             raise InvalidInputError(f"run {run_id!r} {told}: there is nothing to redrive")
         with aws_errors():
             try:
@@ -124,18 +124,18 @@ class Runs:
                 reason = error.response["Error"].get("Message", "")
                 raise InvalidInputError(
                     f"run {run_id!r} ({before.status}) cannot be redriven: {reason or 'no reason is given'}; "
-                    f"run its failed tables in a new run with: rds-to-s3 rerun {run_id}"
+                    f"to run its failed tables in a new run: rds-to-s3 rerun {run_id}"
                 ) from None
         for _ in range(_LOOKS_FOR_REDRIVE):
             now = self.describe(run_id)
-            # Describing is eventually consistent: for a moment the run still seems to have ended.
+            # DescribeExecution is eventually consistent: for a moment the run still seems to have ended.
             if now.is_running or now.redrives > before.redrives or now.stopped_at != before.stopped_at:
                 return now
             sleep(0.5)
         return now
 
     def describe(self, run_id: str) -> Run:
-        """Return a run as it stands.
+        """Return the current state of a run.
 
         Raises
         ------
@@ -165,6 +165,7 @@ class Runs:
         Parameters
         ----------
         limit : int
+            The maximum number of runs.
         status : str, optional
             Only the runs with this status.
         """
@@ -193,7 +194,7 @@ class Runs:
         return [run.run_id for run in self.recent(1000, "RUNNING")]
 
     def events(self, run_id: str, after: int) -> Sequence[Mapping[str, Any]]:
-        """Return the events of a run's history that are newer than one already seen.
+        """Return the events of a run's history that are newer than `after`.
 
         Parameters
         ----------
@@ -206,7 +207,7 @@ class Runs:
         sequence of mapping
             Step Functions' history events, oldest first.
         """
-        # Newest first, so that following a run of 20,000 events costs one small page a look.
+        # Newest first: following a run of 20,000 events then costs one small page per poll.
         found: list[Mapping[str, Any]] = []
         arguments: dict[str, Any] = {"executionArn": self._stack.execution_arn(run_id), "reverseOrder": True}
         page_size = 100 if after else 1000

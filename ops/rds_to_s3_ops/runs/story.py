@@ -1,4 +1,4 @@
-"""A run's history as a story: one line for each thing that happened, in the words of its states. Pure."""
+"""A run's history as text: one line for each event, with the names of the states. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDS = {
 _MOST = 300
 _MOST_NAMES = 6
 _INSIDE = {"ExtractTable", "TableFailed"}
-# Entering them says nothing that the lines around do not, or their result says it.
+# Entering these adds nothing to the lines around it, or to their result.
 _UNTOLD = {
     *("TakeInput", "PlanRun", "ExtractTable", "TableFinished?", "TableFinished"),
     *("WriteManifest", "CheckRun", "RetryFailed?", "RunFinished"),
@@ -30,16 +30,16 @@ _UNTOLD = {
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One thing that happened.
+    """One event.
 
     Attributes
     ----------
     seconds : float
         Since the run's start.
     state : str
-        Empty for what happened to the run as a whole.
+        Empty for an event of the whole run.
     table : str
-        Empty where it is not one table's, or where the history does not say whose it is.
+        Empty if the event concerns no single table, or if the history does not name the table.
     told : str
     is_bad : bool
     """
@@ -81,14 +81,14 @@ def tell(events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
 
 
 def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[StoryLine]:
-    """Leave out what went as it should of the tables of a round, where there are many, and count it.
+    """If a round has many tables, keep the lines of those with problems and count the rest.
 
     Parameters
     ----------
     lines : sequence of StoryLine
     most : int
-        Of this many tables all is told; of more, only what failed, was tried again or continued, and of no more tables
-        than this.
+        Up to this many tables, keep all lines. Beyond it, keep only tables that failed, were retried or continued, and
+        at most this many.
     """
     told: list[StoryLine] = []
     for inside, group in groupby(lines, key=lambda line: line.state in _INSIDE):
@@ -98,7 +98,7 @@ def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[Story
 
 
 def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
-    # A line that names no table stands for one of its own.
+    # A line without a table counts as one table.
     by_table: dict[str | int, list[StoryLine]] = {}
     for number, line in enumerate(lines):
         by_table.setdefault(line.table or number, []).append(line)
@@ -106,7 +106,7 @@ def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
         return lines
     telling = [table for table, own in by_table.items() if len(own) > 1 or own[0].is_bad]
     kept = set(telling[:most])
-    unshown = f", {len(telling) - most} of them failed, tried again or continued" if len(telling) > most else ""
+    unshown = f", {len(telling) - most} of them failed, retried or continued" if len(telling) > most else ""
     rest = f"  and {len(by_table) - len(kept)} more tables{unshown}: add --all to list them"
     shown = [line for number, line in enumerate(lines) if (line.table or number) in kept]
     return [*shown, StoryLine(lines[-1].seconds, "", "", rest)]
@@ -128,7 +128,7 @@ def _say(event: Event) -> tuple[str, bool] | None:
     if event.entered:
         if event.state in _UNTOLD:
             return None
-        return ("given up, the others go on", True) if event.state == "TableFailed" else ("", False)
+        return ("given up, the others continue", True) if event.state == "TableFailed" else ("", False)
     if event.kind in FAILURES:
         line = " ".join(event.failure.split())
         return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...", True

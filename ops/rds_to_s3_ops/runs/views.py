@@ -1,4 +1,4 @@
-"""What the operator sees: pure functions from data to rich's renderables, or to plain lines."""
+"""The command's output: pure functions from data to rich's renderables, or to plain lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_TABLES = 40
-"""Longer lists are summarised: what failed or warns is shown, the rest is counted."""
+"""Longer lists are summarised: failed tables and those with warnings are shown, the rest is counted."""
 
 _READ = {"SUCCEEDED", "UNCHANGED"}
 _COLOURS = {
@@ -44,7 +44,7 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One run in the history: the execution, and its manifest where it has one."""
+    """One run in the history: the execution, and its manifest if it has one."""
 
     run: Run
     manifest: Manifest | None
@@ -66,14 +66,14 @@ class HistoryEntry:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or None while it runs."""
+        """The run's duration; None while it is running."""
         if self.run.stopped_at is None:
             return None
         return (self.run.stopped_at - self.run.started_at).total_seconds()
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment as the manifest does: UTC, whole seconds.
+    """Format a time as the manifest does: UTC, whole seconds.
 
     Examples
     --------
@@ -106,18 +106,18 @@ def new_grid(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ())
 
 
 def summarised(tables: Sequence[T], is_telling: Callable[[T], bool], *, everything: bool) -> Sequence[T]:
-    """Return the tables to list: all of them, or where they are many the first that tell something."""
+    """Return the tables to list: all, or if there are many, the first with something to report."""
     if everything or len(tables) <= MOST_TABLES:
         return tables
     return [table for table in tables if is_telling(table)][:MOST_TABLES]
 
 
 def rest_view(hidden: int) -> list[RenderableType]:
-    """Say how many tables are not listed; nothing where all are."""
+    """Return the line that counts the unlisted tables; nothing if all are listed."""
     return [Text(f"and {hidden} more tables: add --all to list them", style="dim")] if hidden else []
 
 
-# --- a run that is over -------------------------------------------------------------------------------------------
+# --- a finished run -----------------------------------------------------------------------------------------------
 
 
 def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) -> RenderableType:
@@ -128,7 +128,7 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
     manifest : Manifest
     bucket : str
     everything : bool
-        Whether to list every table and file, however many there are.
+        Whether to list every table and file.
     """
     parts: list[RenderableType] = [_manifest_head(manifest), Text()]
     tables = manifest.tables
@@ -141,9 +141,9 @@ def manifest_view(manifest: Manifest, bucket: str, *, everything: bool = False) 
             parts += [Text(), Text.assemble((table.table, "bold red"), f": {error.type}\n  {error.message}")]
         if deleted := table.deleted_rows:
             keys = ", ".join(file.key for file in table.deletes)
-            parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, told in {keys}"))
-        if told_by_proof := [*_found_by_proof(table), *_not_proved(table)]:
-            parts.append(Text.assemble((table.table, "bold"), f": {'; '.join(told_by_proof)}"))
+            parts.append(Text.assemble((table.table, "bold"), f": {counted(deleted, 'deleted row')}, in {keys}"))
+        if proved := [*_found_by_proof(table), *_not_proved(table)]:
+            parts.append(Text.assemble((table.table, "bold"), f": {'; '.join(proved)}"))
         parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
     parts += [Text(told, style="yellow") for told in manifest.warnings]
     if failure := manifest.error:
@@ -222,36 +222,36 @@ def _files(tables: Sequence[TableEntry], bucket: str) -> Table:
 def outcome_view(
     run: Run | None, manifest: Manifest | None, bucket: str, *, everything: bool = False
 ) -> RenderableType:
-    """Show how a run ended, or how it stands.
+    """Show the result of a run, or its current state.
 
     Parameters
     ----------
     run : Run or None
-        None for one that Step Functions has forgotten; then there is a manifest.
+        None if Step Functions no longer has it; then there is a manifest.
     manifest : Manifest or None
-        The run's; where it does not tell the run's end, it is shown below, as what was before.
+        The run's manifest. If it is not the final one, it is shown below the state, as an earlier one.
     bucket : str
     everything : bool
-        Whether to list every table and file, however many there are.
+        Whether to list every table and file.
     """
     shown = manifest_view(manifest, bucket, everything=everything) if manifest else Text()
     if run is None or (manifest and run.is_told_by(manifest)):
         return shown
     if manifest is None:
         return run_view(run)
-    before = Text(f"Its manifest is from before that, of {manifest.finished_at}:", style="yellow")
+    before = Text(f"Its last manifest is from before that, of {manifest.finished_at}:", style="yellow")
     return Group(run_view(run), Text(), before, Text(), shown)
 
 
 def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
-    """Return the same for ``--json``: the manifest where it tells the run's end, else how the run stands."""
+    """Return the same for ``--json``: the final manifest, else the run's current state."""
     if manifest and (run is None or run.is_told_by(manifest)):
         return manifest.model_dump()
     return run_json(run, manifest) if run else {}
 
 
 def run_view(run: Run) -> RenderableType:
-    """Show a run that no manifest tells of: one at work, or one that was stopped from outside."""
+    """Show a run without a final manifest: a running run, or a stopped one."""
     text = Text.assemble((run.run_id, "bold"), "  ", state_text(run.status), f"\nstarted {timestamp(run.started_at)}")
     if run.stopped_at:
         text.append(f", ended {timestamp(run.stopped_at)}")
@@ -264,12 +264,12 @@ def run_view(run: Run) -> RenderableType:
     if run.is_running:
         text.append(f"\nfollow it with: rds-to-s3 watch {run.run_id}")
     elif run.status in {"ABORTED", "TIMED_OUT"}:
-        text.append(f"\nlet it go on where it was stopped with: rds-to-s3 redrive {run.run_id}")
+        text.append(f"\nresume it with: rds-to-s3 redrive {run.run_id}")
     return text
 
 
 def run_json(run: Run, manifest: Manifest | None = None) -> dict[str, Any]:
-    """Return what ``--json`` prints for a run that no manifest tells of; `manifest` is the one from before."""
+    """Return what ``--json`` prints for a run without a final manifest; `manifest` is the earlier one."""
     return {
         "run_id": run.run_id,
         "status": run.status,
@@ -312,7 +312,7 @@ def table_list_view(table_list: TableList, stack: Stack, *, everything: bool = F
     table_list : TableList
     stack : Stack
     everything : bool
-        Whether to list every table, however many; else those with settings of their own come first.
+        Whether to list every entry; otherwise those with their own settings come first.
     """
     grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
     shown = table_list.tables if everything else _with_own_settings_first(table_list.tables)

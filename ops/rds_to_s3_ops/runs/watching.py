@@ -1,4 +1,4 @@
-"""Following a run: look, show, wait, until it is over."""
+"""Follows a run: poll and show it until it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def follow(
     runs: Runs, bucket: Bucket, run_id: str, *, interval: float = 0.7, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[RunProgress]:
-    """Yield how far a run is, again and again; the last one is of the run that has ended.
+    """Poll a run and yield its progress; the last one is of the finished run.
 
     Parameters
     ----------
@@ -25,14 +25,14 @@ def follow(
     bucket : Bucket
     run_id : str
     interval : float
-        Seconds between two looks.
+        Seconds between two polls.
     sleep : callable
     """
     history = History()
     records: dict[str, StoredRecord] = {}
     plan: Plan | None = None
     while True:
-        # The run's own state first: what is read after it has ended is complete.
+        # The run's state first: everything read after its end is complete.
         run = runs.describe(run_id)
         history.add(runs.events(run_id, history.last_event_id))
         plan = plan or bucket.plan(run_id)
@@ -45,6 +45,6 @@ def follow(
 
 
 def wait(runs: Runs, run_id: str, *, interval: float = 2.0, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return when a run is over; asks for nothing but its state."""
+    """Return when a run has ended. Reads only its state."""
     while runs.describe(run_id).is_running:
         sleep(interval)

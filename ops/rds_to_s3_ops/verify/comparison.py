@@ -1,8 +1,8 @@
-"""What became of each key: the digests of both sides against each other, in DuckDB.
+"""Compares the digests of table and files by key, in DuckDB.
 
-The files are taken in the order of their windows. Of each key the newest row version counts, and what was told of it
-otherwise counts only where it is no older: a delete, or a version that a check set aside. Which of two windows that
-end in the same second came first, their keys do not tell; there either order is taken for right.
+The files are ordered by window. For each key the newest row version counts. A delete or a quarantined version counts
+only if it is not older. If two windows end in the same second, their keys do not show the order; then either order is
+accepted.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WINDOW_BITS = 32
-"""A file's position: its window's number above so many bits, and below them its part."""
+"""A file's position has its part in this many low bits, and the window's number above them."""
 KINDS = ("missing", "different", "extra", "deleted", "quarantined", "pending")
-"""What a key can be, other than equal. All but `pending`, `deleted` and `quarantined` say that something is wrong."""
+"""The results for a key that is not equal. All but `pending`, `deleted` and `quarantined` are errors."""
 
 
 @dataclass
 class Reconciliation:
-    """What came of comparing one table.
+    """The result of comparing one table.
 
     Attributes
     ----------
     key : list of str
-        Columns that rows were matched by; empty where whole rows were counted.
+        The columns that match rows; empty if whole rows were counted.
     source_rows, delivered_rows : int
         Rows of the table, and different keys in its files; without a key, their rows.
     counts : dict
@@ -32,9 +32,9 @@ class Reconciliation:
         *deleted* since a deletes file says so, *quarantined* since that version of it is in quarantine, *pending*
         since the next run reads it again.
     samples : dict
-        Keys of each, as many as were asked for.
+        Keys of each kind, up to the requested number.
     error : str or None
-        Why the table could not be compared; what was counted until then says nothing.
+        Why the table could not be compared; then the counts are meaningless.
     """
 
     table: str
@@ -50,12 +50,12 @@ class Reconciliation:
     error: str | None = None
 
     def differs(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files were found not to hold the table."""
+        """Whether the files differ from the table."""
         wrong = ("missing", "different") if extra_is_fine else ("missing", "different", "extra")
         return self.error is None and any(self.counts[kind] for kind in wrong)
 
     def is_fine(self, *, extra_is_fine: bool = False) -> bool:
-        """Whether the files hold the table: it was compared, and does not differ."""
+        """Whether the table was compared and does not differ."""
         return self.error is None and not self.differs(extra_is_fine=extra_is_fine)
 
     def as_json(self) -> dict[str, Any]:
@@ -78,9 +78,9 @@ def compare(
         Holds what `rds_to_s3_ops.verify.reading.digests.Digests` has put there.
     layouts : int
     whole : bool
-        Whether the files are one reading of the whole table, so that without a key, too, each row is in them once.
+        Whether the files are one read of the whole table. Then each row is in them once, even without a key.
     samples : int or None
-        How many keys of each kind to tell; None tells all.
+        How many keys of each kind to list; None lists all.
     """
     result.source_rows = _count(duck, "source")
     if not key:
@@ -128,7 +128,7 @@ def _compare_keys(duck: Any, keys: int, layouts: int) -> None:
         cases = "".join(f"WHEN {number} THEN s.d{number} " for number in range(layouts))
         return f"{side}.digest = CASE {side}.layout {cases}END" if layouts else "FALSE"
 
-    # A window that a side does not have is before all others.
+    # A missing window sorts before all others.
     row, delete, set_aside = (f"COALESCE({side}.in_window, -1)" for side in "ngq")
     duck.execute(
         f"CREATE TABLE compared AS SELECT {names}, CASE "  # noqa: S608
@@ -136,7 +136,7 @@ def _compare_keys(duck: Any, keys: int, layouts: int) -> None:
         f"WHEN {is_the_source('n')} AND {row} >= {delete} THEN 'equal' "
         f"WHEN {is_the_source('q')} AND {set_aside} >= GREATEST({row}, {delete}) THEN 'quarantined' "
         "WHEN s.pending THEN 'pending' "
-        # Whoever has applied the deletes has no such row.
+        # A reader that has applied the deletes has no such row.
         f"WHEN {row} = -1 OR {delete} > {row} THEN 'missing' ELSE 'different' END AS kind "
         f"FROM newest n FULL JOIN source s USING ({names}) LEFT JOIN gone g USING ({names}) "
         f"LEFT JOIN aside q USING ({names})"
@@ -157,7 +157,7 @@ def _compare_whole_rows(duck: Any, layouts: int, result: Reconciliation, *, whol
     )
 
     def held_of(counted: str) -> tuple[str, str]:
-        """Return how often a row is in the files, whatever columns they have, and the joins that say it."""
+        """Return how often a row is in the files of every layout, and the joins for it."""
         names = [f"{counted}{number}" for number in range(layouts)]
         joins = (
             f" LEFT JOIN {counted} {name} ON {name}.layout = {number} AND {name}.digest = p.d{number}"
@@ -181,8 +181,8 @@ def _compare_whole_rows(duck: Any, layouts: int, result: Reconciliation, *, whol
         result.counts["extra"] = result.delivered_rows - result.equal
     else:
         result.notes.append(
-            "without a key whole rows are counted: those that only the files have may be what a row was before, "
-            "and are not told"
+            "without a key whole rows are counted: those that only the files have may be earlier versions, "
+            "and are not reported"
         )
 
 

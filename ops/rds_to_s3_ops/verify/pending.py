@@ -1,4 +1,4 @@
-"""Which rows no file need have yet: those that the next run reads."""
+"""The pending rows: those that the next run will read."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NONE, ALL = "0", "1"
 def pending_rows(
     connection: Connection, table: Table, spec: TableSpec, watermark: Watermark | None, last: Commit | None
 ) -> str:
-    """Write a condition: the next run reads the row, so no file need have it yet.
+    """Return an SQL condition: the next run reads the row, so the files may lack it.
 
-    A run started now would begin there: `prepare_read` says so to both. The margins of its end play no part in that.
+    `prepare_read` gives the same lower bound to a run started now. The margins of the window's end do not matter.
     """
     if spec.mode == "full":
         # Each run reads everything; its files are compared as what the last one read. That one may have been of a time

@@ -1,4 +1,4 @@
-"""Compares a table with the newest version of each of its rows over all its files, in bounded memory.
+"""Compares a table with the newest version of each row in its files, in bounded memory.
 
 DuckDB holds, on disk, a digest for each row version that was delivered and for each row of the table; only these, and
 the keys.
@@ -47,15 +47,15 @@ class Reconciler:
     Parameters
     ----------
     connect : callable
-        Opens a connection for the length of a ``with`` block. None is held while files are read, which may take hours:
-        a server hangs up, and a token expires.
+        Opens a connection for a ``with`` block. No connection is open while files are read, which may take hours: the
+        server would close it, and a token expires.
     bucket : Bucket
     memory : str
-        DuckDB's bound, such as ``1GB``.
+        DuckDB's limit, such as ``1GB``.
     samples : int or None
-        How many keys of each kind the result names; None names all, however much memory they take.
+        How many keys of each kind the result lists; None lists all, which may take much memory.
     scratch : Path, optional
-        Where there is room for the digests and one data file.
+        A directory with space for the digests and one data file.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Reconciler:
         self._scratch = scratch
 
     def reconcile(self, spec: TableSpec) -> Reconciliation:
-        """Compare one table; what makes that impossible is the result's `error`.
+        """Compare one table. If that is impossible, the result's `error` has the reason.
 
         Raises
         ------
         InvalidInputError
-            No table can be compared: DuckDB is not installed, or `memory` is none.
+            No table can be compared: DuckDB is not installed, or `memory` is not valid.
         """
         result = Reconciliation(spec.name, spec.format, [])
         try:
@@ -96,14 +96,14 @@ class Reconciler:
         return result
 
     def _reconcile(self, spec: TableSpec, result: Reconciliation, folder: Path) -> None:
-        # In this order: what is committed meanwhile is newer than the watermark, and so only pending.
+        # In this order: a concurrent commit is newer than the watermark, and so only pending.
         watermark = self._watermark(spec)
         last = self._bucket.table_state(spec.name, spec.format).commit
         commit = last.model_dump() if last is not None else {}
         files = self._files(spec, commit)
         with self._connect() as connection:
             table = _snapshot(connection, spec)
-            # A run that refuses the table reads nothing of it, and then nothing is pending.
+            # A run that rejects the table reads none of it, and then nothing is pending.
             selection = select_readable(connection, table, spec, last)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
         stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
@@ -150,7 +150,7 @@ class Reconciler:
         kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
         if spec.mode == "incremental":
             return {kind: table_files(self._bucket, spec.name, place) for kind, place in kinds.items()}
-        # Each run of a table in full replaces what the run before it delivered.
+        # Each run of a table in `full` replaces the files of the run before.
         named = {"delivered": "files"}
         return {
             kind: [

@@ -1,4 +1,4 @@
-"""Data files that no manifest names: what an execution leaves that was stopped before it could write one."""
+"""Data files in no manifest: those of an execution that was stopped before it could write one."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class UnreportedFile:
-    """A data file that no manifest names.
+    """A data file that is in no manifest.
 
     Attributes
     ----------
     run_id : str or None
-        The run that extracted it, where the table's state still says so: then the next run of the table reports it.
+        The run that extracted it, if the table's state still has it. Then the next run of the table reports the file.
     """
 
     key: str
@@ -47,15 +47,15 @@ class UnreportedFile:
 def unreported_files(
     bucket: Bucket, running: Callable[[], Collection[str]], tables: Collection[str] | None = None
 ) -> list[UnreportedFile]:
-    """Find the files that no manifest names, of all tables or of some; memory is eight bytes a file.
+    """Find the files that are in no manifest, of all tables or of some. Takes eight bytes of memory a file.
 
-    A running run's files are not among them, nor are files that are older than the first manifest.
+    Leaves out the files of running runs, and files older than the first manifest.
 
     Parameters
     ----------
     running : callable
-        Returns the running runs. Asked after the files are listed and before the manifests are read: a run whose files
-        are listed is then still running, or its manifest is there.
+        Returns the running runs. Called after the files are listed and before the manifests are read: a run whose files
+        are listed is then still running, or has its manifest.
     """
     states = _states(bucket, tables)
     listed = np.sort(np.fromiter((_digest(key) for key, _ in _files(bucket, states)), np.uint64))
@@ -79,35 +79,35 @@ def unreported_files(
 
 
 def check_unreported(files: list[UnreportedFile]) -> Finding:
-    """Say which files no manifest names, and what to do."""
+    """Return the finding of the files in no manifest, and what to do."""
     if not files:
         return passed(CHECK, "every data file is in a manifest, or its run is still running")
     return failed(CHECK, described(files), remedy(files))
 
 
 def described(files: list[UnreportedFile]) -> str:
-    """Name the files, the first few of them by their keys."""
+    """Return a line that counts the files and lists the first keys."""
     shown = ", ".join(f"{file.key} (run {file.run_id or 'unknown'})" for file in files[:_SHOWN])
     more = f", and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
     return f"{len(files)} data file{'s are' if len(files) > 1 else ' is'} in no manifest: {shown}{more}"
 
 
 def remedy(files: list[UnreportedFile]) -> str:
-    """Say what brings the files into a manifest."""
+    """Return how to get the files into a manifest."""
     known = sorted({file.table for file in files if file.run_id is not None})
     steps = []
     if known:
         names = " ".join(f"--table {name}" for name in known)
         steps.append(
-            f"the next run of the table reports them (list it first if it is not listed): rds-to-s3 run {names}"
+            f"the next run of the table will report them (list it first if it is not listed): rds-to-s3 run {names}"
         )
     if any(file.run_id is None for file in files):
-        steps.append("files of an unknown run are reported by no run: load them once by hand, or move them away")
+        steps.append("no run will report files of an unknown run: load them once by hand, or move them")
     return "; ".join(steps)
 
 
 def _states(bucket: Bucket, tables: Collection[str] | None) -> list[tuple[str, str]]:
-    """Return (table, format) of every table that has a state, listed or not."""
+    """Return (table, format) of every table with a state, listed or not."""
     wanted = None if tables is None else {segment(name) for name in tables}
     found = []
     for item in bucket.listed(_STATES):

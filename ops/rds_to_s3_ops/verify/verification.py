@@ -1,4 +1,4 @@
-"""``rds-to-s3 verify``: the files against the manifests, and with a database against the tables."""
+"""``rds-to-s3 verify``: compares the files with the manifests, and with the tables in the database."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Verification:
     files, rows, bytes : int
         Checked.
     broken : list of FileCheck
-        Files that are not what their manifest says.
+        Files that differ from their manifest.
     tables : list of Reconciliation
-        Tables that were compared with the database.
+        The tables compared with the database.
     unreported : list of UnreportedFile
-        Files of the tables that no manifest names.
+        Files of the tables that are in no manifest.
     extra_is_fine : bool
-        Whether rows that only the files have are no fault: the table's deletes are not tracked.
+        Whether to ignore rows that only the files have, because the table's deletes are not tracked.
     """
 
     files: int = 0
@@ -54,7 +54,7 @@ class Verification:
 
     @property
     def differs(self) -> bool:
-        """Whether something was found to differ."""
+        """Whether something differs."""
         if self.broken or self.unreported:
             return True
         return any(table.differs(extra_is_fine=self.extra_is_fine) for table in self.tables)
@@ -66,12 +66,12 @@ class Verification:
 
     @property
     def is_fine(self) -> bool:
-        """Whether everything was compared, and nothing differs."""
+        """Whether everything was compared and nothing differs."""
         return not self.differs and not self.not_compared
 
     @property
     def exit_code(self) -> int:
-        """What a script sees: that something differs is known for certain, so it counts more than what is not known."""
+        """The exit code. A known difference takes precedence over what could not be compared."""
         return DIFFERS if self.differs else NOT_COMPARED if self.not_compared else 0
 
     def as_json(self) -> dict[str, Any]:
@@ -92,20 +92,18 @@ class Verification:
 
 
 def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> Iterable[Manifest]:
-    """Return the manifests to check: a run's, the newest, or all that name a table, one after the other.
+    """Yield the manifests to check: a run's, the newest, or all that list a table.
 
     Raises
     ------
     NotFoundError
-        Of a table that no manifest names, once they have all been asked for.
+        No manifest lists the table; raised after the last manifest.
     """
     if table is not None:
         return _manifests_of(bucket, table)
     manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if manifest is None:
-        raise NotFoundError(
-            f"run {run_id!r} has left no manifest" if run_id else "no run has finished yet: `rds-to-s3 run`"
-        )
+        raise NotFoundError(f"run {run_id!r} has no manifest" if run_id else "no run has finished yet: `rds-to-s3 run`")
     return [manifest]
 
 
@@ -125,7 +123,7 @@ def verify_files(
     table: str | None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:
-    """Read every file that the manifests name, of all tables or of one, and compare it with what they say."""
+    """Compare every file in the manifests, of all tables or of one, with its entry."""
     result = Verification()
     with tempfile.TemporaryDirectory(prefix="rds-to-s3-verify-") as folder:
         for named in named_files(manifests, table):
@@ -149,19 +147,19 @@ def compare_tables(
     memory: str = "1GB",
     samples: int | None = SAMPLES,
 ) -> list[Reconciliation]:
-    """Compare tables with the database, each over connections of its own: what breaks one leaves the others alone.
+    """Compare tables with the database. Each has its own connections, so an error of one does not affect the others.
 
     Parameters
     ----------
     connect : callable
-        Opens a connection for the length of a ``with`` block.
+        Opens a connection for a ``with`` block.
     memory, samples
         See `rds_to_s3_ops.verify.reconciliation.Reconciler`.
 
     Raises
     ------
     CommandError
-        The database cannot be reached to begin with, or nothing could be compared with what was given.
+        The database is unreachable, or the options allow no comparison.
     """
     if not specs:
         return []
@@ -172,12 +170,12 @@ def compare_tables(
 
 
 def listed_tables(document: TableListDocument, names: Sequence[str]) -> list[TableSpec]:
-    """Return the settings of tables, as the list has them now.
+    """Return the tables' settings from the current list.
 
     Raises
     ------
     NotFoundError
-        One is not listed any more: which of its columns the files hold is not known.
+        A table is no longer listed, so the columns of its files are unknown.
     """
     specs = {spec.name: spec for spec in document.checked.resolve(names)}
     for name in names:

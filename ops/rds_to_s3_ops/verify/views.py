@@ -1,4 +1,4 @@
-"""What ``rds-to-s3 verify`` shows a person. Data in, text out."""
+"""The output of ``rds-to-s3 verify``. Data in, text out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 _MEANS = {
     "missing": "in the table, in no file",
-    "different": "in the newest file otherwise than in the table",
-    "extra": "only in the files: deleted since, or never there",
-    "deleted": "deleted, as a deletes file says",
-    "quarantined": "set aside by a check, as they are in the table",
-    "pending": "stamped where the next run reads",
+    "different": "the newest file and the table differ",
+    "extra": "only in the files: deleted since, or never in the table",
+    "deleted": "deleted, according to a deletes file",
+    "quarantined": "in a quarantine file, equal to the table",
+    "pending": "the next run will read them",
 }
 SHOWN = 3
 
@@ -28,10 +28,10 @@ def verification_lines(result: Verification, shown: int | None = SHOWN) -> Itera
     Parameters
     ----------
     shown : int or None
-        How many keys of each kind, at most; None shows all that the result has. More than a few stand on lines of
-        their own.
+        The maximum number of keys of each kind; None shows all in the result. More than a few are printed one a
+        line.
     """
-    state = f"{len(result.broken)} of them not as the manifest says" if result.broken else "as the manifest says"
+    state = f"{len(result.broken)} of them differ from the manifest" if result.broken else "equal to the manifest"
     yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
     for check in result.broken:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"

@@ -1,10 +1,10 @@
 """The SQL that loads a table's files into a warehouse and merges them by key: `ddl`. Text only, nothing connects.
 
-A run's deletes come before its rows: no key is in both, unless the run tells of another's commit beside its own, and
-what that one deleted may have come back since.
+A run's deletes come before its rows. No key is in both, unless the run also reports another run's commit: a row that
+the other run deleted may exist again.
 
-What differs between warehouses is how a CSV file tells NULL (nothing between the separators) from the empty string
-(``""``), how they are given a list of files, and how they merge.
+The warehouses differ in how they distinguish NULL (an empty field) from the empty string (``""``) in CSV, in how they
+take a list of files, and in how they merge.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def load_statements(warehouse: Warehouse, load: TableLoad) -> list[str]:
 
 
 def ddl(warehouse: Warehouse, load: TableLoad) -> str:
-    """Return the same as a script, with what a person should know in comments.
+    """Return the same as a script, with notes for the operator in comments.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def ddl(warehouse: Warehouse, load: TableLoad) -> str:
     """
     columns = load.columns_for(warehouse)
     notes = [f"{load.table} for {warehouse}: the {load.format} files of run {load.run_id} in s3://{load.bucket}"]
-    # Columns are added by a statement or a note of their own, and named, whatever their order.
+    # Each added column has its own statement or note, and columns are named, so their order does not matter.
     drift = [change.sentence() for change in load.drift if change.change not in {"added", "reordered"}]
-    notes += [f"Drift: {sentence}; a table that is there does not follow" for sentence in drift]
+    notes += [f"Drift: {sentence}; an existing table is not altered" for sentence in drift]
     notes += [f"{column.name}: {column.remark}" for column in columns if column.remark]
     if not load.key:
-        notes.append("The table has no key, or its files do not hold it: rows are appended, versions of a row too.")
+        notes.append("The table has no key, or its files lack it: every row version is appended.")
     if load.deletes and not load.deletes_key:
-        notes.append("The deletes files are left out: the data files do not hold the key that they name.")
+        notes.append("The deletes files are left out: the data files lack their key.")
     notes += _NOTES[warehouse](load, columns) if warehouse in _NOTES else []
     comments = "".join(f"-- {line}\n" for note in notes for line in note.splitlines())
     return comments + "\n" + "\n\n".join(f"{statement};" for statement in load_statements(warehouse, load)) + "\n"

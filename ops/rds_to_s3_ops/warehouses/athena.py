@@ -1,6 +1,6 @@
 """Athena: an external table over the run's files, and MERGE into an Iceberg table.
 
-The files lie beside ``last_extract.txt``, and Athena reads whatever lies in a location, so the external table is over a
+The files are beside ``last_extract.txt``, and Athena reads every file in a location. So the external table uses a
 list of files: https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
 """
 
@@ -24,7 +24,7 @@ from rds_to_s3_ops.warehouses.types import WarehouseColumn
 
 # https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
 _CSV_NOTES = [
-    "Athena's reader of CSV does not tell NULL from the empty string (both become NULL here), and knows no line breaks",
+    "Athena's CSV reader does not tell NULL from the empty string (both become NULL), and allows no line breaks",
     "inside values: for a table with such text, set its format to parquet.",
 ]
 # https://docs.aws.amazon.com/athena/latest/ug/data-types.html
@@ -49,7 +49,7 @@ _UNSIGNED = {
 
 
 def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Return what a person should know, and the lists of files that are to be written."""
+    """Return notes for the operator, and the lists of files to write."""
     told: list[str] = []
     if load.files:
         told.append(HAND_NOTE)
@@ -114,7 +114,7 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
 
 
 def _external(load: TableLoad, what: str, fields: Sequence[str], *, is_csv: bool) -> list[str]:
-    """Write what makes the table over a list of files, anew if a script before was not run to its end."""
+    """Return the statements that create the table over a list of files, again if an earlier script did not finish."""
     table = _external_name(load, what)
     properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if is_csv else ""
     return [
@@ -127,7 +127,7 @@ def _external(load: TableLoad, what: str, fields: Sequence[str], *, is_csv: bool
 
 
 def _external_name(load: TableLoad, what: str) -> str:
-    # The run in its name keeps what is dropped from being somebody else's table.
+    # The run in the name prevents a DROP of someone else's table.
     return f"{load.table}_{what}_{re.sub(r'[^A-Za-z0-9]', '_', load.run_id)}"
 
 
@@ -137,7 +137,7 @@ def _drop(table: str) -> str:
 
 
 def _location(load: TableLoad, what: str) -> str:
-    # A folder for each run: Athena takes every file of it for a list.
+    # A folder for each run: Athena reads every file in it as a list.
     return f"s3://YOUR_BUCKET/{load.table}_{what}/{load.run_id}/"
 
 

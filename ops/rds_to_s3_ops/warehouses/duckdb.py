@@ -1,4 +1,4 @@
-"""DuckDB: the files are taken from the manifest itself, and merged by one statement."""
+"""DuckDB: reads the list of files from the manifest, and merges them with one statement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TABLES = 'STRUCT("table" VARCHAR, files STRUCT("key" VARCHAR)[], deletes STRUCT
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return the statements.
 
-    ``source`` may be any place that holds a copy of the bucket.
+    ``source`` may be any copy of the bucket.
     """
     return [
         f"SET VARIABLE source = {text(f's3://{load.bucket}')}",
@@ -65,7 +65,7 @@ def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
 
 
 def _set_files(load: TableLoad, kind: str) -> str:
-    """Write what sets the variable of that name to the files that the manifest lists under it."""
+    """Return the statement that sets the variable of this name to the manifest's files of that kind."""
     manifest = f"getvariable('source') || {text('/' + manifest_key(load.run_id))}"
     entries = select(["unnest(tables) AS entry"], f"read_json({manifest}, columns = {{tables: {text(_TABLES)}}})")
     files = select([f"unnest(entry.{kind}) AS file"], f'({entries})\n  WHERE entry."table" = {text(load.table)}')
@@ -74,7 +74,7 @@ def _set_files(load: TableLoad, kind: str) -> str:
 
 
 def _csv_rows(variable: str, columns: Sequence[WarehouseColumn], options: str, then: str = "") -> str:
-    # allow_quoted_nulls tells "" from nothing: https://duckdb.org/docs/stable/data/csv/overview
+    # allow_quoted_nulls distinguishes "" from an empty field: https://duckdb.org/docs/stable/data/csv/overview
     types = ", ".join(
         f"{text(column.name)}: {text('VARCHAR' if column.kind == 'binary' else column.type)}" for column in columns
     )

@@ -1,4 +1,4 @@
-"""Which files of which run are to be loaded, as the manifests tell it."""
+"""Finds the files to load, from the manifests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _LOOKED_AT = 200  # manifests, for the newest that has files of a table
 
 
 def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequence[str]) -> list[TableLoad]:
-    """Return what is to be loaded.
+    """Return the tables and files to load.
 
     Parameters
     ----------
     table : str or None
         None for every table of the run; without a run, every table of the newest one.
     run_id : str or None
-        None for the newest run that has files of the table, be it of deleted rows.
+        None for the newest run that has files of the table, including deletes files.
     key : sequence of str
-        Columns to merge by instead of the table's key.
+        The columns to merge by, instead of the table's key.
 
     Raises
     ------
@@ -37,10 +37,10 @@ def table_loads(bucket: Bucket, table: str | None, run_id: str | None, key: Sequ
         A column of the key is not in the files.
     """
     if key and table is None:
-        raise InvalidInputError("--key is one table's: name the table")
+        raise InvalidInputError("--key needs a TABLE")
     newest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
     if newest is None:
-        raise NotFoundError(f"run {run_id!r} has left no manifest" if run_id else "no run has finished yet")
+        raise NotFoundError(f"run {run_id!r} has no manifest" if run_id else "no run has finished yet")
     wanted = [table] if table else [entry.table for entry in newest.tables]
     manifests: Iterable[Manifest] = [newest] if run_id else islice(bucket.newest_manifests(), _LOOKED_AT)
     found = _newest_entries(manifests, wanted)
@@ -63,7 +63,7 @@ def _newest_entries(manifests: Iterable[Manifest], wanted: Sequence[str]) -> dic
 
 
 def _has_files(entry: TableEntry) -> bool:
-    # Deletes that the data files have no key for are not to be loaded.
+    # Deletes are not loaded if the data files lack their key.
     return bool(entry.files or (entry.deletes and entry.key))
 
 

@@ -26,7 +26,7 @@ CASE_NOTE = "Names keep their case only with: SET enable_case_sensitive_identifi
 
 
 def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Return what a person should know."""
+    """Return notes for the operator."""
     from rds_to_s3.formats.arrow_types import arrow_type  # noqa: PLC0415 - it brings pyarrow, which takes its time
 
     told = [CASE_NOTE, *([HAND_NOTE] if load.files else [])]
@@ -67,9 +67,9 @@ def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
 
 
 def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Write what loads the rows, each key once, and merges them.
+    """Return the statements that load the rows, each key once, and merge them.
 
-    Temporary tables come before others of their name, and are gone with the transaction:
+    Temporary tables hide others of the same name, and end with the transaction:
     https://docs.aws.amazon.com/redshift/latest/dg/r_search_path.html
     """
     loaded, single = f"{load.table}_load", f"{load.table}_file"

@@ -64,7 +64,7 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     )
     copied = select([*values, "METADATA$FILENAME"], f"@{_stage(load)}/{load.format}/")
     return [
-        # Replaced, for the table's compression may have changed.
+        # Replaced, because the table's compression may have changed.
         f"CREATE OR REPLACE FILE FORMAT {file_format}\n{options}",
         _temporary(loaded, [*map(definition, columns), f"{file_name} VARCHAR"]),
         *_copies(f"{loaded} ({every}, {file_name})", copied, load.files, file_format),
@@ -77,7 +77,7 @@ def _stage(load: TableLoad) -> str:
 
 
 def _temporary_name(load: TableLoad, what: str) -> str:
-    # With the run in it, for a temporary table hides another one of its name, which the session may load, too:
+    # The name has the run: a temporary table hides another of the same name, which the session may also load:
     # https://docs.snowflake.com/en/user-guide/tables-temp-transient
     return name(f"{load.table}_{what}_{load.run_id}")
 
@@ -101,8 +101,8 @@ def _listed(files: Sequence[str]) -> str:
 
 
 def _csv_options(*, gzipped: bool) -> str:
-    # An empty field is NULL by EMPTY_FIELD_AS_NULL, and "" the empty string since fields may be enclosed. NULL_IF must
-    # be empty, or the text \\N would be NULL; ESCAPE_UNENCLOSED_FIELD is the backslash unless told otherwise:
+    # EMPTY_FIELD_AS_NULL makes an empty field NULL; "" is the empty string, as fields may be enclosed. NULL_IF must
+    # be empty, or the text \\N would be NULL; ESCAPE_UNENCLOSED_FIELD is the backslash by default:
     # https://docs.snowflake.com/en/sql-reference/sql/create-file-format
     # https://docs.snowflake.com/en/user-guide/data-unload-considerations
     return (

@@ -1,4 +1,4 @@
-"""What the warehouses' SQL has in common: a table, a merge, and quoting."""
+"""The SQL that all warehouses share: a table, a merge, and quoting."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from rds_to_s3.commit.entries import ColumnEntry, DriftEntry
 from rds_to_s3.rows.columns import OutputColumn
 from rds_to_s3_ops.warehouses.types import Warehouse, WarehouseColumn, warehouse_column
 
-HAND_NOTE = (
-    "A column that the table did not have from the start is to be added by hand first; a run's drift tells of it."
-)
+HAND_NOTE = "Add a column by hand first if the table did not have it from the start; a run's drift lists it."
 
 
 @dataclass(frozen=True)
 class TableLoad:
-    """What is to be loaded: one table's files of one run.
+    """The input of a load: one table's files of one run.
 
     Attributes
     ----------
     columns : sequence of ColumnEntry
     key : sequence of str
-        Empty where the table has none: its rows are appended.
+        Empty if the table has no key: its rows are appended.
     files : sequence of str
-        Keys in the bucket, the oldest first.
+        Keys in the bucket, oldest first.
     deletes : sequence of str
-        Those of the files that hold the keys of deleted rows, as CSV.
+        The keys of the deletes files, which are CSV.
     deletes_key : sequence of str
-        The columns of these files; empty where the data files lack one of them.
+        The columns of these files; empty if the data files lack one of them.
     drift : sequence of DriftEntry
-        How the columns have changed since the run before.
+        The changes of the columns since the run before.
     """
 
     table: str
@@ -54,18 +52,18 @@ class TableLoad:
         return [warehouse_column(warehouse, column, self.format) for column in self.columns]
 
     def deleted_by(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
-        """Return the columns of the deletes files; none where there is nothing to delete, or it cannot be told."""
+        """Return the columns of the deletes files; none if there is nothing to delete, or it is unknown."""
         known = {column.name: column for column in columns}
         return [known[part] for part in self.deletes_key] if self.deletes else []
 
     def added(self, columns: Sequence[WarehouseColumn]) -> list[WarehouseColumn]:
-        """Return the columns that the drift tells of as added."""
+        """Return the columns that the drift lists as added."""
         names = {change.column for change in self.drift if change.change == "added"}
         return [column for column in columns if column.name in names]
 
 
 def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
-    """Write the table that the files are merged into."""
+    """Return the CREATE TABLE of the target."""
     lines = [definition(column) for column in columns]
     if load.key:
         lines.append(f"PRIMARY KEY ({names(load.key)})")
@@ -73,9 +71,9 @@ def create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
 
 
 def add_columns(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Write what adds the columns that a table made by an earlier run lacks: all but its key are asked for.
+    """Return the statements that add columns which an older table lacks. They cover all columns but the key.
 
-    The rows that it has get NULL, so none is NOT NULL.
+    Existing rows get NULL, so no added column is NOT NULL.
     """
     return [
         f"ALTER TABLE {name(load.table)} ADD COLUMN IF NOT EXISTS {name(column.name)} {column.type}"
@@ -85,28 +83,28 @@ def add_columns(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str
 
 
 def definition(column: WarehouseColumn) -> str:
-    """Write a column's definition."""
+    """Return a column's definition."""
     return f"{name(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
 
 
 def select(values: Iterable[str], source: str, then: str = "") -> str:
-    """Write a SELECT of expressions that are SQL already."""
+    """Return a SELECT of SQL expressions."""
     return f"SELECT {', '.join(values)}\n  FROM {source}{then}"  # noqa: S608 - printed, with every name quoted
 
 
 def merge(
     load: TableLoad, columns: Sequence[WarehouseColumn], rows: str, *, alias: str = "t", table: str | None = None
 ) -> str:
-    """Write the statement that merges rows by key, or appends them where there is none.
+    """Return the statement that merges rows by key, or appends them if there is no key.
 
     Parameters
     ----------
     rows : str
         A SELECT that yields each key once.
     alias : str
-        Of the target; empty for a warehouse that gives it none.
+        The target's alias; empty for a warehouse without one.
     table : str, optional
-        One that has what `rows` yields, for a warehouse that merges from tables only.
+        A table with the same rows, for a warehouse that only merges from tables.
     """
     every = names(column.name for column in columns)
     if not load.key:
@@ -127,12 +125,12 @@ def merge(
 
 
 def delete(table: str, key: Iterable[str], source: str, called: str) -> str:
-    """Write the statement that deletes the rows whose key is in a source, which goes by the name `called`."""
+    """Return the statement that deletes the rows whose key is in the source `called`."""
     return f"DELETE FROM {name(table)}\nUSING {source}\nWHERE {_same(name(table), called, key)}"  # noqa: S608 - as above
 
 
 def merge_deletes(load: TableLoad, keys: str) -> str:
-    """Write the same for a warehouse that deletes by joining in MERGE only; `keys` is a SELECT of each key once.
+    """Return the same for a warehouse that only deletes with MERGE; `keys` is a SELECT of each key once.
 
     https://docs.aws.amazon.com/athena/latest/ug/merge-into-statement.html
     """
@@ -141,7 +139,7 @@ def merge_deletes(load: TableLoad, keys: str) -> str:
 
 
 def unused_name(wanted: str, columns: Iterable[WarehouseColumn | OutputColumn]) -> str:
-    """Return a name that no column has, in any case: not every warehouse tells cases apart, quoted or not."""
+    """Return a name that no column has, ignoring case: not every warehouse distinguishes case."""
     taken = {column.name.lower() for column in columns}
     while wanted.lower() in taken:
         wanted += "_"
@@ -158,7 +156,7 @@ def name(identifier: str) -> str:
 
 
 def names(identifiers: Iterable[str]) -> str:
-    """Quote several, with commas between."""
+    """Quote several identifiers, separated by commas."""
     return ", ".join(name(identifier) for identifier in identifiers)
 
 

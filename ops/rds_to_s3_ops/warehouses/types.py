@@ -1,4 +1,4 @@
-"""Which type of a warehouse holds a MySQL column exactly, and what it cannot hold."""
+"""The type of each warehouse that holds a MySQL column exactly, and the values it cannot hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rds_to_s3.rows.columns import Kind, OutputColumn
 
 Warehouse = Literal["snowflake", "redshift", "athena", "duckdb"]
 Choice = tuple[str, str | None]
-"""A type, and what it cannot hold."""
+"""A type, and the values it cannot hold."""
 
 DECIMAL_DIGITS = 38  # of every warehouse here; MySQL has 65
 _MEASURED = {"char", "varchar", "binary", "varbinary"}
@@ -28,12 +28,12 @@ class WarehouseColumn:
     ----------
     name, mysql_type : str
     type : str
-        In the warehouse's own words.
+        The warehouse's type.
     kind : {"numeric", "temporal", "text", "binary"}
         Binary values are hexadecimal in CSV.
     nullable : bool
     remark : str or None
-        What cannot be loaded, or not exactly.
+        The values that cannot be loaded, or not exactly.
     """
 
     name: str
@@ -56,13 +56,13 @@ class _Types:
     Attributes
     ----------
     integer : callable
-        Of bits and whether it is unsigned.
+        Takes the number of bits and whether the type is unsigned.
     decimal : str
-        To be filled in with precision and scale.
+        A format for precision and scale.
     text, binary : callable
-        Of the length, None where MySQL's type has none that counts.
+        Takes the length; None if MySQL's type has no relevant one.
     others : mapping
-        By MySQL's name; ``{}`` is filled in with the digits of the seconds' fraction.
+        By MySQL's name; ``{}`` is replaced by the digits of fractional seconds.
     """
 
     integer: Callable[[int, bool], str]
@@ -85,7 +85,7 @@ class _Types:
 
 
 def warehouse_column(warehouse: Warehouse, column: ColumnEntry, file_format: str) -> WarehouseColumn:
-    """Return what holds a column of the manifest.
+    """Return the type for a column of the manifest.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def warehouse_column(warehouse: Warehouse, column: ColumnEntry, file_format: str
     chosen, remark = _TYPES[warehouse].choose(mysql, kind)
     nullable = column.nullable
     if mysql.name in _CALENDAR and file_format == "csv":
-        remark = "a date of no calendar, such as 0000-00-00, stops the load: make it text where one may occur"
+        remark = "an invalid date, such as 0000-00-00, stops the load: use a text column if one may occur"
     elif mysql.name in _CALENDAR:
-        nullable = True  # the file has NULL for a date of no calendar, also where MySQL has NOT NULL
+        nullable = True  # the file has NULL for an invalid date, even if the column is NOT NULL in MySQL
     elif mysql.name == "decimal" and remark and file_format == "parquet":
         remark = f"more than {DECIMAL_DIGITS} digits: not to be read from Parquet here; extract the table as CSV"
         if warehouse == "duckdb":
@@ -112,7 +112,7 @@ def warehouse_column(warehouse: Warehouse, column: ColumnEntry, file_format: str
 
 
 def _fitting(*types: tuple[int, str]) -> Callable[[int, bool], str]:
-    """Choose the first type with enough bits; a sign bit more is needed for an unsigned number."""
+    """Return the first type with enough bits; an unsigned number needs one more for the sign."""
     return lambda bits, unsigned: next(name for most, name in types if bits + unsigned <= most)
 
 

@@ -1,7 +1,7 @@
-"""What was delivered of a table and what it has, as keys and digests in DuckDB: one row for each row version.
+"""The delivered rows and the table's rows, as keys and digests in DuckDB: one row for each row version.
 
-Both sides are the same types: in CSV the text that MySQL writes, in Parquet the file's own types. What a file was
-written with is brought to the types that the table has now.
+Both sides have the same types: MySQL's text for CSV, the file's own types for Parquet. Values of older files are
+converted to the table's current types.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Digests:
     ----------
     duck : DuckDBPyConnection
     columns : sequence of OutputColumn
-        Of the table, as it is now.
+        The table's current columns.
     key : sequence of str
-        Columns that tell rows apart; empty where nothing does.
+        The columns of the key; empty if there is none.
     file_format : {"csv", "parquet"}
-        Of the rows' files; those of deletes and of the quarantine are always CSV.
+        The format of the data files; deletes and quarantine files are always CSV.
     notes : list of str
-        Is told what the result should say.
+        Receives the notes of the result.
 
     Attributes
     ----------
     layouts : list of tuple of int
-        Which of the columns a file has: a column that was added later is in the newer files only.
+        The sets of columns that files have: a column that was added later is only in the newer files.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Digests:
             duck.execute(f"CREATE TABLE {kind} ({self._keys}position BIGINT, layout INTEGER, digest UBIGINT)")
         duck.execute(f"CREATE TABLE deletes ({self._keys}position BIGINT)")
 
-    # --- what the files tell ---
+    # --- from the files -------
 
     def add_file(self, kind: Kind, position: int, found: StoredFile, path: Path) -> None:
-        """Add what a file holds.
+        """Add a file's rows.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Digests:
         Raises
         ------
         VerificationError
-            It lacks the key.
+            The file lacks the key.
         """
         key = found.key
         names = pq.read_schema(path).names if key.endswith(".parquet") else csv_header(path, key)
@@ -117,7 +117,7 @@ class Digests:
     def _insert(
         self, kind: Kind, position: int, key: str, columns: Sequence[OutputColumn], source: str, *, hexadecimal: bool
     ) -> None:
-        """Insert the rows of a relation; `hexadecimal`: its binary values are text."""
+        """Insert the rows of a relation; with `hexadecimal` its binary values are text."""
         values = [*self._key_values(from_file=True, hexadecimal=hexadecimal), str(position)]
         if kind != "deletes":
             digest = _hash([self._value(column, from_file=True, hexadecimal=hexadecimal) for column in columns])
@@ -133,7 +133,7 @@ class Digests:
                 self._notes.append(f"files such as {key} have no {', '.join(gone)}: their rows are compared without")
         return self.layouts.index(present)
 
-    # --- what is there ---
+    # --- from the table --
 
     def add_source(self, rows: Rows, flag: int) -> None:
         """Add rows of the table; the column numbered `flag` says whether one is pending."""
@@ -152,7 +152,7 @@ class Digests:
         return unused_name("pending", self._columns)
 
     def flush(self) -> None:
-        """Put the rows that are held in memory into DuckDB."""
+        """Insert the rows in memory into DuckDB."""
         layouts = "".join(f"d{number} UBIGINT, " for number in range(len(self.layouts)))
         self._duck.execute(f"CREATE TABLE IF NOT EXISTS source ({self._keys}{layouts}pending BOOLEAN)")
         if not self._held:
@@ -168,12 +168,12 @@ class Digests:
         self._held, self._held_bytes = [], 0
 
     def _key_values(self, *, from_file: bool, hexadecimal: bool = False) -> list[str]:
-        # A key is never NULL, but for a date of no calendar in Parquet; and NULL equals nothing.
+        # A key is never NULL, except for an invalid date in Parquet; and NULL equals nothing.
         keys = (self._value(self._by_name[name], from_file=from_file, hexadecimal=hexadecimal) for name in self.key)
         return [f"COALESCE(CAST({value} AS VARCHAR), '')" for value in keys]
 
     def _value(self, column: OutputColumn, *, from_file: bool, hexadecimal: bool = False) -> str:
-        """Return an expression that has the same type and form on both sides."""
+        """Return an expression with the same type and form on both sides."""
         name = quoted_name(column.name)
         value = f"hex({name})" if column.kind == "binary" and not hexadecimal else name
         is_text = self._format == "csv" or column.kind == "binary" or arrow_type(column) == pa.string()

@@ -1,4 +1,4 @@
-"""DuckDB as `verify --source` uses it: on disk, within a bound of memory, and reading a CSV file as it is meant."""
+"""DuckDB for `verify --source`: on disk, with a memory limit, and with our CSV's meaning of NULL."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _UNREADABLE = (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zl
 
 
 def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB database on disk that keeps to a bound of memory.
+    """Open a DuckDB database on disk with a memory limit.
 
     Raises
     ------
     InvalidInputError
-        DuckDB is not installed, or the bound is not one.
+        DuckDB is not installed, or the limit is not valid.
     """
     try:
         import duckdb  # noqa: PLC0415 - an extra, which only this comparison needs
@@ -53,7 +53,7 @@ def open_duckdb(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def reading_errors(what: str) -> Iterator[None]:
-    """Tell what goes wrong with a file, with Arrow or with DuckDB, in one line.
+    """Turn an error of a file, of Arrow or of DuckDB into one line.
 
     Parameters
     ----------
@@ -67,15 +67,13 @@ def reading_errors(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # An extra: where nobody has imported it, the error is not its own.
+        # An extra: if it is not imported, the error is not DuckDB's.
         duckdb: Any = sys.modules.get("duckdb")
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         if isinstance(error, (MemoryError, *([duckdb.OutOfMemoryException] if duckdb else []))):
-            reason = (
-                f"takes more memory than it may, so raise --memory, or point TMPDIR to where there is room: {first}"
-            )
+            reason = f"exceeds the memory limit, so raise --memory, or set TMPDIR to a directory with space: {first}"
         elif isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            reason = f"needs more room on disk, so point TMPDIR to where there is some: {first}"
+            reason = f"needs more disk space, so set TMPDIR to a directory with space: {first}"
         elif isinstance(error, (*_UNREADABLE, *([duckdb.Error] if duckdb else []))):
             reason = f"cannot be read: {first}"
         else:
@@ -93,7 +91,7 @@ def csv_header(path: Path, key: str) -> list[str]:
 def read_csv(
     path: Path, key: str, names: Iterable[str], longest_row: int, *, least_line_bytes: int = LINE_BYTES
 ) -> str:
-    """Write the table function that reads a CSV file as it is meant: nothing is NULL, and ``""`` the empty string.
+    """Return the table function that reads a CSV file: an empty field is NULL, and ``""`` the empty string.
 
     Parameters
     ----------
@@ -101,7 +99,7 @@ def read_csv(
         DuckDB's buffer has four times the larger of the two.
     """
     columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
-    # parallel: threads would begin at the buffers' edges, and take a line break inside quotes there for a row's end.
+    # parallel: threads would start at buffer edges, and take a line break inside quotes for the end of a row.
     longest = max(longest_row + 2, least_line_bytes)
     return (
         f"read_csv({text(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "

@@ -1,4 +1,4 @@
-"""The data files in the bucket: which there are, in what order, and whether they are what the manifest says."""
+"""The data files in the bucket: their list, their order, and the comparison with the manifest."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _QUOTE, _LINE_END = ord('"'), ord("\n")
 
 @dataclass
 class CsvShape:
-    """Counts a CSV file's rows piece by piece: a line end inside quotes ends none.
+    """Counts a CSV file's rows chunk by chunk. A line end inside quotes does not end a row.
 
     Attributes
     ----------
     lines : int
-        The header included.
+        Including the header.
     longest : int
-        Bytes of the longest line.
+        The longest line in bytes.
     """
 
     lines: int = 0
@@ -46,7 +46,7 @@ class CsvShape:
     _since_line_end: int = 0
 
     def feed(self, piece: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Add the next bytes of the file."""
         data = np.frombuffer(piece, np.uint8)
         places = np.flatnonzero(data == _LINE_END)
         quotes = np.flatnonzero(data == _QUOTE)
@@ -60,13 +60,13 @@ class CsvShape:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file ends where a line does."""
+        """Whether the file ends with a line end."""
         return not self._since_line_end and not self._in_quotes
 
 
 @dataclass
 class StoredFile:
-    """What a file in the bucket turned out to be; None where it could not be told."""
+    """The measured size, hash and rows of a file; None if unknown."""
 
     key: str
     bytes: int = 0
@@ -78,14 +78,14 @@ class StoredFile:
 
 @dataclass(frozen=True, order=True)
 class TableFile:
-    """A file of a table, as its key tells of it: they sort as their windows did.
+    """A file of a table, parsed from its key. Sorts by window.
 
     Attributes
     ----------
     stamp : str
         The window's end, ``YYYYMMDD_HHMMSS``. Windows that ended in the same second share it.
     part : int
-        Among the files of its kind with that stamp, whichever window they are of.
+        The part's number among all files of its kind with that stamp, from any window.
     """
 
     stamp: str
@@ -95,7 +95,7 @@ class TableFile:
 
 @dataclass
 class FileCheck:
-    """One file, and how it differs from the manifest."""
+    """One file, and its differences from the manifest."""
 
     key: str
     table: str
@@ -108,8 +108,8 @@ class FileCheck:
 
 
 def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, FileEntry]]:
-    """Yield run, table and file for every file that the manifests name, each key once."""
-    seen: set[bytes] = set()  # of each key a digest: there may be millions
+    """Yield run, table and file for every file in the manifests, each key once."""
+    seen: set[bytes] = set()  # a digest of each key: there may be millions
     for manifest in manifests:
         for entry in manifest.tables:
             if table in (None, entry.table):
@@ -121,14 +121,14 @@ def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iter
 
 
 def check_file(bucket: Bucket, named: tuple[str, str, FileEntry], scratch: Path) -> FileCheck:
-    """Read a file and compare it with what the manifest says of it.
+    """Read a file and compare it with its manifest entry.
 
     Parameters
     ----------
     named : tuple of run id, table, FileEntry
         As `named_files` yields it.
     scratch : Path
-        A directory; a Parquet file is kept there while its footer is read.
+        A directory for a Parquet file while its footer is read.
     """
     run_id, table, file = named
     found = fetch(bucket, file.key, scratch / "checked")
@@ -146,12 +146,12 @@ def check_file(bucket: Bucket, named: tuple[str, str, FileEntry], scratch: Path)
 
 
 def fetch(bucket: Bucket, key: str, path: Path, *, keep: bool = False) -> StoredFile | None:
-    """Read an object once: its size, hash and rows; with `keep`, or as long as it takes to count, it is at `path` too.
+    """Read an object once for its size, hash and rows. With `keep`, or while counting, it is stored at `path`.
 
     Returns
     -------
     StoredFile or None
-        None where there is no such object.
+        None if the object does not exist.
     """
     with aws_errors():
         pieces = bucket.store.pieces(key, PIECE_BYTES)
@@ -177,7 +177,7 @@ def fetch(bucket: Bucket, key: str, path: Path, *, keep: bool = False) -> Stored
     elif found.problem is None:
         found.rows, found.longest_row = max(shape.lines - 1, 0), shape.longest
         if not shape.is_whole:
-            found.problem = "does not end with a line's end"
+            found.problem = "does not end with a line end"
     if not keep:
         path.unlink()
     return found
@@ -196,7 +196,7 @@ def table_files(bucket: Bucket, table: str, kind: str) -> list[TableFile]:
 
 
 def table_file(table: str, kind: str, key: str) -> TableFile | None:
-    """Read window and part in a key; None where it is not that of such a file."""
+    """Parse window and part in a key; None for the key of another kind."""
     word = kind if kind in SIDE_KINDS else "data"
     start = re.escape(f"{data_prefix(table, kind)}{segment(table)}_{word}_")
     match = re.match(rf"{start}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)

@@ -1,7 +1,7 @@
-"""Text as MySQL writes it, of a column that has been widened since: `1.50` of a DECIMAL(10,2) is `1.5000` now.
+"""Normalises the text of columns that were widened later: `1.50` of a DECIMAL(10,2) is `1.5000` now.
 
-An older file's text is brought to the form that the column has now, as SQL that DuckDB evaluates. Text that has it
-already is let through by a look at one place of it, so that this costs next to nothing.
+DuckDB evaluates the SQL that converts an older file's text to the column's current form. Text that already has it is
+recognised by one character, so this costs almost nothing.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from rds_to_s3.rows.column_type import ColumnType
 
 
 def present_form(value: str, column: OutputColumn, *, from_file: bool) -> str:
-    """Write an expression of a column's text anew, so that it is in the form that the column's type has now.
+    """Return an SQL expression that converts a column's text to the form of its current type.
 
-    Digits after the point, of a DECIMAL and of seconds, are filled up with zeros, a date gets its midnight, a BIT its
-    further bytes. Zeros in front of an integer go; on both sides where the column is ZEROFILL. Text that is longer than
-    the type now has it stays as it is: the server has rounded or cut such values, so the row is another one.
+    It pads the fractions of DECIMAL and seconds with zeros, adds midnight to a date, and pads BIT with zero bytes. It
+    strips leading zeros of an integer, on both sides if the column is ZEROFILL. Text that is longer than the current
+    type stays unchanged: the server has rounded or truncated such values, so the row differs.
 
     Parameters
     ----------
     value : str
-        SQL.
+        An SQL expression.
     column : OutputColumn
-        As it is now.
+        The current column.
     from_file : bool
-        Whether the text is a file's. The server's has the present form.
+        Whether the text is from a file. The server's text has the current form.
     """
     mysql = ColumnType.parse(column.column_type)
     name = mysql.name

@@ -1,4 +1,4 @@
-"""Values as Arrow holds them before DuckDB does: the same type on both sides, whatever a file was written with."""
+"""Converts values in Arrow, before DuckDB, to the same type on both sides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ROWS, MOST_BYTES = 1 << 16, 16 << 20
 
 
 def parquet_rows(path: Path, columns: Sequence[OutputColumn]) -> Iterator[pa.Table]:
-    """Yield a Parquet file's rows, those of its columns that the table still has, as the types that they have now."""
+    """Yield a Parquet file's rows, with the columns that the table still has, in their current types."""
     wanted = {column.name: column for column in columns}
     with pq.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if name in wanted]
@@ -29,15 +29,15 @@ def parquet_rows(path: Path, columns: Sequence[OutputColumn]) -> Iterator[pa.Tab
 
 
 def parsed_rows(result: Any, columns: Sequence[OutputColumn], longest_row: int) -> Iterator[pa.Table]:
-    """Yield rows of text, as MySQL writes it, as the types that a Parquet file of the table has.
+    """Yield rows of MySQL's text in the types of the table's Parquet files.
 
     Parameters
     ----------
     result : DuckDBPyConnection
-        What a query yields: text of the columns, binary ones as hexadecimal, which they stay.
+        The result of a query: the columns as text. Binary columns are and stay hexadecimal.
     columns : sequence of OutputColumn
     longest_row : int
-        Its bytes bound how many rows are taken at once.
+        Its size in bytes limits the number of rows per batch.
     """
     while rows := result.fetchmany(max(1, min(MOST_ROWS, MOST_BYTES // max(longest_row, 1)))):
         texts = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
@@ -45,7 +45,7 @@ def parsed_rows(result: Any, columns: Sequence[OutputColumn], longest_row: int) 
 
 
 def from_server(texts: pa.Array, column: OutputColumn, file_format: str) -> pa.Array:
-    """Return values as the server sent them as the type that a file of that format is compared by."""
+    """Return the server's values in the type of the comparison for this file format."""
     if file_format == "csv":
         return parse(texts, pa.binary() if column.kind == "binary" else pa.string())[0]
     return _held(parse(texts, arrow_type(column))[0])
@@ -56,20 +56,20 @@ def _parsed(texts: pa.Array, column: OutputColumn) -> pa.Array:
         return texts
     try:
         return _held(parse(pc.cast(texts, pa.binary()), arrow_type(column))[0])
-    except pa.ArrowInvalid:  # of a time when the column had another type
+    except pa.ArrowInvalid:  # written when the column had another type
         return texts
 
 
 def _converted(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return values of an earlier file as the present type; as text, and so different, where it cannot hold them."""
-    for by_text in (False, True):  # an integer becomes a DECIMAL by way of its text only
+    """Return an older file's values in the current type; as text, and so different, if it cannot hold them."""
+    for by_text in (False, True):  # an integer becomes a DECIMAL only through text
         with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return _held(pc.cast(pc.cast(values, pa.string()) if by_text else values, kind))
     return pc.cast(values, pa.string())
 
 
 def _held(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    # DuckDB's DECIMAL ends at 38 digits, and it would read a longer one as a DOUBLE.
+    # DuckDB's DECIMAL has at most 38 digits; it would read a longer one as a DOUBLE.
     return pc.cast(values, pa.string()) if pa.types.is_decimal256(values.type) else values
 
 
