@@ -241,12 +241,14 @@ class TableExtraction:
                 # If time is short, the next invocation only compares the keys.
                 finished = self._time_left() >= work.deletes.needs_seconds(work.table)
             if finished and proving is not None and not (row_checks is not None and row_checks.failed):
-                finished = self._prove(work, proving, bounds, [*of_checks, data])
+                finished = self._prove(work, proving, bounds, stages[0], [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
         return finished
 
-    def _prove(self, work: Work, proving: Proving, bounds: Sequence[str], stages: Sequence[Stage]) -> bool:
+    def _prove(
+        self, work: Work, proving: Proving, bounds: Sequence[str], ahead: Stage, stages: Sequence[Stage]
+    ) -> bool:
         """Prove a slice; return False if that is to be continued. A slice is proved in the invocation that commits."""
         staged = work.staged
         ledger, warnings = proving.continued(work.opened.last, staged)
@@ -255,7 +257,7 @@ class TableExtraction:
             return True
         until = time.monotonic() + self._working_seconds() / 2
         work.ledger, work.proof, finished = proving.prove(
-            work.connection, ledger, staged, bounds, stages, has_time=lambda: time.monotonic() < until
+            work.connection, ledger, staged, bounds, stages, ahead=ahead, has_time=lambda: time.monotonic() < until
         )
         work.warnings += warnings_of(work.proof, self.spec)
         if not finished:

@@ -200,8 +200,8 @@ def select_page(
 
 def not_beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
     """Write a condition: the row is not after a position in an order. No column of the order may be NULL."""
-    first, value = order[0], position[0]
-    at_most = f"{quoted(first.name)} <= {literal(value, first.kind, first.own_bytes or 'utf8mb4')}"
+    name, bound = _compared(order[0], position[0])
+    at_most = f"{name} <= {bound}"
     if len(order) == 1:
         return at_most
     return f"{at_most} AND NOT ({_beyond(order, position)})"

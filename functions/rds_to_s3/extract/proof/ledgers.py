@@ -89,6 +89,7 @@ class Proving:
         bounds: Sequence[str],
         stages: Sequence[Stage],
         *,
+        ahead: Stage,
         has_time: Callable[[], bool],
     ) -> tuple[Ledger, Proof, bool]:
         """Compare the next slice, or in the mode ``compare`` all of the table. Deliver what differs through `stages`.
@@ -109,17 +110,21 @@ class Proving:
             table=self.table,
             selection=self.prepared.selection,
             key=self.prepared.key,
-            bounds=bounds,
+            bounds=None if compares else bounds,
             store=self.store,
             writer=self.writer,
             stages=stages,
+            ahead=ahead if compares else None,
             counts_gone=self.spec.deletes != "track",
         )
         until = self.prepared.window.as_entry().until
         budget = math.inf if compares else self.spec.prove_bytes
-        ledger = prover.run(staged.proving or ledger, str(until), proof, budget=budget, has_time=has_time)
+        if compares:
+            # Also where a table that was read by windows has a round half done.
+            ledger = staged.proving or ledger.model_copy(update={"next": 0, "began": None})
+        ledger = prover.run(ledger, str(until), proof, budget=budget, has_time=has_time)
         position = Position(segment=len(self.prepared.segments))
-        for stage in stages:
+        for stage in [*([ahead] if compares else []), *stages]:
             stage.close(position)
             stage.checkpoint(Checkpoint(staged, finished=True))
         return ledger, proof, not compares or ledger.began is None

@@ -3,9 +3,11 @@
 The ledger has a key and a digest for each row that was delivered: blocks of neighbouring keys, and a run for what each
 later window delivered. A slice is read in the key's order, in the snapshot of the window's read and after it. Of each
 row in it the newest entry says what was delivered last. What a slice has seen replaces its block: the comparison is the
-merge. A round has compared every block once; then the runs of earlier rounds have nothing more to say.
+merge. What a run still says otherwise is corrected by a run of the comparison's own. A round has compared every block
+once; then the runs of earlier rounds have nothing more to say. A block of few rows goes into the one behind it.
 
-A row stamped beyond where the next read begins is that read's business, and no difference.
+A row stamped beyond where the next read begins is that read's business, and no difference. In the mode ``compare`` no
+read follows: it is delivered now, and remembered for the window of a table that becomes incremental again.
 """
 
 from __future__ import annotations
@@ -66,10 +68,12 @@ class Prover:
     ----------
     key : sequence of SelectColumn
         The columns of the key's order.
-    bounds : sequence of str
-        Where the next read begins, for each cursor column.
+    bounds : sequence of str or None
+        Where the next read begins, for each cursor column; None where no read follows.
     stages : sequence of Stage
         What a row passes that is delivered again; the last one writes the files.
+    ahead : Stage or None
+        Where no read follows: remembers the rows beyond where one would begin.
     counts_gone : bool
         Whether keys that are gone are counted here: where deletes are tracked, they are reported elsewhere.
     """
@@ -78,10 +82,11 @@ class Prover:
     table: Table
     selection: Selection
     key: Sequence[SelectColumn]
-    bounds: Sequence[str]
+    bounds: Sequence[str] | None
     store: ObjectStore
     writer: LedgerWriter
     stages: Sequence[Stage]
+    ahead: Stage | None
     counts_gone: bool
     _cache: dict[str, Entries] = field(default_factory=dict)
 
@@ -143,59 +148,98 @@ class Prover:
         known = self._load(block.key)
         claimed = np.zeros(len(known), np.bool_)
         new: list[LedgerBlock] = []
-        read = 0
+        held: tuple[Entries, list[str] | None] | None = None
+        corrected: list[Entries] = []
+        read = seen_rows = few = 0
         whole = False
         # A quarter more than it had: one statement, unless many rows have come.
         rows = block.rows + block.rows // 4
         for piece in self._pieces(ledger.blocks[place - 1].last if place else None, block.last, rows):
             read += piece.bytes
-            proof.rows += len(piece.entries)
-            expected, found = self._expected(piece.entries, known, claimed, ledger.runs)
+            seen_rows += len(piece.entries)
+            # A quarter of what a block holds.
+            few = min(BLOCK_BYTES * max(seen_rows, 1) // max(read, 1), MOST_ROWS) // 4
+            expected, found, in_runs = self._expected(piece.entries, known, claimed, ledger.runs)
             differs = ~found | (expected != piece.entries.digests).any(axis=1)
             later = differs & piece.beyond
             differs &= ~later
             if differs.any():
                 self._heal(piece, piece.entries.keys[differs], proof)
+                corrected.append(piece.entries.take(differs & in_runs))
             seen = Entries(piece.entries.keys, np.where(later[:, None], expected, piece.entries.digests))
             kept = seen.take(~later | found).in_order()
             whole = piece.ends
-            last = block.last if whole else piece.last
-            if whole:
-                kept = self._with_gone(kept, known.take(~claimed), proof)
-            unchanged = whole and not new and kept.equals(known)
-            new.append(LedgerBlock(key=block.key if unchanged else self.writer.put(kept), rows=len(kept), last=last))
+            if held is not None and whole and len(kept) < few:
+                kept = Entries.joined([held[0], kept]).in_order()
+            elif held is not None:
+                new.append(self._block(*held))
+            held = kept, block.last if whole else piece.last
             if not whole and (read >= budget or not has_time()):
                 break
-        if not whole:
-            rest = known.take(~claimed)
-            new.append(LedgerBlock(key=self.writer.put(rest), rows=len(rest), last=block.last))
-        blocks = [*ledger.blocks[:place], *new, *ledger.blocks[place + 1 :]]
-        return ledger.model_copy(update={"blocks": blocks, "next": place + len(new) - (not whole)}), read
+        proof.rows += seen_rows
+        behind = [*ledger.blocks[place + 1 :]]
+        rest = known.take(~claimed)
+        if whole:
+            corrected.append(self._gone(rest, ledger.runs, proof))
+        if held is not None and not new and held[0].equals(known):
+            new.append(block.model_copy(update={"last": held[1]}))
+        elif held is not None and whole and not new and behind and len(held[0]) < few:
+            behind[0] = self._joined(held[0], behind[0])
+        elif held is not None:
+            new.append(self._block(*held))
+        after = place + len(new)
+        if not whole and behind and len(rest) < few:
+            behind[0] = self._joined(rest, behind[0])
+        elif not whole:
+            new.append(self._block(rest, block.last))
+        runs = [*ledger.runs]
+        if len(entries := Entries.joined(corrected).in_order()):
+            runs.append(LedgerRun(key=self.writer.put(entries), rows=len(entries), round=ledger.round))
+        blocks = [*ledger.blocks[:place], *new, *behind]
+        return ledger.model_copy(update={"blocks": blocks, "runs": runs, "next": after}), read
+
+    def _block(self, entries: Entries, last: list[str] | None) -> LedgerBlock:
+        return LedgerBlock(key=self.writer.put(entries), rows=len(entries), last=last)
+
+    def _joined(self, few: Entries, behind: LedgerBlock) -> LedgerBlock:
+        """Put entries into the next block, whose range then begins where theirs did."""
+        return (
+            self._block(Entries.joined([few, self._load(behind.key)]).in_order(), behind.last) if len(few) else behind
+        )
 
     def _expected(
         self, entries: Entries, known: Entries, claimed: NDArray[np.bool_], runs: Sequence[LedgerRun]
-    ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """Return the digest that was delivered last of each key, and whether there is one; claim those of the block."""
+    ) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the digest that was delivered last of each key, whether there is one, and whether a run has the key.
+
+        Claim those of the block.
+        """
         expected = np.zeros_like(entries.digests)
         places = known.find(entries.keys)
         found = places >= 0
         expected[found] = known.digests[places[found]]
         claimed[places[found]] = True
+        in_runs = np.zeros(len(entries), np.bool_)
         for run in runs:
             later = self._load(run.key, cached=True)
             places = later.find(entries.keys)
             there = places >= 0
             expected[there] = later.digests[places[there]]
-            found |= there
-        return expected, found
+            in_runs |= there
+        return expected, found | in_runs, in_runs
 
-    def _with_gone(self, kept: Entries, unclaimed: Entries, proof: Proof) -> Entries:
-        """Count the keys that are gone. They stay for one round more, so that no run's entry counts them again."""
-        gone = unclaimed.take(~unclaimed.gone)
-        if not self.counts_gone or not len(gone):
-            return kept
-        proof.gone += len(gone)
-        return Entries.joined([kept, Entries(gone.keys, np.full_like(gone.digests, GONE))]).in_order()
+    def _gone(self, unclaimed: Entries, runs: Sequence[LedgerRun], proof: Proof) -> Entries:
+        """Count the keys that are gone; return those that a run has, so that it does not count them again."""
+        gone = np.ones(len(unclaimed), np.bool_)
+        in_runs = np.zeros(len(unclaimed), np.bool_)
+        for run in runs if len(unclaimed) else ():
+            later = self._load(run.key, cached=True)
+            places = later.find(unclaimed.keys)
+            there = places >= 0
+            gone[there] = ~later.gone[places[there]]
+            in_runs |= there
+        proof.gone += int(gone.sum()) if self.counts_gone else 0
+        return Entries(unclaimed.keys, np.full_like(unclaimed.digests, GONE)).take(gone & in_runs)
 
     def _end_round(self, ledger: Ledger, proof: Proof) -> Ledger:
         """Drop the runs of earlier rounds: what is in them is in the blocks, or is gone."""
@@ -206,6 +250,7 @@ class Prover:
             kept = [run.key for run in ledger.runs if run.round >= ledger.round]
             for key in (*(block.key for block in ledger.blocks), *kept):
                 left &= ~contained(entries.keys, self._load(key).keys)
+            left &= ~entries.gone
             proof.gone += int(left.sum())
         return ledger.model_copy(
             update={
@@ -245,6 +290,8 @@ class Prover:
         for rows in self._rows(sql):
             parts.append(Entries(keys_of(rows, positions), digests_of(rows, columns)))
             beyond.append(self._beyond(rows))
+            if self.ahead is not None:
+                self.ahead.take(rows, _nowhere)
             size += rows.payload_bytes
             last = [(rows.value(rows.rows - 1, position) or b"").hex() for position in positions]
         entries = Entries.joined(parts)
@@ -264,6 +311,8 @@ class Prover:
 
     def _beyond(self, rows: Rows) -> NDArray[np.bool_]:
         beyond = np.zeros(rows.rows, np.bool_)
+        if self.bounds is None:
+            return beyond
         for position, bound in zip(self.selection.cursor_positions, self.bounds, strict=True):
             beyond |= rows.texts(position, STAMP_WIDTH) > bound.encode()
         return beyond
