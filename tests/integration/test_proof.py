@@ -160,6 +160,26 @@ def test_where_deletes_are_tracked_they_are_reported_once(t: Pipeline) -> None:
     assert problems_with_leftovers(t, "t") == []
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("runs_between", [0, 1, 2, 5])
+def test_a_row_that_was_reported_deleted_and_came_back_as_it_was_is_delivered_again(
+    t: Pipeline, runs_between: int
+) -> None:
+    t.tables = [{"name": "t", "deletes": "track", "prove_bytes": 1}]
+    t.run()
+    t.run()
+    ids = (2, 7, 12, 20)
+    row = "SELECT id, note, createdDate, modifiedDate FROM t"
+    t.database.execute(f"CREATE TABLE kept AS {row}", f"DELETE FROM t WHERE id IN {ids}")
+    assert entry(t.run(), "t")["deleted_rows"] == len(ids)
+    for _ in range(runs_between):
+        t.run()
+    t.database.execute(f"INSERT INTO t SELECT * FROM kept WHERE id IN {ids}")
+    proofs = [proof_of(t.run()) for _ in range(14)]
+    assert sum(proof["healed"] for proof in proofs) == len(ids)
+    assert sum(proof["gone"] for proof in proofs) == 0
+
+
 def test_nothing_is_proved_of_a_table_without_a_key_or_in_full(t: Pipeline) -> None:
     t.database.execute("CREATE TABLE k (note VARCHAR(10), createdDate DATETIME)", "INSERT INTO k VALUES ('a', NOW())")
     t.tables = ["k", {"name": "t", "mode": "full"}]

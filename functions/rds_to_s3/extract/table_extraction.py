@@ -221,7 +221,7 @@ class TableExtraction:
             comparable=prepared.same_cursors,
         )
         work.warnings += warnings
-        proving = Proving.of(self.spec, self._store, work.table, prepared, self.commit.token)
+        work.proving = proving = Proving.of(self.spec, self._store, work.table, prepared, self.commit.token)
         with Uploader(self._store) as uploader:
             files = self._files(work, uploader)
             row_checks = work.checks.of_rows(
@@ -299,6 +299,8 @@ class TableExtraction:
                 whole=work.prepared.is_whole,
                 unreported=outstanding.runs,
             )
+        if work.proving is not None and work.ledger is not None:
+            work.ledger = work.proving.without(work.ledger, work.deletes)
 
     def _files(self, work: Work, uploader: Uploader) -> WindowFiles:
         return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part)

@@ -10,6 +10,7 @@ from rds_to_s3.commit.opening import Opened
 from rds_to_s3.commit.read_as import Ledger, Proof
 from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.extract.checkpointed_read import Reading
+from rds_to_s3.extract.proof.ledgers import Proving
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
 from rds_to_s3.extract.stages.deletes import DeleteTracking
 from rds_to_s3.extract.stages.delivered_ahead import committed_tail
@@ -31,6 +32,8 @@ class Work:
     ----------
     deletes : DeleteTracking or None
         None where deletes are not tracked.
+    proving : Proving or None
+        None where nothing is proved.
     """
 
     connection: Connection
@@ -43,6 +46,7 @@ class Work:
     warnings: list[str]
     deleted: list[StagedFile] = field(default_factory=list)
     key_runs: list[KeyRun] = field(default_factory=list)
+    proving: Proving | None = None
     ledger: Ledger | None = None
     proof: Proof | None = None
 

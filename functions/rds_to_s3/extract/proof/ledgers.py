@@ -6,11 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
+import numpy as np
+
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
+from rds_to_s3.extract.proof.entries import GONE, Entries
 from rds_to_s3.extract.proof.prove import MOST_LATER, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
+from rds_to_s3.extract.stages.deletes import DeleteTracking
 from rds_to_s3.extract.stages.stage import Checkpoint, Stage
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
@@ -128,6 +132,15 @@ class Proving:
             stage.close(position)
             stage.checkpoint(Checkpoint(staged, finished=True))
         return ledger, proof, not compares or ledger.began is None
+
+    def without(self, ledger: Ledger, deletes: DeleteTracking) -> Ledger:
+        """Return the ledger after deletes were reported: a row that comes back has not been delivered."""
+        if not deletes.reported or deletes.select_columns != list(self.prepared.key):
+            return ledger  # keys of other bytes say nothing about the ledger's
+        keys = np.concatenate(deletes.reported)
+        entries = Entries(keys, np.full_like(keys, GONE)).in_order()
+        run = LedgerRun(key=self.writer.put(entries), rows=len(entries), round=ledger.round)
+        return ledger.model_copy(update={"runs": [*ledger.runs, run]})
 
 
 def warnings_of(proof: Proof, spec: TableSpec) -> list[str]:

@@ -32,10 +32,10 @@ from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.catalogue.remedies import key_grant
 from rds_to_s3.mysql.catalogue.schema import DeniedColumns, Table
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import quoted
+from rds_to_s3.mysql.select import SelectColumn, quoted
 from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.rows.keys import contained, keys_of
+from rds_to_s3.rows.keys import Keys, contained, keys_of
 from rds_to_s3.s3.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class DeleteTracking(Stage):
         self._new: list[KeyRun] = []
         self._cache: dict[str, KeyValues] = {}
         self.warnings: list[str] = []
+        self.reported: list[Keys] = []
+        """The keys that `finish` has found to be deleted."""
 
     def open(self, table: Table, selection: Selection, last: Commit | None) -> None:
         """Prepare for the read of a window.
@@ -107,6 +109,11 @@ class DeleteTracking(Stage):
     def key_columns(self) -> list[str]:
         """Names and types of the key's columns. If they change, the stored keys are void."""
         return self._types
+
+    @property
+    def select_columns(self) -> list[SelectColumn]:
+        """The key's columns as they are read."""
+        return self._columns
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
         """Record the keys of rows that go into the files."""
@@ -230,6 +237,7 @@ class DeleteTracking(Stage):
                     for block in gone.blocks():
                         files.write(block, lambda _: Position())
                     gone_keys.append(type(gone)(gone.keys, []))
+                    self.reported.append(gone.keys)
                 if merging:
                     self._buffer.append(delivered.take(np.flatnonzero(there)))
                     self._flush_if_full()
