@@ -85,6 +85,27 @@ def test_rows_that_the_other_server_got_before_anybody_noticed_come_once(
     assert {table: problems_with_rows(after, table) for table in tables} == nothing
 
 
+def test_a_ledger_and_tracked_keys_that_begin_on_the_other_server_have_what_the_former_one_delivered(
+    pipeline: Pipeline, other: Database
+) -> None:
+    soon = "NOW() + INTERVAL 1 HOUR"
+    later = f"INSERT INTO t (note, createdDate) VALUES ('{{0}} a', {soon}), ('{{0}} b', {soon})"
+    pipeline.tables = [{"name": "t", "prove_bytes": 0}]
+    pipeline.database.execute(later.format("before"))
+    pipeline.run()
+    after = moved(replace(pipeline, tables=["t"]), other)
+    after.tables = [{"name": "t", "deletes": "track"}]
+    other.execute(later.format("after"))
+    manifest = after.run()
+    assert "everything is read" in warnings_of(manifest)
+    assert entry(manifest, "t")["rows"] == 2
+    assert entry(after.run(), "t")["status"] == "UNCHANGED"
+    other.execute("DELETE FROM t WHERE note IN ('before a', 'after a')", "UPDATE t SET note = 'x' WHERE note LIKE '%b'")
+    table = entry(after.run(), "t")
+    assert (table["rows"], table["deleted_rows"]) == (2, 2)
+    assert entry(after.run(), "t")["status"] == "UNCHANGED"
+
+
 def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_the_run_says_so(
     pipeline: Pipeline, other: Database
 ) -> None:

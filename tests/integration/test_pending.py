@@ -28,7 +28,7 @@ MINUTES = {10: 3 * 1440, 11: 180, 12: 30, 13: 4, 14: -60}
 def stamped(any_pipeline: Pipeline) -> Pipeline:
     any_pipeline.database.execute(TABLE, "INSERT INTO t VALUES (1, NOW() - INTERVAL 10 DAY, NULL)")
     any_pipeline.database.execute("INSERT INTO t VALUES (2, NOW() - INTERVAL 2 HOUR, NULL)")
-    any_pipeline.tables = ["t"]
+    any_pipeline.tables = [{"name": "t", "prove_bytes": 0}]  # a proof delivers what is missing, too
     return any_pipeline
 
 

@@ -180,6 +180,23 @@ def test_a_row_that_was_reported_deleted_and_came_back_as_it_was_is_delivered_ag
     assert sum(proof["gone"] for proof in proofs) == 0
 
 
+def test_deletes_of_keys_that_are_read_as_bytes_leave_no_proof_and_no_comparison(any_pipeline: Pipeline) -> None:
+    any_pipeline.database.execute(
+        "CREATE TABLE t (k VARCHAR(9) CHARACTER SET cp932 PRIMARY KEY, createdDate DATETIME)",
+        "INSERT INTO t VALUES ('a', NOW()), ('b', NOW())",
+    )
+    any_pipeline.tables = [{"name": "t", "deletes": "track"}]
+    for _ in range(2):
+        table = entry(any_pipeline.run(), "t")
+        assert (table["error"], table["proof"]) == (None, None)
+    any_pipeline.tables = ["t"]
+    assert proof_of(any_pipeline.run()) is not None
+    any_pipeline.tables = [{"name": "t", "deletes": "track", "mode": "compare"}]
+    error = entry(any_pipeline.run(), "t")["error"]
+    assert error["type"] == "NoKeyError"
+    assert '"deletes": "ignore"' in error["message"]
+
+
 def test_nothing_is_proved_of_a_table_without_a_key_or_in_full(t: Pipeline) -> None:
     t.database.execute("CREATE TABLE k (note VARCHAR(10), createdDate DATETIME)", "INSERT INTO k VALUES ('a', NOW())")
     t.tables = ["k", {"name": "t", "mode": "full"}]

@@ -64,7 +64,7 @@ def test_rows_that_are_missing_different_extra_or_pending_are_told_apart(orders:
 
 
 def test_what_the_next_run_reads_again_is_pending(orders: Pipeline) -> None:
-    orders.defaults = orders.defaults | {"lookback_seconds": 3600}
+    orders.defaults = orders.defaults | {"lookback_seconds": 3600, "prove_bytes": 0}
     orders.run()
     orders.database.execute(
         "INSERT INTO orders (id, part, createdDate) VALUES (4, 'late', NOW() - INTERVAL 30 MINUTE)",

@@ -299,7 +299,7 @@ def large(any_pipeline: Pipeline) -> Pipeline:
         "modifiedDate = IF(id % 2, NULL, '2025-01-01' + INTERVAL id + 10 MINUTE)",
         "ANALYZE TABLE large",
     )
-    any_pipeline.tables = ["large"]
+    any_pipeline.tables = [{"name": "large", "prove_bytes": 0}]  # a proof reads the others, too
     return any_pipeline
 
 

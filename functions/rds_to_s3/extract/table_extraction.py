@@ -230,8 +230,11 @@ class TableExtraction:
                 staged,
                 partial(files.side, "quarantine", before=len(staged.checked.quarantine)),
             )
-            stages: list[Stage] = [DeliveredAhead(self.spec, self._store, self.commit.token, tail)]
-            stages += [proving.stage()] if proving is not None else []
+            work.leaves_out = tail.leaves_out
+            ahead = DeliveredAhead(self.spec, self._store, self.commit.token, tail)
+            recording = [proving.stage()] if proving is not None else []
+            # A ledger that begins here also needs the rows that were delivered before and are left out now.
+            stages: list[Stage] = [*recording, ahead] if prepared.is_whole else [ahead, *recording]
             of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
             data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
             read = CheckpointedRead(work.reading, [*stages, *of_checks], data, staged, self.commit.save_staged)
@@ -241,7 +244,7 @@ class TableExtraction:
                 # If time is short, the next invocation only compares the keys.
                 finished = self._time_left() >= work.deletes.needs_seconds(work.table)
             if finished and proving is not None and not (row_checks is not None and row_checks.failed):
-                finished = self._prove(work, proving, bounds, stages[0], [*of_checks, data])
+                finished = self._prove(work, proving, bounds, ahead, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
         return finished
@@ -296,7 +299,7 @@ class TableExtraction:
                 work.table,
                 work.staged,
                 partial(self._files(work, uploader).side, "deletes", before=0),
-                whole=work.prepared.is_whole,
+                whole=work.prepared.is_whole and not work.leaves_out,
                 unreported=outstanding.runs,
             )
         if work.proving is not None and work.ledger is not None:

@@ -32,6 +32,8 @@ class Work:
     ----------
     deletes : DeleteTracking or None
         None where deletes are not tracked.
+    leaves_out : bool
+        Whether the last commit names rows of this window that it delivered.
     proving : Proving or None
         None where nothing is proved.
     """
@@ -47,6 +49,7 @@ class Work:
     deleted: list[StagedFile] = field(default_factory=list)
     key_runs: list[KeyRun] = field(default_factory=list)
     proving: Proving | None = None
+    leaves_out: bool = False
     ledger: Ledger | None = None
     proof: Proof | None = None
 

@@ -49,7 +49,7 @@ def verify(
 
     Lists files of these tables that are in no manifest, and says what to do. With --source, also compares all files of
     each table with the database, row by row. TMPDIR must have space for the digests of all rows and for one file. A
-    row that the next run will read is pending, which is not an error.
+    row that the next window will read is pending, which is not an error. A proof may deliver others before.
     """
     # pyarrow takes as long to import as all the rest, and no other command needs it.
     from rds_to_s3_ops.verify.reconciliation import SAMPLES  # noqa: PLC0415

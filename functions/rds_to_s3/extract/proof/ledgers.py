@@ -10,6 +10,7 @@ import numpy as np
 
 from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
+from rds_to_s3.errors import NoKeyError
 from rds_to_s3.extract.proof.entries import GONE, Entries
 from rds_to_s3.extract.proof.prove import MOST_LATER, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
@@ -53,8 +54,22 @@ class Proving:
     def of(
         cls, spec: TableSpec, store: ObjectStore, table: Table, prepared: PreparedRead, token: str
     ) -> Proving | None:
-        """Return None where nothing is proved: the settings say so, or the table has no key to read it by."""
+        """Return None where nothing is proved: the settings say so, or the table has no key that serves.
+
+        Raises
+        ------
+        NoKeyError
+            The mode ``compare`` is impossible.
+        """
         if not wants_proof(spec) or not prepared.key:
+            return None
+        if spec.deletes == "track" and prepared.selection.key_columns(table) != list(prepared.key):
+            # Deleted keys are reported as texts, and the ledger's are bytes: what is gone could not be told to it.
+            if spec.mode == "compare":
+                raise NoKeyError(
+                    f'table {spec.name!r} says "mode": "compare" and "deletes": "track", and a character set of its '
+                    'key has several codes for one character: set "deletes": "ignore", or "mode": "full"'
+                )
             return None
         return cls(spec, store, table, prepared, LedgerWriter(spec, store, token))
 
@@ -135,8 +150,8 @@ class Proving:
 
     def without(self, ledger: Ledger, deletes: DeleteTracking) -> Ledger:
         """Return the ledger after deletes were reported: a row that comes back has not been delivered."""
-        if not deletes.reported or deletes.select_columns != list(self.prepared.key):
-            return ledger  # keys of other bytes say nothing about the ledger's
+        if not deletes.reported:
+            return ledger
         keys = np.concatenate(deletes.reported)
         entries = Entries(keys, np.full_like(keys, GONE)).in_order()
         run = LedgerRun(key=self.writer.put(entries), rows=len(entries), round=ledger.round)

@@ -32,7 +32,7 @@ from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.catalogue.remedies import key_grant
 from rds_to_s3.mysql.catalogue.schema import DeniedColumns, Table
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import SelectColumn, quoted
+from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.wire.result_set import query
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.rows.keys import Keys, contained, keys_of
@@ -109,11 +109,6 @@ class DeleteTracking(Stage):
     def key_columns(self) -> list[str]:
         """Names and types of the key's columns. If they change, the stored keys are void."""
         return self._types
-
-    @property
-    def select_columns(self) -> list[SelectColumn]:
-        """The key's columns as they are read."""
-        return self._columns
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
         """Record the keys of rows that go into the files."""

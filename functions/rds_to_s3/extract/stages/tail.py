@@ -57,6 +57,11 @@ class TailFilter:
         self.latest = [b""] * len(self._cursor)
         self.left_out = 0
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there are still rows to leave out."""
+        return bool(+self._delivered)
+
     def new_rows(self, block: Block | SpooledRow) -> npt.NDArray[np.bool_] | None:
         """Return the mask of the rows to deliver, None for all of them."""
         mask = self._new_rows(block) if self._cursor and block.rows else None
