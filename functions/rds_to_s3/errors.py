@@ -10,6 +10,8 @@ An operator reads the messages at night: each says what is wrong and what to do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class RdsToS3Error(Exception):
     """Base of every error that this project raises on purpose."""
@@ -21,6 +23,27 @@ class PermanentError(RdsToS3Error):
 
 class TransientError(RdsToS3Error):
     """It may pass without a change: the state machine retries."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an error of another system means.
+
+    Attributes
+    ----------
+    cause : str
+        A clause.
+    remedy : str
+        Sentences. What is to be run in it runs as printed, once its fields are filled in.
+    """
+
+    error: type[RdsToS3Error]
+    cause: str
+    remedy: str
+
+    def in_words(self, **facts: str) -> str:
+        """Return cause and remedy with their fields filled in."""
+        return f"{self.cause}. {self.remedy}".format(**facts)
 
 
 # --- what an operator wrote -------------------------------------------------------------------------------------

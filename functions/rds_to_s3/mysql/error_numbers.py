@@ -18,39 +18,30 @@ from rds_to_s3.errors import (
     DatabaseLoginError,
     DatabaseRefusedError,
     DatabaseTlsError,
+    Meaning,
     NotATableError,
-    RdsToS3Error,
     ReadInterruptedError,
     TableNotFoundError,
 )
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Refusal(Meaning):
     """What the error numbers of one kind mean.
+
+    `rds_to_s3.mysql.refusals` fills in the remedy's fields: ``account``, ``user``, ``table``, ``column``, ``exclude``
+    and ``grant``.
 
     Attributes
     ----------
-    cause : str
-        A clause.
-    remedy : str
-        Sentences. SQL in it runs as printed. `rds_to_s3.mysql.refusals` fills in the fields ``account``, ``user``,
-        ``table``, ``column``, ``exclude`` and ``grant``.
     numbers : mapping of int to str
         The names in the servers' documentation, with the server where only one of the two has the number.
     is_computed : bool
         Whether the server fails to compute a virtual column.
     """
 
-    error: type[RdsToS3Error]
-    cause: str
-    remedy: str
     numbers: Mapping[int, str]
     is_computed: bool = False
-
-    def in_words(self, **facts: str) -> str:
-        """Return cause and remedy with their fields filled in."""
-        return f"{self.cause}. {self.remedy}".format(**facts)
 
 
 _SET_PASSWORD = "ALTER USER {account} IDENTIFIED BY 'NEW PASSWORD'"  # noqa: S105 - a placeholder

@@ -10,29 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rds_to_s3.errors import RdsToS3Error, StorageRefusedError, StorageUnavailableError, StoredBytesError
+from rds_to_s3.errors import Meaning, StorageRefusedError, StorageUnavailableError, StoredBytesError
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What the error codes of one kind mean.
+class Refusal(Meaning):
+    """What the error codes of one kind mean. The remedy's fields are ``bucket``, ``key`` and ``action``."""
 
-    Attributes
-    ----------
-    cause : str
-        A clause.
-    remedy : str
-        Sentences. A command in it runs as printed; the fields are ``bucket``, ``key`` and ``action``.
-    """
-
-    error: type[RdsToS3Error]
-    cause: str
-    remedy: str
     codes: tuple[str, ...]
-
-    def in_words(self, **facts: str) -> str:
-        """Return cause and remedy with their fields filled in."""
-        return f"{self.cause}. {self.remedy}".format(**facts)
 
 
 _KEY = (

@@ -207,9 +207,9 @@ def _first_of(error: ValidationError) -> str:
     of_version = [detail for detail in wrong if detail["loc"] == ("version",) and detail["type"] != "missing"]
     if of_version:
         return f"it has version {of_version[0]['input']}"
-    place, kind, told = wrong[0]["loc"], wrong[0]["type"], wrong[0]["msg"]
+    place, kind, reason = wrong[0]["loc"], wrong[0]["type"], wrong[0]["msg"]
     if not place:
         return "it is not a JSON object"
     if len(place) == 1 and kind == "missing":
         return f"it has no {place[0]!r}"
-    return f"its {'.'.join(map(str, place))} is not valid: {told}"
+    return f"its {'.'.join(map(str, place))} is not valid: {reason}"

@@ -35,6 +35,11 @@ class Entries:
         return cls(np.empty((0, 2), np.uint64), np.empty((0, 2), np.uint64))
 
     @classmethod
+    def without_row(cls, keys: Keys) -> Entries:
+        """Return what says of keys that no row has them."""
+        return cls(keys, np.full_like(keys, GONE))
+
+    @classmethod
     def joined(cls, parts: Sequence[Entries]) -> Entries:
         """Put several together, one behind the other."""
         if not parts:

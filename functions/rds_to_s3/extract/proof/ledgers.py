@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
 from rds_to_s3.errors import NoKeyError
-from rds_to_s3.extract.proof.entries import GONE, Entries
+from rds_to_s3.extract.proof.entries import Entries
 from rds_to_s3.extract.proof.prove import MOST_LATER, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
@@ -64,7 +64,7 @@ class Proving:
         if not wants_proof(spec) or not prepared.key:
             return None
         if spec.deletes == "track" and prepared.selection.key_columns(table) != list(prepared.key):
-            # Deleted keys are reported as texts, and the ledger's are bytes: what is gone could not be told to it.
+            # Deletes are recorded by the key's text, and the ledger by its stored bytes: the two do not match.
             if spec.mode == "compare":
                 raise NoKeyError(
                     f'table {spec.name!r} says "mode": "compare" and "deletes": "track", and a character set of its '
@@ -152,9 +152,8 @@ class Proving:
         """Return the ledger after deletes were reported: a row that comes back has not been delivered."""
         if not deletes.reported:
             return ledger
-        keys = np.concatenate(deletes.reported)
-        entries = Entries(keys, np.full_like(keys, GONE)).in_order()
-        run = LedgerRun(key=self.writer.put(entries), rows=len(entries), round=ledger.round)
+        gone = Entries.without_row(np.concatenate(deletes.reported)).in_order()
+        run = self.writer.put_run(gone, ledger.round)
         return ledger.model_copy(update={"runs": [*ledger.runs, run]})
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
 from rds_to_s3.commit.state import Position
 from rds_to_s3.errors import RowCountError, StoredBytesError
-from rds_to_s3.extract.proof.entries import GONE, Entries
+from rds_to_s3.extract.proof.entries import Entries
 from rds_to_s3.extract.proof.recording import BLOCK_BYTES, MOST_ROWS, LedgerWriter
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.stage import Stage
@@ -31,7 +31,7 @@ from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import Segment, SelectColumn, not_beyond, select_page
 from rds_to_s3.mysql.wire.result_set import query
-from rds_to_s3.rows.keys import contained, digests_of, keys_of
+from rds_to_s3.rows.keys import Keys, contained, digests_of, keys_of
 from rds_to_s3.s3.objects import ObjectStore
 
 FEWEST_ROWS, FIRST_ROWS = 100, 1_000  # of a statement
@@ -132,7 +132,7 @@ class Prover:
             read += piece.bytes
             entries = piece.entries.in_order()
             last = None if piece.ends else piece.last
-            blocks.append(LedgerBlock(key=self.writer.put(entries), rows=len(entries), last=last))
+            blocks.append(self.writer.put_block(entries, last))
             if read >= budget or not has_time():
                 break
         update: dict[str, object] = {"blocks": blocks, "is_learnt": True}
@@ -172,7 +172,7 @@ class Prover:
             if held is not None and whole and len(kept) < few:
                 kept = Entries.joined([held[0], kept]).in_order()
             elif held is not None:
-                new.append(self._block(*held))
+                new.append(self.writer.put_block(*held))
             held = kept, block.last if whole else piece.last
             if not whole and (read >= budget or not has_time()):
                 break
@@ -186,26 +186,23 @@ class Prover:
         elif held is not None and whole and not new and behind and len(held[0]) < few:
             behind[0] = self._joined(held[0], behind[0])
         elif held is not None:
-            new.append(self._block(*held))
+            new.append(self.writer.put_block(*held))
         after = place + len(new)
         if not whole and behind and len(rest) < few:
             behind[0] = self._joined(rest, behind[0])
         elif not whole:
-            new.append(self._block(rest, block.last))
+            new.append(self.writer.put_block(rest, block.last))
         runs = [*ledger.runs]
         if len(entries := Entries.joined(corrected).in_order()):
-            runs.append(LedgerRun(key=self.writer.put(entries), rows=len(entries), round=ledger.round))
+            runs.append(self.writer.put_run(entries, ledger.round))
         blocks = [*ledger.blocks[:place], *new, *behind]
         return ledger.model_copy(update={"blocks": blocks, "runs": runs, "next": after}), read
 
-    def _block(self, entries: Entries, last: list[str] | None) -> LedgerBlock:
-        return LedgerBlock(key=self.writer.put(entries), rows=len(entries), last=last)
-
     def _joined(self, few: Entries, behind: LedgerBlock) -> LedgerBlock:
         """Put entries into the next block, whose range then begins where theirs did."""
-        return (
-            self._block(Entries.joined([few, self._load(behind.key)]).in_order(), behind.last) if len(few) else behind
-        )
+        if not len(few):
+            return behind
+        return self.writer.put_block(Entries.joined([few, self._load(behind.key)]).in_order(), behind.last)
 
     def _expected(
         self, entries: Entries, known: Entries, claimed: NDArray[np.bool_], runs: Sequence[LedgerRun]
@@ -219,27 +216,28 @@ class Prover:
         found = places >= 0
         expected[found] = known.digests[places[found]]
         claimed[places[found]] = True
-        in_runs = np.zeros(len(entries), np.bool_)
-        for run in runs:
-            later = self._load(run.key, cached=True)
-            places = later.find(entries.keys)
-            there = places >= 0
-            expected[there] = later.digests[places[there]]
-            in_runs |= there
+        later, in_runs = self._in_runs(entries.keys, runs)
+        expected[in_runs] = later.digests[in_runs]
         return expected, found | in_runs, in_runs
+
+    def _in_runs(self, keys: Keys, runs: Sequence[LedgerRun]) -> tuple[Entries, NDArray[np.bool_]]:
+        """Return what the newest run that has a key says of it, and which keys a run has."""
+        digests = np.zeros_like(keys)
+        in_runs = np.zeros(len(keys), np.bool_)
+        for run in runs if len(keys) else ():
+            entries = self._load(run.key, cached=True)
+            places = entries.find(keys)
+            there = places >= 0
+            digests[there] = entries.digests[places[there]]
+            in_runs |= there
+        return Entries(keys, digests), in_runs
 
     def _gone(self, unclaimed: Entries, runs: Sequence[LedgerRun], proof: Proof) -> Entries:
         """Count the keys that are gone; return those that a run has, so that it does not count them again."""
-        gone = np.ones(len(unclaimed), np.bool_)
-        in_runs = np.zeros(len(unclaimed), np.bool_)
-        for run in runs if len(unclaimed) else ():
-            later = self._load(run.key, cached=True)
-            places = later.find(unclaimed.keys)
-            there = places >= 0
-            gone[there] = ~later.gone[places[there]]
-            in_runs |= there
+        later, in_runs = self._in_runs(unclaimed.keys, runs)
+        gone = ~(in_runs & later.gone)
         proof.gone += int(gone.sum()) if self.counts_gone else 0
-        return Entries(unclaimed.keys, np.full_like(unclaimed.digests, GONE)).take(gone & in_runs)
+        return Entries.without_row(unclaimed.keys[gone & in_runs])
 
     def _end_round(self, ledger: Ledger, proof: Proof) -> Ledger:
         """Drop the runs of earlier rounds: what is in them is in the blocks, or is gone."""

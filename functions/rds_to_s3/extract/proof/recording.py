@@ -34,7 +34,7 @@ class LedgerWriter:
         self._token = token
         self._puts = 0
 
-    def put(self, entries: Entries) -> str:
+    def _put(self, entries: Entries) -> str:
         """Put entries that are in order; return the object's key, empty where there are none."""
         if not len(entries):
             return ""
@@ -42,6 +42,14 @@ class LedgerWriter:
         key = ledger_key(self._spec.name, self._spec.format, self._token, self._puts)
         self._store.put(key, entries.pack())
         return key
+
+    def put_block(self, entries: Entries, last: list[str] | None) -> LedgerBlock:
+        """Put a block that ends with a key."""
+        return LedgerBlock(key=self._put(entries), rows=len(entries), last=last)
+
+    def put_run(self, entries: Entries, of_round: int = 0) -> LedgerRun:
+        """Put a run of a round."""
+        return LedgerRun(key=self._put(entries), rows=len(entries), round=of_round)
 
 
 class Recording(Stage):
@@ -97,9 +105,8 @@ class Recording(Stage):
         if not self._parts:
             return
         entries = Entries.joined(self._parts).in_order()
-        key = self._writer.put(entries)
         if self._in_blocks:
-            self._blocks.append(LedgerBlock(key=key, rows=len(entries), last=self._last))
+            self._blocks.append(self._writer.put_block(entries, self._last))
         else:
-            self._runs.append(LedgerRun(key=key, rows=len(entries)))
+            self._runs.append(self._writer.put_run(entries))
         self._parts, self._rows, self._bytes = [], 0, 0
