@@ -39,7 +39,12 @@ _COMMANDS = {
     "ddl": files.print_ddl,
     "rewind": tables.rewind,
 }
-_TABLES_COMMANDS = {"list": tables.list_tables, "add": tables.add_table, "remove": tables.remove_table}
+_TABLES_COMMANDS = {
+    "list": tables.list_tables,
+    "add": tables.add_table,
+    "remove": tables.remove_table,
+    "move": tables.move_list,
+}
 
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -183,7 +183,7 @@ def test_the_table_list_is_shown_with_its_defaults_filled_in() -> None:
         '{"tables": ["menu", {"name": "city", "mode": "full"}, {"name": "orders", "format": "parquet"}],'
         ' "exclude": ["x*"]}'
     )
-    lines = [" ".join(line.split()) for line in drawn(views.table_list_view(listed, STACK)).splitlines()]
+    lines = [" ".join(line.split()) for line in drawn(views.table_list_view(listed, "SSM parameter x")).splitlines()]
     assert "menu incremental csv createdDate modifiedDate" in lines
     assert "city full csv mode" in lines
     assert "orders incremental parquet, snappy createdDate modifiedDate format" in lines
@@ -193,10 +193,10 @@ def test_the_table_list_is_shown_with_its_defaults_filled_in() -> None:
 def test_a_table_list_of_hundreds_shows_some_and_first_those_with_settings_of_their_own() -> None:
     tables = [*(f"t{number}" for number in range(500)), {"name": "orders", "format": "parquet"}]
     listed = parse_table_list(json.dumps({"tables": tables}))
-    text = drawn(views.table_list_view(listed, STACK))
+    text = drawn(views.table_list_view(listed, "SSM parameter x"))
     assert ("t38" in text, "t39" in text, "orders" in text) == (True, False, True)
     assert "and 461 more tables: add --all to list them" in text
-    assert "t499" in drawn(views.table_list_view(listed, STACK, everything=True))
+    assert "t499" in drawn(views.table_list_view(listed, "SSM parameter x", everything=True))
 
 
 def test_what_the_proof_found_is_shown_with_how_far_each_table_is_proved() -> None:

@@ -165,3 +165,40 @@ def test_a_pattern_that_brings_in_nothing_is_reported() -> None:
     names = [spec.name for spec in listed.resolve(["orders", "order_item"])]
     assert listed.idle(names) == ['the pattern "zzz*" in the table list brings in no table']
     assert parse_table_list('{"tables": []}').idle([]) == ["the table list is empty: nothing is extracted"]
+
+
+def test_the_most_specific_pattern_wins_wherever_it_is_listed() -> None:
+    listed = parse_table_list(
+        json.dumps(
+            {
+                "tables": [
+                    "*",
+                    {"name": "audit_*", "mode": "compare"},
+                    {"name": "audit_?", "mode": "full"},
+                    {"name": "*_log", "format": "parquet"},
+                ]
+            }
+        )
+    )
+    resolved = {spec.name: spec for spec in listed.resolve(["menu", "audit_x", "audit_user", "audit_log", "web_log"])}
+    assert {name: spec.pattern for name, spec in resolved.items()} == {
+        "menu": "*",
+        "audit_x": "audit_?",
+        "audit_user": "audit_*",
+        "audit_log": "audit_*",
+        "web_log": "*_log",
+    }
+    assert (resolved["audit_log"].mode, resolved["audit_log"].format) == ("compare", "csv")
+
+
+def test_of_equally_specific_patterns_the_first_wins() -> None:
+    listed = parse_table_list('{"tables": [{"name": "a*", "mode": "full"}, {"name": "*b", "mode": "compare"}]}')
+    assert [(spec.name, spec.mode) for spec in listed.resolve(["ab"])] == [("ab", "full")]
+
+
+def test_an_input_may_have_patterns_and_takes_each_table_once() -> None:
+    listed = parse(["orders", "order_item", "menu", "what?"])
+    assert [spec.name for spec in select_tables(listed, ["order*", "orders"])] == ["orders", "order_item"]
+    assert [spec.name for spec in select_tables(listed, ["what?"])] == ["what?"]
+    with pytest.raises(InputError, match=r'the pattern "zzz\*", which matches no table'):
+        select_tables(listed, ["menu", "zzz*"])

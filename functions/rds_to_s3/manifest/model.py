@@ -12,7 +12,7 @@ from rds_to_s3.commit.entries import ErrorEntry, TableEntry
 from rds_to_s3.plan.execution import parse_utc, redrives_of, started_at, utc_text
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
-from rds_to_s3.reported.manifest import BoundEntry, Manifest, Totals
+from rds_to_s3.reported.manifest import BoundEntry, Manifest, TableListEntry, Totals
 from rds_to_s3.reported.record import blank_record, joined_record, without_files
 from rds_to_s3.reported.register import Taken
 from rds_to_s3.timestamps import format_timestamp
@@ -111,7 +111,13 @@ def build_manifest(
         bound=BoundEntry.model_validate(plan.bound) if plan else None,
         error=error,
         tables=tables,
+        **_place_of(plan),
     )
+
+
+def _place_of(plan: PlannedRun | None) -> dict[str, Any]:
+    place = plan.table_list if plan is not None else None
+    return {} if place is None else {"table_list": TableListEntry.model_validate(place.as_dict())}
 
 
 def outcome_of(manifest: Manifest, key: str) -> dict[str, Any]:

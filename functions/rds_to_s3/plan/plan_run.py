@@ -18,9 +18,11 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.mysql.server.replica import shown_at_most
 from rds_to_s3.plan.execution import redrives_of, started_at
+from rds_to_s3.plan.lists.limits import refuse_too_many
+from rds_to_s3.plan.lists.stored_list import read_table_list
 from rds_to_s3.plan.planned_run import PlannedRun, Refusal, RunInput, choose_tables
 from rds_to_s3.plan.read_bound import read_bound
-from rds_to_s3.plan.table_list import TableList, TableSpec, parse_table_list
+from rds_to_s3.plan.table_list import TableList, TableSpec
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 from rds_to_s3.settings import PlanSettings
 
@@ -54,13 +56,13 @@ def plan_run(
         Raised before any table is read.
     """
     run_id = str(execution["Name"])
-    listed = parse_table_list(str(state["table_list"]["document"]))
+    listed, place = read_table_list(str(state["table_list"]["document"]), store)
     stored = store.get(plan_key(run_id))
     answer = partial(PlannedRun.answer, max_concurrency=settings.max_concurrency, redrives=redrives_of(execution))
     plan = PlannedRun.from_json(stored.body) if stored is not None else None
     running = _running(state, run_id)
     if plan is not None and state.get("decision") == "RETRY_FAILED":
-        plan = replace(_with_fresh_settings(plan, listed, state["tables"], connect), running=running)
+        plan = replace(_with_fresh_settings(plan, listed, state["tables"], connect), running=running, table_list=place)
         store.put(plan_key(run_id), plan.to_json(), content_type="application/json")
         return answer(plan, only=state["tables"])
     if plan is not None and plan.is_of(execution, time.time()):
@@ -77,6 +79,7 @@ def plan_run(
         tables, warnings = choose_tables(
             listed, wanted, lambda: table_names(connection, database), lambda other: read_manifest(store, other)
         )
+        refuse_too_many([spec.name for spec in tables])
         refused = _refused(connection, database, tables)
         bound = read_bound(
             connection,
@@ -99,6 +102,7 @@ def plan_run(
         warnings=[*warnings, *_running_warnings(state)],
         refused=refused,
         running=running,
+        table_list=place,
     )
     try:
         # Replaces the plan of an earlier execution with this name, if any.

@@ -14,6 +14,7 @@ from rds_to_s3.mysql.server.source import Source
 from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.execution import parse_utc, redrives_of, started_at
 from rds_to_s3.plan.left_out import off_the_list
+from rds_to_s3.plan.lists.stored_list import ListPlace
 from rds_to_s3.plan.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
 from rds_to_s3.timestamps import format_timestamp
 
@@ -113,6 +114,8 @@ class PlannedRun:
         The margins of the plan.
     running : list of str or None
         The other runs that were running at the plan; None where they could not be listed.
+    table_list : ListPlace or None
+        The object that the table list was read from; None where the parameter holds it.
     """
 
     run_id: str
@@ -133,6 +136,7 @@ class PlannedRun:
     unobserved_settle_seconds: float | None = None
     running: list[str] | None = None
     unlisted: dict[str, str] = field(default_factory=dict)
+    table_list: ListPlace | None = None
 
     @property
     def bound_utc(self) -> float:
@@ -157,6 +161,7 @@ class PlannedRun:
         warnings: Sequence[str] = (),
         refused: Mapping[str, Refusal] | None = None,
         running: Sequence[str] | None = None,
+        table_list: ListPlace | None = None,
     ) -> PlannedRun:
         """Plan `tables` up to `bound`."""
         return cls(
@@ -177,6 +182,7 @@ class PlannedRun:
             settle_seconds=margins[0],
             unobserved_settle_seconds=margins[1],
             running=None if running is None else list(running),
+            table_list=table_list,
         )
 
     def table(self, name: str) -> TableSpec:
@@ -258,6 +264,7 @@ class PlannedRun:
             "unobserved_settle_seconds": self.unobserved_settle_seconds,
             "running": self.running,
             "unlisted": self.unlisted,
+            "table_list": asdict(self.table_list) if self.table_list else None,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -291,6 +298,7 @@ class PlannedRun:
             unobserved_settle_seconds=data.get("unobserved_settle_seconds"),
             running=data.get("running"),
             unlisted=data.get("unlisted", {}),
+            table_list=ListPlace(**data["table_list"]) if data.get("table_list") else None,
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.plan.lists.patterns import is_pattern, most_specific, selects
 from rds_to_s3.plan.zones import zone_named
 from rds_to_s3.wording import first_names, nearest
 
@@ -21,7 +21,6 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True
 Format = Literal["csv", "parquet"]
 Compression = Literal["none", "gzip", "snappy"]
 
-GLOB_CHARACTERS = "*?["
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
 NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
 PROVE_BYTES = 32 * 1024 * 1024
@@ -108,7 +107,7 @@ class TableSpec(_Settings):
     @property
     def is_pattern(self) -> bool:
         """Whether the name has glob characters (it may still be a table's literal name)."""
-        return any(character in self.name for character in GLOB_CHARACTERS)
+        return is_pattern(self.name)
 
     @property
     def parsed_checks(self) -> tuple[dict[str, ColumnChecks], TableChecks]:
@@ -147,44 +146,42 @@ class TableList(BaseModel):
         -------
         list of TableSpec
             One per table. A literal name is kept even if no such table exists: only that table then fails, with a
-            message. A pattern selects the existing tables that are not listed elsewhere and not excluded.
+            message. Any other table has the entry with the most specific pattern that selects it, unless it is
+            excluded.
         """
         known = set(existing)
         names = sorted(known)
-        excluded = {name for name in names if any(_matches(name, pattern, known) for pattern in self.exclude)}
+        excluded = {name for name in names if any(selects(listed, name, known) for listed in self.exclude)}
         literal = {spec.name for spec in self.tables if not spec.is_pattern or spec.name in known}
-        taken = set(literal)
+        patterns = [spec.name for spec in self.tables if spec.name not in literal]
+        taken: dict[str, list[str]] = {}
+        for name in names:
+            if name not in literal and name not in excluded and (pattern := most_specific(name, patterns)) is not None:
+                taken.setdefault(pattern, []).append(name)
         resolved: list[TableSpec] = []
         for spec in self.tables:
             if spec.name in literal:
                 resolved.append(spec)
-                continue
-            for name in names:
-                if name in taken or name in excluded or not fnmatchcase(name, spec.name):
-                    continue
-                taken.add(name)
-                resolved.append(spec.model_copy(update={"name": name, "pattern": spec.name}))
+            else:
+                resolved += [
+                    spec.model_copy(update={"name": name, "pattern": spec.name}) for name in taken.get(spec.name, [])
+                ]
         return resolved
 
     def idle(self, resolved: Iterable[str]) -> list[str]:
-        """Return warnings about patterns that selected none of the resolved tables."""
+        """Return warnings about patterns that match none of the resolved tables."""
         names = set(resolved)
         if not self.tables:
             return ["the table list is empty: nothing is extracted"]
         return [
             f"the pattern {json.dumps(spec.name, ensure_ascii=False)} in the table list brings in no table"
             for spec in self.tables
-            if spec.is_pattern and not any(_matches(name, spec.name, names) for name in names)
+            if spec.is_pattern and not any(selects(spec.name, name, names) for name in names)
         ]
 
     def needs_catalogue(self) -> bool:
         """Whether a name is a pattern, so that only the database knows the tables."""
         return any(spec.is_pattern for spec in self.tables)
-
-
-def _matches(name: str, listed: str, existing: Collection[str]) -> bool:
-    """Whether a listed name or pattern selects the table `name`. A table's exact name selects only it."""
-    return name == listed if listed in existing else fnmatchcase(name, listed)
 
 
 def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[TableSpec]:
@@ -195,22 +192,30 @@ def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[Tab
     listed : sequence of TableSpec
         What the table list resolves to.
     names : sequence of str
-        The names in the input; one that is named twice is extracted once.
+        Names and patterns in the input; a table that they name twice is extracted once.
 
     Raises
     ------
     InputError
-        A name is not listed. Raised before any table is read.
+        A name is not listed, or a pattern matches no listed table. Raised before any table is read.
     """
     by_name = {spec.name: spec for spec in listed}
-    unlisted = [name for name in dict.fromkeys(names) if name not in by_name]
-    if unlisted:
-        quoted = ", ".join(json.dumps(name, ensure_ascii=False) for name in unlisted)
-        raise InputError(
-            f"the input names {quoted}, not in the table list{_did_you_mean(unlisted[0], by_name)}. "
-            f"Listed: {first_names(by_name)}. Add the table to the list, or correct the input."
-        )
-    return [by_name[name] for name in dict.fromkeys(names)]
+    chosen: dict[str, TableSpec] = {}
+    for name in dict.fromkeys(names):
+        found = [spec for spec in listed if selects(name, spec.name, by_name)]
+        if not found:
+            quoted = json.dumps(name, ensure_ascii=False)
+            what = (
+                f"has the pattern {quoted}, which matches no table in"
+                if is_pattern(name)
+                else f"names {quoted}, not in"
+            )
+            raise InputError(
+                f"the input {what} the table list{_did_you_mean(name, by_name)}. "
+                f"Listed: {first_names(by_name)}. Add the table to the list, or correct the input."
+            )
+        chosen |= {spec.name: spec for spec in found}
+    return list(chosen.values())
 
 
 def parse_table_list(document: str) -> TableList:

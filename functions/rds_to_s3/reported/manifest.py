@@ -46,6 +46,13 @@ class BoundEntry(Document):
     settle_seconds: Seconds = 0.0
 
 
+class TableListEntry(Document):
+    """The object that the table list was read from."""
+
+    from_: Name = Field(alias="from", description="s3://<data bucket>/<key>.")
+    version: Name = Field(description="S3's version id; the ETag in a bucket without versions.")
+
+
 class RunSummary(Document):
     """A run's figures, as they are kept from run to run for the trend."""
 
@@ -85,6 +92,7 @@ class Manifest(RunSummary):
     window_end: Timestamp | None = Field(description="The upper bound of every window, on the database's clock.")
     warnings: list[str] = Field([], description="What concerns the whole run.")
     bound: BoundEntry | None = Field(None, description="Null or absent when the run could not be planned.")
+    table_list: TableListEntry | None = Field(None, description="Absent where the SSM parameter itself holds the list.")
     error: ErrorEntry | None = Field(
         None, description="Why the run could not be planned; null or absent when it could."
     )

@@ -40,10 +40,17 @@ class UploadGoneError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's content and the ETag that names exactly this content."""
+    """An object's content and the ETag that names exactly this content.
+
+    Attributes
+    ----------
+    version : str or None
+        In a bucket that keeps versions.
+    """
 
     body: bytes
     etag: str
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class ObjectStore:
         """Return an object, None where there is none."""
         with self._translated("read", key):
             found = _unless_absent(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
-            return StoredObject(found["Body"].read(), found["ETag"]) if found else None
+            return StoredObject(found["Body"].read(), found["ETag"], found.get("VersionId")) if found else None
 
     def pieces(self, key: str, size: int) -> Iterator[bytes] | None:
         """Return an object's content as pieces of `size` bytes, which are read when asked for; None where it is not."""

@@ -61,7 +61,7 @@ class Session:
         return Bucket(self.aws.s3(), self.stack.bucket)
 
     def table_list(self) -> TableListParameter:
-        return TableListParameter(self.aws.ssm(), self.stack.table_list_parameter)
+        return TableListParameter(self.aws.ssm(), self.stack.table_list_parameter, self.bucket())
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:

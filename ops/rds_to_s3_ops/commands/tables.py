@@ -8,10 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
+from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, new_console, print_json
+from rds_to_s3_ops.deployment.database import connected, database_name
+from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
 from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
-from rds_to_s3_ops.errors import InvalidInputError
+from rds_to_s3_ops.errors import CommandError, InvalidInputError
 from rds_to_s3_ops.runs import views
+
+CATALOGUE_SECONDS = 60
 
 
 @guarded
@@ -65,17 +70,34 @@ def list_tables(
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the table list with every default filled in. With --json, print the document unchanged.
+    """Show the table list with every default filled in, and what each table ends up with that a pattern brings in.
 
-    If the list has more than 40 entries, 40 are shown, starting with those that have their own settings; the rest are
-    counted.
+    The tables are those of the database; if it cannot be reached from here, those of the newest finished run. With
+    --json, print the document unchanged. Of more than 40 entries, or tables, 40 are shown, starting with those that
+    have their own settings; the rest are counted.
     """
     session = Session.open(stack)
     document = session.table_list().read()
     if as_json:
         print_json(document.data)
-    else:
-        new_console().print(views.table_list_view(document.checked, session.stack, everything=everything))
+        return
+    specs = None
+    if document.checked.needs_catalogue():
+        specs = document.checked.resolve(_existing(session))
+    place = document.url or f"SSM parameter {session.stack.table_list_parameter}"
+    new_console().print(views.table_list_view(document.checked, place, specs, everything=everything))
+
+
+def _existing(session: Session) -> list[str]:
+    """Return the tables of the database, or of the newest run."""
+    try:
+        with connected(session.stack, read_seconds=CATALOGUE_SECONDS) as connection:
+            return table_names(connection, database_name(connection))
+    except CommandError as error:
+        manifest = session.bucket().latest_manifest()
+        known = "no run has finished yet" if manifest is None else f"tables as of run {manifest.run_id}"
+        typer.echo(f"{known}: the database cannot be asked from here ({error})", err=True)
+        return [table.table for table in manifest.tables] if manifest is not None else []
 
 
 @guarded
@@ -100,7 +122,7 @@ def add_table(
     """
     settings = _settings(setting or [])
     parameter = Session.open(stack).table_list()
-    document = parameter.read().with_table(table, settings, replace=replace)
+    document = parameter.read().with_table(table, settings, replaces=replace)
     parameter.write(document)
     if as_json:
         print_json(document.data)
@@ -126,6 +148,21 @@ def remove_table(
         print_json(document.data)
     else:
         typer.echo(f"{table} is no longer listed; its files and its watermark stay", err=True)
+
+
+@guarded
+def move_list(
+    *,
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="The object's key; the stack's TableListKey.")] = "",
+    stack: StackOption = None,
+) -> None:
+    """Move the table list into an object of the data bucket, where it may have any length.
+
+    The parameter then points to it. `tables add` and `tables remove` edit the object, with a conditional write.
+    """
+    session = Session.open(stack)
+    url = session.table_list().move(key or session.stack.parameters.get("TableListKey") or DEFAULT_KEY)
+    typer.echo(f"the table list is at {url} now; the parameter points to it", err=True)
 
 
 def _confirm() -> None:

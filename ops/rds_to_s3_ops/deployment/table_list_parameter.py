@@ -1,21 +1,30 @@
-"""Reads and writes the table list in its SSM parameter."""
+"""Reads and writes the table list, in its SSM parameter or in the object that the parameter points to."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from rds_to_s3.errors import TableListError
+from rds_to_s3.plan.lists.stored_list import FROM, key_of, parse_stored_list, pointer_of
 from rds_to_s3.plan.table_list import TableList, parse_table_list
+from rds_to_s3.s3.objects import ConditionFailedError, StoredObject
 from rds_to_s3.wording import first_names
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code
 from rds_to_s3_ops.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+    from rds_to_s3_ops.deployment.bucket import Bucket
+
+PARAMETER_BYTES = (
+    8 * 1024
+)  # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+DEFAULT_KEY = "table-list.json"
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,17 @@ class TableListDocument:
         The validated list.
     version : int
         The parameter's version; 0 for a document that is not stored.
+    url : str or None
+        Of the object that has the list; None where the parameter has it.
+    stored : StoredObject or None
+        That object, as it was read.
     """
 
     data: dict[str, Any]
     checked: TableList
     version: int
+    url: str | None = None
+    stored: StoredObject | None = None
 
     @classmethod
     def parse(cls, text: str, version: int = 0) -> TableListDocument:
@@ -51,7 +66,14 @@ class TableListDocument:
             raise InvalidInputError(str(error)) from None
         return cls(json.loads(text), checked, version)
 
-    def with_table(self, name: str, settings: dict[str, Any], *, replace: bool) -> TableListDocument:
+    def _changed(self, tables: list[Any]) -> TableListDocument:
+        return replace(self.parse(json.dumps({**self.data, "tables": tables}), self.version), **self._place)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"url": self.url, "stored": self.stored}
+
+    def with_table(self, name: str, settings: dict[str, Any], *, replaces: bool) -> TableListDocument:
         """Return the document with one more table.
 
         Parameters
@@ -60,7 +82,7 @@ class TableListDocument:
             A table's name or a pattern.
         settings : dict
             The keys that it overrides; empty for the defaults.
-        replace : bool
+        replaces : bool
             Whether to replace a table that is already listed, at its position; otherwise that is an error.
 
         Raises
@@ -75,18 +97,18 @@ class TableListDocument:
         listed = [_name(existing) for existing in entries]
         if name not in listed:
             entries.append(entry)
-        elif replace:
+        elif replaces:
             entries[listed.index(name)] = entry
         else:
             raise InvalidInputError(f"table {name!r} is already listed: add --replace to change its settings")
-        return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
+        return self._changed(entries)
 
     def without_table(self, name: str) -> TableListDocument:
         """Return the document without a table."""
         entries = [entry for entry in self.data["tables"] if _name(entry) != name]
         if len(entries) == len(self.data["tables"]):
             raise NotFoundError(f"table {name!r} is not listed; listed are: {first_names(map(_name, entries))}")
-        return self.parse(json.dumps({**self.data, "tables": entries}), self.version)
+        return self._changed(entries)
 
     def written(self) -> str:
         """Return the document as text, with one line for each table."""
@@ -96,14 +118,77 @@ class TableListDocument:
 
 
 class TableListParameter:
-    """The SSM parameter with the table list."""
+    """The SSM parameter with the table list, or with the place of the object that has it.
 
-    def __init__(self, ssm: SSMClient, name: str) -> None:
+    Parameters
+    ----------
+    ssm : SSMClient
+    name : str
+    bucket : Bucket
+        The data bucket.
+    """
+
+    def __init__(self, ssm: SSMClient, name: str, bucket: Bucket) -> None:
         self._ssm = ssm
+        self._bucket = bucket
         self.name = name
 
     def read(self) -> TableListDocument:
         """Return the current document."""
+        text, version = self._value()
+        try:
+            if (url := pointer_of(text)) is None:
+                return TableListDocument.parse(text, version)
+            stored = self._bucket.read(key_of(url, self._bucket.name))
+            checked = parse_stored_list(stored, url, self._bucket.name)
+        except TableListError as error:
+            raise InvalidInputError(str(error)) from None
+        assert stored is not None  # noqa: S101 - refused above
+        return TableListDocument(json.loads(stored.body), checked, version, url, stored)
+
+    def write(self, document: TableListDocument) -> None:
+        """Replace the document, where it is.
+
+        Raises
+        ------
+        ConflictError
+            Someone else wrote it since `document` was read.
+        InvalidInputError
+            It is too long for a parameter.
+        """
+        if document.url is not None:
+            self._write_object(document, document.url, document.stored)
+            return
+        text = document.written()
+        if len(text.encode()) > PARAMETER_BYTES:
+            raise InvalidInputError(
+                f"the table list would have {len(text.encode()):,} bytes, and a parameter holds {PARAMETER_BYTES:,}; "
+                "nothing was written: move it into the bucket with `rds-to-s3 tables move`, and repeat"
+            )
+        self._write_parameter(text, document.version)
+
+    def move(self, key: str) -> str:
+        """Move the list into an object of the data bucket, and return its URL.
+
+        Raises
+        ------
+        InvalidInputError
+            It is in the bucket already, or cannot be at this key.
+        ConflictError
+            There is an object at the key, or someone else wrote the list in the meantime.
+        """
+        document, url = self.read(), f"s3://{self._bucket.name}/{key}"
+        if document.url is not None:
+            raise InvalidInputError(f"the table list is at {document.url} already")
+        try:
+            parse_stored_list(StoredObject(document.written().encode(), ""), url, self._bucket.name)
+        except TableListError as error:
+            raise InvalidInputError(str(error)) from None
+        self._write_object(document, url, None)
+        self._write_parameter(json.dumps({FROM: url}), document.version)
+        return url
+
+    def _value(self) -> tuple[str, int]:
         with aws_errors():
             try:
                 parameter = self._ssm.get_parameter(Name=self.name)["Parameter"]
@@ -111,23 +196,26 @@ class TableListParameter:
                 if error_code(error) != "ParameterNotFound":
                     raise
                 raise NotFoundError(f"the table list's parameter {self.name!r} is missing: deploy again") from None
-        return TableListDocument.parse(parameter["Value"], parameter["Version"])
+        return parameter["Value"], parameter["Version"]
 
-    def write(self, document: TableListDocument) -> None:
-        """Replace the document.
+    def _write_object(self, document: TableListDocument, url: str, was: StoredObject | None) -> None:
+        try:
+            with aws_errors():
+                self._bucket.store.replace(
+                    key_of(url, self._bucket.name), document.written().encode(), was, content_type="application/json"
+                )
+        except ConditionFailedError:
+            changed = "was edited in the meantime" if was else "is there already"
+            raise ConflictError(f"{url} {changed}; nothing was written: look at it, and repeat the command") from None
 
-        Raises
-        ------
-        ConflictError
-            Someone else wrote it since `document` was read.
-        """
+    def _write_parameter(self, text: str, version: int) -> None:
         # Parameter Store has no conditional write: read again just before, so that the race is short.
-        if self.read().version != document.version:
+        if self._value()[1] != version:
             raise ConflictError("the table list was edited in the meantime; nothing was written: repeat the command")
         with aws_errors():
             # Over 4 KiB needs the advanced tier, and a parameter cannot return to the standard tier.
             self._ssm.put_parameter(
-                Name=self.name, Value=document.written(), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
+                Name=self.name, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
             )
 
 

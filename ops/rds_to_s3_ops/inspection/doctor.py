@@ -89,7 +89,8 @@ def examine(aws: Aws, stack_name: str) -> Findings:
 
 def _table_list(aws: Aws, stack: Stack) -> tuple[TableList | None, Finding]:
     try:
-        listed = TableListParameter(aws.ssm(), stack.table_list_parameter).read().checked
+        bucket = Bucket(aws.s3(), stack.bucket)
+        listed = TableListParameter(aws.ssm(), stack.table_list_parameter, bucket).read().checked
     except CommandError as error:
         return None, _refused("table list", error, f"edit the SSM parameter {stack.table_list_parameter}")
     return listed, aws_checks.check_table_list(listed, stack.table_list_parameter)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.bucket_keys import watermark_key
-from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, WatermarkMalformedError
+from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, TableListError, WatermarkMalformedError
 from rds_to_s3.extract.proof.ledgers import wants_proof
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import prepare_read
@@ -21,11 +21,12 @@ from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.plan.bound import Bound
+from rds_to_s3.plan.lists.limits import refuse_too_many
 from rds_to_s3.plan.planned_run import PlannedRun, RunInput, choose_tables
 from rds_to_s3.plan.read_bound import read_bound
 from rds_to_s3.timestamps import Watermark, format_timestamp
 from rds_to_s3_ops.deployment.database import database_name
-from rds_to_s3_ops.errors import NotFoundError, UnreadableError
+from rds_to_s3_ops.errors import InvalidInputError, NotFoundError, UnreadableError
 
 if TYPE_CHECKING:
     from rds_to_s3.extract.scope.prepared_read import PreparedRead
@@ -182,13 +183,18 @@ def preview_run(
     ------
     NotFoundError
         A name is not listed.
+    InvalidInputError
+        An execution cannot hold so many tables.
     """
     database = database_name(connection)
     wanted = RunInput(tables=list(names) if names else None)
     try:
         specs, _ = choose_tables(listed, wanted, lambda: table_names(connection, database), lambda _: None)
+        refuse_too_many([spec.name for spec in specs])
     except InputError as error:
         raise NotFoundError(str(error)) from None
+    except TableListError as error:
+        raise InvalidInputError(str(error)) from None
     bound = read_bound(
         connection,
         settle_seconds=float(stack.parameters.get("SettleSeconds", 2)),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rds_to_s3.commit.entries import TableEntry
     from rds_to_s3.plan.table_list import TableList, TableSpec
     from rds_to_s3.reported.manifest import Manifest
-    from rds_to_s3_ops.deployment.stack import Stack
     from rds_to_s3_ops.runs.runs import Run
 
 T = TypeVar("T")
@@ -304,33 +303,47 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
 # --- the table list -----------------------------------------------------------------------------------------------
 
 
-def table_list_view(table_list: TableList, stack: Stack, *, everything: bool = False) -> RenderableType:
+def table_list_view(
+    table_list: TableList, place: str, resolved: Sequence[TableSpec] | None = None, *, everything: bool = False
+) -> RenderableType:
     """Show the table list with every default filled in.
 
     Parameters
     ----------
     table_list : TableList
-    stack : Stack
+    place : str
+        Where the list is.
+    resolved : sequence of TableSpec, optional
+        Every table with what it ends up with; None where the list has no pattern, so that its entries are the tables.
     everything : bool
-        Whether to list every entry; otherwise those with their own settings come first.
+        Whether to list every entry and table; otherwise those with their own settings come first.
     """
-    grid = new_grid("table", "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
-    shown = table_list.tables if everything else _with_own_settings_first(table_list.tables)
+    parts = [_settings_view(table_list.tables, "entry" if resolved is not None else "table", everything=everything)]
+    if resolved is not None:
+        chosen = [spec for spec in resolved if spec.pattern is not None]
+        parts += [Text(), _settings_view(chosen, "table", everything=everything)]
+    if table_list.exclude:
+        parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
+    parts.append(Text(place, style="dim"))
+    return Group(*parts)
+
+
+def _settings_view(specs: Sequence[TableSpec], noun: str, *, everything: bool) -> RenderableType:
+    by = ("by the pattern",) if noun == "table" and any(spec.pattern for spec in specs) else ()
+    grid = new_grid(noun, *by, "mode", "format", "created", "modified", "own settings", wrap=("own settings",))
+    shown = specs if everything else _with_own_settings_first(specs)
     for spec in shown:
         incremental = spec.mode == "incremental"
         grid.add_row(
             Text(spec.name),
+            *(Text(spec.pattern or "") for _ in by),
             spec.mode,
             spec.format if spec.compression == "none" else f"{spec.format}, {spec.compression}",
             Text(spec.created_column or "-" if incremental else ""),
             Text(spec.modified_column or "-" if incremental else ""),
             Text(", ".join(_own_settings(spec))),
         )
-    parts: list[RenderableType] = [grid, *rest_view(len(table_list.tables) - len(shown))]
-    if table_list.exclude:
-        parts.append(Text(f"patterns leave out: {', '.join(table_list.exclude)}"))
-    parts.append(Text(f"SSM parameter {stack.table_list_parameter}", style="dim"))
-    return Group(*parts)
+    return Group(grid, *rest_view(len(specs) - len(shown)))
 
 
 def _with_own_settings_first(listed: Sequence[TableSpec]) -> list[TableSpec]:
