@@ -30,7 +30,7 @@ def offered(line: str) -> list[str]:
 def test_the_subcommands_are_offered_in_the_order_of_the_help() -> None:
     assert offered("rds-to-s3 ") == COMMANDS
     assert offered("rds-to-s3 re") == ["rerun", "redrive", "rewind"]
-    assert offered("rds-to-s3 tables ") == ["list", "add", "remove"]
+    assert offered("rds-to-s3 tables ") == ["list", "add", "remove", "move"]
 
 
 @pytest.mark.parametrize(("path", "command"), EVERY, ids=[path for path, _ in EVERY])
