@@ -35,6 +35,7 @@ FLOORS = {
         ["verify/reading"],
         ["warehouses"],
         ["deployment"],
+        ["screen"],
         [""],
     ],
 }

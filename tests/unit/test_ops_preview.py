@@ -60,12 +60,15 @@ def test_a_table_that_would_fail_has_no_estimate_and_its_reason() -> None:
     assert (table.rows, table.as_json()["window"]) == (None, None)
     text = shown([table])
     assert "1 would fail" in text
-    assert "ghost would fail: TableNotFoundError\n  there is no table" in text
+    assert "ghost\n  would fail: TableNotFoundError: there is no table" in text
 
 
 def test_the_head_says_up_to_when_and_what_decided_it() -> None:
     text = shown([TablePreview("menu", "full", "csv", until="2025-04-02 12:00:00.000000")])
-    assert "window up to 2025-04-02 12:00:00 (zone UTC), decided by the oldest open transaction" in text
+    assert (
+        "window up to 2025-04-02 12:00:00 on the database's clock (zone UTC), decided by the oldest open transaction"
+        in text
+    )
 
 
 def test_a_long_list_shows_what_is_telling_and_counts_the_rest() -> None:
@@ -74,9 +77,9 @@ def test_a_long_list_shows_what_is_telling_and_counts_the_rest() -> None:
     ]
     busy = TablePreview("busy", "incremental", "csv", estimates=[Estimate("i", 5)], warnings=["mind this"])
     text = shown([*quiet, busy])
-    assert "busy: mind this" in text
+    assert "busy\n  mind this" in text
     assert "quiet_7" not in text
-    assert "and 60 more tables: add --all" in text
+    assert "and 60 more tables (nothing to read): add --all" in text
     assert "quiet_7" in shown([*quiet, busy], everything=True)
 
 

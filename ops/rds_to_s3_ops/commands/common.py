@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3_ops.deployment.aws import Aws
@@ -20,7 +20,7 @@ from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.deployment.stack import Stack, find_stack
 from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.runs import views
+from rds_to_s3_ops.runs import result_views
 from rds_to_s3_ops.runs.runs import Run, Runs
 
 _PIPE_WIDTH = 200
@@ -100,6 +100,11 @@ def new_console() -> Console:
     return Console(width=width, highlight=False, soft_wrap=False)
 
 
+def print_view(view: RenderableType) -> None:
+    """Print a view. Nothing is cut: what is too wide for the terminal continues on its next line."""
+    new_console().print(view, crop=False)
+
+
 def print_json(data: object, indent: int | None = 2) -> None:
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     typer.echo(json.dumps(data, ensure_ascii=not utf8, indent=indent))
@@ -116,6 +121,6 @@ def print_outcome(
 ) -> None:
     """Print a run's result or current state, with or without a manifest. JSON is one document."""
     if as_json:
-        print_json(views.outcome_json(run, manifest), indent=indent)
+        print_json(result_views.outcome_json(run, manifest), indent=indent)
     else:
-        new_console().print(views.outcome_view(run, manifest, session.stack.bucket, everything=everything))
+        print_view(result_views.outcome_view(run, manifest, session.stack.bucket, everything=everything))

@@ -13,9 +13,9 @@ from rds_to_s3_ops.commands.common import (
     StackOption,
     TablesOption,
     guarded,
-    new_console,
     print_json,
     print_outcome,
+    print_view,
     run_id_of,
 )
 from rds_to_s3_ops.deployment.aws import Aws
@@ -87,7 +87,7 @@ def history(
     if as_json:
         print_json([entry.as_json() for entry in entries])
     else:
-        new_console().print(views.history_view(entries))
+        print_view(views.history_view(entries))
 
 
 @guarded
@@ -109,7 +109,7 @@ def plan(
     if as_json:
         print_json(preview.as_json())
     else:
-        new_console().print(inspection_views.preview_view(preview, everything=everything))
+        print_view(inspection_views.preview_view(preview, everything=everything))
     if preview.failed:
         raise typer.Exit(1)
 
@@ -123,18 +123,17 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
     """
     if not stack:
         raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
-    console = new_console()
     findings, condenser = [], inspection_views.Condenser()
     for finding in examine(Aws(), stack):
         findings.append(finding)
         if not as_json and condenser.shows(finding):
-            console.print(inspection_views.finding_view(finding))
+            print_view(inspection_views.finding_view(finding))
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
         if (rest := condenser.rest_view()) is not None:
-            console.print(rest)
-        console.print(inspection_views.verdicts_view(findings))
+            print_view(rest)
+        print_view(inspection_views.verdicts_view(findings))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 
@@ -146,4 +145,4 @@ def _tell(session: Session, run_id: str, *, everything: bool, as_json: bool) -> 
     if as_json:
         print_json([line.as_json() for line in lines])
     else:
-        new_console().print(inspection_views.story_view(lines if everything else condensed(lines)))
+        print_view(inspection_views.story_view(lines if everything else condensed(lines)))

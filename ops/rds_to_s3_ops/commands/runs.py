@@ -167,7 +167,7 @@ def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
 def _watch_live(looks: Iterable[RunProgress], console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for progress in looks:
-            live.update(progress_views.progress_view(progress, height=max(3, console.height - 6)), refresh=True)
+            live.update(progress_views.ProgressView(progress), refresh=True)
 
 
 def _watch_as_lines(looks: Iterable[RunProgress]) -> None:

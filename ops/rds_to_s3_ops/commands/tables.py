@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from rds_to_s3.mysql.catalogue.tables import table_names
-from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, new_console, print_json
+from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, print_json, print_view
 from rds_to_s3_ops.deployment.database import connected, database_name
 from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
 from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.runs import views
+from rds_to_s3_ops.screen.table_list import table_list_view
 
 CATALOGUE_SECONDS = 60
 
@@ -72,8 +72,8 @@ def list_tables(
 ) -> None:
     """Show the table list with every default filled in, and what each table ends up with that a pattern brings in.
 
-    The tables are those of the database; if it cannot be reached from here, those of the newest finished run. With
-    --json, print the document unchanged. Of more than 40 entries, or tables, 40 are shown, starting with those that
+    The tables are those of the database; if it cannot be reached from here, those of the newest finished run. A
+    table's own settings are under its name. With --json, print the document unchanged. Of more than 40 entries, or tables, 40 are shown, starting with those that
     have their own settings; the rest are counted.
     """
     session = Session.open(stack)
@@ -85,7 +85,7 @@ def list_tables(
     if document.checked.needs_catalogue():
         specs = document.checked.resolve(_existing(session))
     place = document.url or f"SSM parameter {session.stack.table_list_parameter}"
-    new_console().print(views.table_list_view(document.checked, place, specs, everything=everything))
+    print_view(table_list_view(document.checked, place, specs, everything=everything))
 
 
 def _existing(session: Session) -> list[str]:

@@ -12,7 +12,19 @@ from rich.text import Text
 from rds_to_s3.manifest.report.figures import count
 from rds_to_s3.timestamps import format_timestamp, short
 from rds_to_s3.wording import counted
-from rds_to_s3_ops.runs.views import new_grid, rest_view, summarised
+from rds_to_s3_ops.screen.grid import Column, Grid
+from rds_to_s3_ops.screen.lines import (
+    Hanging,
+    about,
+    folded,
+    next_steps,
+    on_database,
+    paragraph,
+    plain,
+    rest_view,
+    state_text,
+    whole,
+)
 
 if TYPE_CHECKING:
     from rds_to_s3_ops.findings import Finding
@@ -26,6 +38,13 @@ _BOUND_BY = {
     "replica": "what the replica has applied",
     "clock change": "the repeated hour of a clock change",
 }
+_PREVIEW_COLUMNS = [
+    Column("rows, about", right=True),
+    Column("mode", need=2),
+    Column("found by", need=3),
+    Column("after (database)", need=1),
+    Column("format", need=4),
+]
 
 
 def preview_view(preview: RunPreview, *, everything: bool = False) -> RenderableType:
@@ -37,58 +56,67 @@ def preview_view(preview: RunPreview, *, everything: bool = False) -> Renderable
     everything : bool
         Whether to list every table, and its columns.
     """
-    tables = preview.tables
-    shown = summarised(tables, _is_telling, everything=everything)
-    parts: list[RenderableType] = [_preview_head(preview), Text()]
+    tables = sorted(preview.tables, key=_by_need)
+    shown = folded(tables, _needs_attention, lambda table: bool(table.rows), everything=everything)
+    parts: list[RenderableType] = [_preview_head(preview)]
+    if preview.failed:
+        parts.append(Text())
+        for table in preview.failed:
+            error = table.error or {}
+            parts.append(about(table.table, "bold red", f"would fail: {error['type']}: {error['message']}"))
+        parts += next_steps(("rds-to-s3 doctor", "checks all that a run depends on, and prints how to fix it"))
+    noted = [about(table.table, "yellow", *table.warnings) for table in shown if table.warnings]
+    noted += [paragraph(told, "yellow") for told in preview.bound.warnings]
+    parts += [Text(), *noted] if noted else []
     if shown:
-        parts.append(_preview_tables(shown))
-    parts += rest_view(len(tables) - len(shown))
-    for table in shown:
-        if table.error:
-            parts += [
-                Text(),
-                Text.assemble(
-                    (table.table, "bold red"), f" would fail: {table.error['type']}\n  {table.error['message']}"
-                ),
-            ]
-        parts += [Text.assemble((table.table, "yellow"), f": {told}") for told in table.warnings]
+        parts += [Text(), _preview_tables(shown)]
+    listed = {table.table for table in shown}
+    parts += rest_view(_expected(table) for table in tables if table.table not in listed)
     if everything:
         parts.append(Text())
-        parts += [Text.assemble((table.table, "bold"), f": {', '.join(table.columns)}") for table in shown]
-    parts += [Text(told, style="yellow") for told in preview.bound.warnings]
+        parts += [about(table.table, "bold", ", ".join(table.columns)) for table in shown]
     return Group(*parts)
 
 
-def _preview_head(preview: RunPreview) -> Text:
+def _preview_head(preview: RunPreview) -> RenderableType:
     bound = preview.bound
     rows = sum(table.rows or 0 for table in preview.tables)
     failing = f", {len(preview.failed)} would fail" if preview.failed else ""
-    return Text(
-        f"database {preview.database}: {counted(len(preview.tables), 'table')}{failing}, about "
-        f"{counted(rows, 'row')} to read\n"
-        f"window up to {short(format_timestamp(bound.until))} (zone {bound.zone}), decided by "
+    tables = counted(len(preview.tables), "table") if preview.tables else "no table is listed"
+    return paragraph(
+        f"database {preview.database}: {tables}{failing}, about {counted(rows, 'row')} to read\n"
+        f"window up to {on_database(format_timestamp(bound.until))} (zone {bound.zone}), decided by "
         f"{_BOUND_BY[bound.decided_by]}, {bound.settle_seconds:g} s to settle"
     )
 
 
 def _preview_tables(tables: Sequence[TablePreview]) -> RenderableType:
-    grid = new_grid("table", "mode", "format", "after", "rows, about", "found by", right=("rows, about",))
+    grid = Grid("table", _PREVIEW_COLUMNS)
     for table in tables:
         after = "" if table.error else short(table.after or "the beginning")
         found_by = ", ".join(dict.fromkeys(estimate.way for estimate in table.estimates))
-        grid.add_row(Text(table.table), table.mode, table.format, Text(after), count(table.rows), Text(found_by))
+        outlook = state_text("failed") if table.error else count(table.rows)
+        grid.add(table.table, outlook, table.mode, found_by, after, table.format)
     return grid
 
 
-def _is_telling(table: TablePreview) -> bool:
-    return bool(table.error or table.warnings or table.rows)
+def _by_need(table: TablePreview) -> int:
+    return 0 if table.error else 1 if table.warnings else 2 if table.rows else 3
+
+
+def _needs_attention(table: TablePreview) -> bool:
+    return bool(table.error or table.warnings)
+
+
+def _expected(table: TablePreview) -> str:
+    return "with rows to read" if table.rows else "nothing to read"
 
 
 def story_view(lines: Sequence[StoryLine]) -> RenderableType:
     """Show the events of a run, each with the seconds since its start."""
     return Group(
         *(
-            Text.assemble((f"{line.seconds:9.1f} s  ", "dim"), (line.text, "red" if line.is_bad else ""))
+            Hanging(Text(f"{line.seconds:9.1f} s  ", "dim"), Text(plain(line.text), "red" if line.is_bad else ""))
             for line in lines
         )
     )
@@ -100,10 +128,15 @@ _VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim
 
 def finding_view(finding: Finding) -> RenderableType:
     """Show one finding and its remedy."""
-    text = Text.assemble((finding.verdict.value, _VERDICTS[finding.verdict]), f"  {finding.check}: {finding.told}")
+    verdict = Text.assemble((finding.verdict.value, _VERDICTS[finding.verdict]), "  ")
+    parts: list[RenderableType] = [Hanging(verdict, paragraph(f"{finding.check}: {finding.told}"))]
     if finding.remedy:
-        text.append(f"\n      -> {finding.remedy}")
-    return text
+        # A command is one line, to be copied.
+        is_command = finding.remedy.startswith("rds-to-s3 ") or finding.remedy.split()[0].isupper()
+        arrow = "      -> "
+        remedy = whole(arrow + finding.remedy) if is_command else Hanging(Text(arrow), paragraph(finding.remedy))
+        parts.append(remedy)
+    return Group(*parts)
 
 
 class Condenser:

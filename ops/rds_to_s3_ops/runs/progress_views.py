@@ -3,65 +3,94 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from rds_to_s3.manifest.report.figures import count, duration, size
 from rds_to_s3.wording import counted
-from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
-from rds_to_s3_ops.runs.views import MOST_TABLES, new_grid, state_text
+from rds_to_s3_ops.runs.progress import RunProgress, TableState
+from rds_to_s3_ops.screen.grid import Column, Grid
+from rds_to_s3_ops.screen.lines import paragraph, plain, state_text
+
+_RANKS = {
+    TableState.RETRYING: 0,
+    TableState.RUNNING: 1,
+    TableState.FAILED: 2,
+    TableState.SUCCEEDED: 3,
+    TableState.SKIPPED: 4,
+    TableState.UNCHANGED: 5,
+    TableState.WAITING: 6,
+}
+_COLUMNS = [
+    Column("state"),
+    Column("rows", right=True),
+    Column("bytes", right=True, need=2),
+    Column("time", right=True, need=1),
+    Column("", need=3),
+]
 
 
-def progress_view(progress: RunProgress, *, height: int = MOST_TABLES) -> RenderableType:
-    """Show a running run.
+class ProgressView:
+    """A running run, as large as the terminal. The tables that are read now come first, then those that failed.
 
     Parameters
     ----------
     progress : RunProgress
-    height : int
-        The maximum number of tables to list; if there are more, running and failed ones come first.
+    height : int, optional
+        The maximum number of lines; by default the terminal's.
     """
-    grid = new_grid("table", "state", "rows", "bytes", "time", "", right=("rows", "bytes", "time"))
-    shown = _most_telling(progress.tables, height)
-    for table in shown:
-        note = table.note or (f"attempt {table.attempts}" if table.attempts > 1 else "")
-        grid.add_row(
-            Text(table.table), state_text(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
-            Text(_first_line(note)),
-        )  # fmt: skip
-    parts: list[RenderableType] = [_headline(progress)]
-    if shown:
-        parts += [Text(), grid]
-    if len(shown) < len(progress.tables):
-        rest = Counter(table.state.value for table in progress.tables)
-        for table in shown:
-            rest[table.state.value] -= 1
-        more = ", ".join(f"{number} {state}" for state, number in rest.items() if number)
-        parts.append(Text(f"and {more}", style="dim"))
-    return Group(*parts)
+
+    def __init__(self, progress: RunProgress, height: int | None = None) -> None:
+        self._progress = progress
+        self._tables = sorted(progress.tables, key=lambda table: _RANKS[table.state])
+        self._height = height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it with as many tables as have room; the rest are counted."""
+        # The cursor has a line of its own.
+        height = (self._height or console.height) - 1
+        fits, too_many = 0, min(len(self._tables), height) + 1
+        while too_many - fits > 1:
+            number = (fits + too_many) // 2
+            if len(console.render_lines(self._drawn(number), options, pad=False)) <= height:
+                fits = number
+            else:
+                too_many = number
+        yield self._drawn(fits)
+
+    def _drawn(self, number: int) -> RenderableType:
+        grid = Grid("table", _COLUMNS, folds=True)
+        for table in self._tables[:number]:
+            grid.add(
+                table.table, state_text(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
+                f"attempt {table.attempts}" if table.attempts > 1 else "",
+                below=[paragraph(table.note)] if table.note else [],
+            )  # fmt: skip
+        parts: list[RenderableType] = [_headline(self._progress)]
+        if number:
+            parts += [Text(), grid]
+        if rest := Counter(table.state.value for table in self._tables[number:]):
+            parts.append(Text(f"and {', '.join(f'{each} {state}' for state, each in rest.items())}", style="dim"))
+        return Group(*parts)
 
 
-def _headline(progress: RunProgress) -> Text:
+def _headline(progress: RunProgress) -> RenderableType:
     text = Text.assemble(
-        (progress.run.run_id, "bold"), "  ", state_text(progress.phase), f"  {duration(progress.elapsed)}"
+        (progress.run.run_id, "bold"), "  ", state_text(progress.phase), f"  {duration(progress.elapsed)}",
+        overflow="fold",
+    )  # fmt: skip
+    if not progress.tables:
+        return text
+    figures = (
+        f"{progress.finished_tables} of {counted(len(progress.tables), 'table')}"
+        f"  {counted(progress.rows, 'row')}  {size(progress.bytes)}"
     )
-    if progress.tables:
-        text.append(
-            f"  {progress.finished_tables} of {len(progress.tables)} tables"
-            f"  {count(progress.rows)} rows  {size(progress.bytes)}"
-        )
-    return text
-
-
-def _most_telling(tables: Sequence[TableProgress], height: int) -> list[TableProgress]:
-    if len(tables) <= height:
-        return list(tables)
-    rank = {TableState.FAILED: 0, TableState.RETRYING: 1, TableState.RUNNING: 2, TableState.WAITING: 4}
-    chosen = sorted(tables, key=lambda table: rank.get(table.state, 3))[: max(height, 1)]
-    return [table for table in tables if table in chosen]
+    told = paragraph(figures)
+    if failed := sum(table.state is TableState.FAILED for table in progress.tables):
+        told.append(f"  {failed} failed", "bold red")
+    return Group(text, told)
 
 
 def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
@@ -80,7 +109,7 @@ def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
         figures += [duration(table.seconds)] if table.state.is_final else []
         told = f"{table.table}: {table.state.value}"
         told += f" ({', '.join(figures)})" if figures else ""
-        lines.append(told + (f": {_first_line(table.note)}" if table.note else ""))
+        lines.append(told + (f": {_one_line(table.note)}" if table.note else ""))
     return lines if after.run.is_running else lines + phase
 
 
@@ -105,6 +134,5 @@ def progress_json(progress: RunProgress) -> dict[str, Any]:
     }
 
 
-def _first_line(text: str, most: int = 100) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+def _one_line(text: str) -> str:
+    return " ".join(map(plain, text.split()))

@@ -10,7 +10,7 @@ from typing import Any
 
 from rds_to_s3.wording import counted, first_names
 from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
-from rds_to_s3_ops.runs.views import MOST_TABLES
+from rds_to_s3_ops.screen.lines import MOST_TABLES
 
 _ENDS = {
     "ExecutionSucceeded": "run succeeded",
