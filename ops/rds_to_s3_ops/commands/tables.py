@@ -73,8 +73,8 @@ def list_tables(
     """Show the table list with every default filled in, and what each table ends up with that a pattern brings in.
 
     The tables are those of the database; if it cannot be reached from here, those of the newest finished run. A
-    table's own settings are under its name. With --json, print the document unchanged. Of more than 40 entries, or tables, 40 are shown, starting with those that
-    have their own settings; the rest are counted.
+    table's own settings are under its name. Of more than 40 entries, or tables, 40 are shown, starting with those that
+    have their own settings; the rest are counted. With --json, print the document unchanged.
     """
     session = Session.open(stack)
     document = session.table_list().read()
