@@ -141,6 +141,6 @@ def test_what_patterns_bring_in_is_shown_as_of_the_newest_run_where_the_database
     deployed.write_table_list('{"tables": ["*", {"name": "ord*", "mode": "full"}]}')
     result = deployed.run("tables", "list")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "orders ord* full csv mode" in lines
+    assert "orders ord* full csv" in lines
     assert "menu * incremental csv createdDate modifiedDate" in lines
     assert "as of run run-1" in result.stderr
