@@ -61,6 +61,11 @@ def emit_lags(lags: Mapping[str, float]) -> None:
     _emit_for_alarms("FreshnessLagHours", MetricUnit.NoUnit, longest / 3600)
 
 
+def emit_event_not_sent() -> None:
+    """Emit that EventBridge did not take a run's event."""
+    _emit_for_alarms("EventsNotSent", MetricUnit.Count, 1)
+
+
 def _emit_for_alarms(name: str, unit: MetricUnit, value: float) -> None:
     with single_metric(name=name, unit=unit, value=value):
         pass

@@ -12,10 +12,15 @@ from rds_to_s3.settings import BucketSettings
 
 
 def handler(event: dict[str, Any], _context: Any) -> Decision:
-    """Decide how a run continues. `event` is ``{"execution": $$.Execution, "state": {"outcome"}}``."""
+    """Decide how a run continues. `event` is ``{"execution": $$.Execution, "state": {"outcome", "announced"}}``."""
     logger = telemetry.logger(run_id=event["execution"]["Name"])
     settings = BucketSettings.from_environment()
     outcome = event["state"]["outcome"]
+    # An execution that began with an earlier definition has no event.
+    if not_sent := event["state"].get("announced", {}).get("Error"):
+        cause = event["state"]["announced"].get("Cause", "")
+        logger.error("the event Run finished was not sent: %s: %s", not_sent, cause)
+        telemetry.emit_event_not_sent()
     stored = ObjectStore(settings.data_bucket).get(outcome["manifest"])
     decision = decide(event["execution"], outcome, Manifest.from_json(stored.body) if stored else None)
     logger.info(decision["decision"], extra={"tables": decision["tables"]})

@@ -7,9 +7,11 @@ import os
 import signal
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from local.system import LocalSystem
-from tests.e2e.conftest import DeployedSystem
+from tests.e2e.conftest import DeployedSystem, Run
+from tests.e2e.examples import EventQueue
 
 CHANGED = {
     "location": 1,
@@ -57,6 +59,7 @@ def test_a_table_that_fails_leaves_the_others_done_and_alone_is_run_again(system
 
 
 def test_a_redrive_of_the_execution_runs_the_failed_table_and_no_other(system: DeployedSystem) -> None:
+    events = EventQueue(system)
     system.sql("RENAME TABLE menu TO menu_elsewhere")
     broken = system.run()
     others = {table: system.keys(f"{table}/") for table in CHANGED if table != "menu"}
@@ -71,6 +74,21 @@ def test_a_redrive_of_the_execution_runs_the_failed_table_and_no_other(system: D
     assert redriven.rows["menu"] == system.count("menu")
     assert redriven.manifest["totals"]["succeeded"] == len(CHANGED)
     assert {table: system.keys(f"{table}/") for table in others} == others
+
+    assert events.take() == [event_of(run, system) for run in (broken, still_broken, redriven)]
+
+
+def event_of(run: Run, system: DeployedSystem) -> dict[str, Any]:
+    """What the contract promises of a run's event, by its manifest."""
+    return {
+        "run_id": run.manifest["run_id"],
+        "status": run.manifest["status"],
+        "redrives": run.manifest["redrives"],
+        "bucket": system.bucket,
+        "manifest": f"runs/{run.manifest['run_id']}/manifest.json",
+        "failed": [name for name, entry in run.tables.items() if entry["status"] == "FAILED"],
+        "rows": run.manifest["totals"]["rows"],
+    }
 
 
 def test_the_deployed_schedule_starts_a_run(system: DeployedSystem) -> None:

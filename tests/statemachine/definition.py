@@ -14,9 +14,11 @@ Definition = dict[str, Any]
 PATH = Path(__file__).parents[2] / "statemachine" / "extract_tables.asl.json"
 FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 TABLE_LIST_PARAMETER = "/shop/table-list"
+BUCKET = "shop-data"
 SUBSTITUTIONS = {
     "Partition": "aws",
     "TableListParameterName": TABLE_LIST_PARAMETER,
+    "DataBucketName": BUCKET,
     **{f"{name}FunctionArn": f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for name in FUNCTIONS},
 }
 
@@ -32,8 +34,8 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
     """Translate into what AWS's container, last built in 2024, understands.
 
     It knows ``Iterator`` and ``Parameters`` where the Map now has ``ItemProcessor`` and ``ItemSelector``, no
-    ``MaxConcurrencyPath``, no jitter and no longest delay, and no endpoint of ours for Parameter Store, so a function
-    stands in for that.
+    ``MaxConcurrencyPath``, no jitter and no longest delay, and no endpoint of ours for Parameter Store and
+    EventBridge, so functions stand in for them.
     """
     translated = copy.deepcopy(definition)
     tables = translated["States"]["ExtractTables"]
@@ -49,6 +51,12 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
         "Payload": table_list["Parameters"],
     }
     table_list["ResultSelector"] = {"document.$": "$.Payload.Parameter.Value"}
+    event = translated["States"]["AnnounceRun"]
+    event["Resource"] = table_list["Resource"]
+    event["Parameters"] = {
+        "FunctionName": "arn:aws:lambda:us-east-1:123456789012:function:AnnounceRun",
+        "Payload": event["Parameters"],
+    }
     # It has no endpoint of ours for Step Functions itself either.
     translated["States"]["ListRunningRuns"] = {
         "Type": "Pass",
@@ -79,6 +87,7 @@ def as_redriven(definition: Definition, start_at: str, execution: dict[str, Any]
     for pattern, value in (
         ('"execution.$": "$$.Execution"', f'"execution": {json.dumps(execution)}'),
         ('"input.$": "$$.Execution.Input"', f'"input": {json.dumps(execution["Input"])}'),
+        ('"run_id.$": "$$.Execution.Name"', f'"run_id": {json.dumps(execution["Name"])}'),
     ):
         text = text.replace(pattern, value)
     redriven: Definition = json.loads(text)

@@ -20,7 +20,10 @@ from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk,
+    state_task_service_events,
+)
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -207,6 +210,15 @@ class Engine:
         # moto passes an integration's parameters on under AWS's names for Step Functions, which boto3 writes otherwise.
         return SimpleNamespace(list_executions=list_executions)
 
+    def events_client_for(self, service: str, **_: object) -> Any:
+        assert service == "events"
+
+        def put_events(Entries: list[dict[str, Any]]) -> Any:  # noqa: N803
+            assert self.current
+            return self.current.invoke("AnnounceRun", {"Entries": Entries})
+
+        return SimpleNamespace(put_events=put_events)
+
     def sleep(self, seconds: float) -> None:
         assert self.current
         self.current.slept.append(seconds)
@@ -249,6 +261,7 @@ def running() -> Iterator[Engine]:
             patch.object(LambdaSimpleBackend, "invoke", engine.invoke),
             patch.object(lambda_eval_utils, "boto_client_for", engine.client_for),
             patch.object(state_task_service_aws_sdk, "boto_client_for", engine.sdk_client_for),
+            patch.object(state_task_service_events, "boto_client_for", engine.events_client_for),
             patch.object(retrier_decl, "time", SimpleNamespace(sleep=engine.sleep)),
             patch.object(ExecutionWorker, "_get_evaluation_environment", environment),
         ):

@@ -63,6 +63,12 @@ def test_a_task_retries_permanent_errors_never_lambdas_patiently_and_all_others(
     assert others["ErrorEquals"] == ["States.ALL"]
 
 
+def test_the_event_delays_no_run_by_more_than_a_minute() -> None:
+    event = STATES["AnnounceRun"]
+    tries = 1 + sum(retrier["MaxAttempts"] for retrier in event["Retry"])
+    assert tries * event["TimeoutSeconds"] + sum(sum(waits(retrier)) for retrier in event["Retry"]) < 60
+
+
 def test_the_gate_has_no_catch() -> None:
     assert "Catch" not in STATES["CheckRun"]
 

@@ -43,6 +43,7 @@ def test_so_do_five_hundred_tables_that_all_fail_after_every_retry(
     execution = run(engine, functions, caplog)
     assert execution.error == "TablesFailed"
     assert all(name in execution.cause for name in TABLES[:400])
+    assert [event["Detail"]["failed"] for event in functions.events] == [TABLES]
     history = execution.history
     assert len(history) < MAX_EVENTS
     assert max(map(longest_text, history)) < MAX_PAYLOAD / 2

@@ -60,6 +60,7 @@ def test_a_redrive_starts_at_the_gate_and_goes_round(machine: Machine, functions
         "TableFinished?",
         "TableFinished",
         "WriteManifest",
+        "AnnounceRun",
         "CheckRun",
         "RetryFailed?",
         "RunFinished",

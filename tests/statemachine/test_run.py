@@ -48,6 +48,7 @@ def test_the_history_reads_like_a_story(machine: Machine, functions: Functions) 
         "TableFinished?",
         "TableFinished",
         "WriteManifest",
+        "AnnounceRun",
         "CheckRun",
         "RetryFailed?",
         "RunFinished",
@@ -249,7 +250,15 @@ def test_a_plan_that_keeps_failing_reaches_the_manifest_and_the_gate(machine: Ma
     run = machine.run()
     assert (run.status, run.error) == ("FAILED", "PlanFailed")
     assert "no answer from db:3306 within 10 s" in run.cause
-    assert run.story() == ["TakeInput", "ReadTableList", "ListRunningRuns", "PlanRun", "WriteManifest", "CheckRun"]
+    assert run.story() == [
+        "TakeInput",
+        "ReadTableList",
+        "ListRunningRuns",
+        "PlanRun",
+        "WriteManifest",
+        "AnnounceRun",
+        "CheckRun",
+    ]
 
 
 def test_a_fault_of_the_manifests_function_is_retried(machine: Machine, functions: Functions) -> None:
@@ -295,11 +304,13 @@ def test_no_more_tables_are_read_at_once_than_the_plan_allows(machine: Machine, 
     assert functions.most_at_once == 2
 
 
-def test_the_gate_is_shown_the_outcome_and_nothing_else(machine: Machine, functions: Functions) -> None:
+def test_the_gate_is_shown_the_outcome_and_whether_the_event_was_sent_and_nothing_else(
+    machine: Machine, functions: Functions
+) -> None:
     machine.run()
     (payload,) = functions.called("CheckRun")
     assert set(payload) == {"execution", "state"}
-    assert set(payload["state"]) == {"outcome"}
+    assert set(payload["state"]) == {"outcome", "announced"}
 
 
 def test_the_plan_sees_which_runs_are_running(machine: Machine, functions: Functions) -> None:

@@ -298,6 +298,7 @@ def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:
         "arn:aws:states:::lambda:invoke": "lambda:InvokeFunction",
         "arn:aws:states:::aws-sdk:ssm:getParameter": "ssm:GetParameter",
         "arn:aws:states:::aws-sdk:sfn:listExecutions": "states:ListExecutions",
+        "arn:aws:states:::events:putEvents": "events:PutEvents",
     }
     of_itself = {action for action in actions(Stack(), "StateMachineRole") if action.split(":")[0] in {"logs", "xray"}}
     assert {needs[task["Resource"]] for task in tasks} == actions(Stack(), "StateMachineRole") - of_itself
@@ -312,6 +313,14 @@ def test_the_state_machine_may_call_the_four_functions_and_read_the_table_list()
     assert granted(stack, "StateMachineRole", "ssm:GetParameter") == [
         f"arn:aws:ssm:{ACCOUNT}:parameter<TableListParameter>"
     ]
+
+
+def test_the_state_machine_may_send_events_to_the_default_bus_in_its_own_name_only() -> None:
+    (statement,) = [s for s in statements(Stack(), "StateMachineRole") if s["Action"] == "events:PutEvents"]
+    assert statement["Resource"] == f"arn:aws:events:{ACCOUNT}:event-bus/default"
+    (entry,) = definition.as_deployed()["States"]["AnnounceRun"]["Parameters"]["Entries"]
+    assert statement["Condition"] == {"StringEquals": {"events:source": entry["Source"]}}
+    assert entry["EventBusName"] == "default"
 
 
 @pytest.mark.parametrize(
@@ -371,6 +380,7 @@ def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:
         "FreshnessLagHours",
         "RowsQuarantined",
         "RowsHealed",
+        "EventsNotSent",
     }
 
 

@@ -121,12 +121,13 @@ def _place_of(plan: PlannedRun | None) -> dict[str, Any]:
 
 
 def outcome_of(manifest: Manifest, key: str) -> dict[str, Any]:
-    """Return the data that the state machine passes to the gate."""
+    """Return the data that the state machine passes to the gate, and the event's own figures."""
     return {
         "status": manifest.status,
         "failed": [table.table for table in manifest.failed],
         "redrives": manifest.redrives,
         "manifest": key,
+        "event": {"redrives": manifest.redrives, "rows": manifest.totals.rows},
     }
 
 

@@ -40,6 +40,7 @@ _PHASES = {
     "PlanRun": "fixing the window",
     "ExtractTables": "extracting",
     "WriteManifest": "writing the manifest",
+    "AnnounceRun": "sending the event",
     "CheckRun": "checking the outcome",
     "RunFinished": "finished",
 }

@@ -24,7 +24,7 @@ _INSIDE = {"ExtractTable", "TableFailed"}
 # Entering these adds nothing to the lines around it, or to their result.
 _UNTOLD = {
     *("TakeInput", "PlanRun", "ExtractTable", "TableFinished?", "TableFinished"),
-    *("WriteManifest", "CheckRun", "RetryFailed?", "RunFinished"),
+    *("WriteManifest", "AnnounceRun", "CheckRun", "RetryFailed?", "RunFinished"),
 }
 
 

@@ -1,0 +1,52 @@
+"""The stacks of examples/, deployed beside the system as its users deploy them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import DeployedSystem
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def deploy(system: DeployedSystem, example: str, **parameters: str) -> dict[str, str]:
+    """Deploy an example, once; returns its stack's outputs."""
+    client: Any = system.client("cloudformation")
+    name = f"{system.local.outputs['StateMachineArn'].rpartition(':')[2]}-{example.partition('.')[0]}".lower()
+    if name not in {stack["StackName"] for stack in client.describe_stacks()["Stacks"]}:
+        client.create_stack(
+            StackName=name,
+            TemplateBody=(EXAMPLES / example).read_text(encoding="utf-8"),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+class EventQueue:
+    """The queue of examples/queue.yaml, empty at first."""
+
+    def __init__(self, system: DeployedSystem) -> None:
+        self._sqs: Any = system.client("sqs")
+        self._url = deploy(system, "queue.yaml", DataBucketName=system.bucket)["QueueUrl"]
+        self._sqs.purge_queue(QueueUrl=self._url)
+
+    def take(self, seconds: float = 10) -> list[dict[str, Any]]:
+        """Take the details of all events, in the order of their runs and redrives, once none is on its way any more."""
+        taken: list[dict[str, Any]] = []
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            found = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+            if taken and not found:
+                break
+            for message in answer.get("Messages", []):
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            taken += found
+        assert all((event["source"], event["detail-type"]) == ("rds-to-s3", "Run finished") for event in taken)
+        return sorted((event["detail"] for event in taken), key=lambda detail: (detail["run_id"], detail["redrives"]))
