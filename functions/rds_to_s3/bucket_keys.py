@@ -8,6 +8,7 @@ from urllib.parse import quote
 LATEST_MANIFEST_KEY = "runs/latest.json"
 HISTORY_KEY = "_state/history.json"
 _PART = re.compile(r"_part(\d{4,})\.")
+_PARTITION = re.compile(r"[^/]+/(?:csv|parquet)/dt=(\d{4}-\d{2}-\d{2})/[^/]+$")
 _ENDING = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
 
 
@@ -23,13 +24,32 @@ def data_prefix(table: str, file_format: str) -> str:
     return f"{segment(table)}/{file_format}/"
 
 
-def data_key(table: str, file_format: str, stamp: str, part: int, extension: str) -> str:
-    """Return the key of a window's file.
+def data_stem(table: str, file_format: str, stamp: str, layout: str = "flat") -> str:
+    """Return the keys of a window's files up to the window's end.
 
     Parameters
     ----------
     stamp : str
         The window's end, ``YYYYMMDD_HHMMSS``.
+    layout : {"flat", "hive"}
+        With ``hive``, the files of a day are in a folder of their own, as Hive names its partitions.
+
+    Examples
+    --------
+    >>> data_stem("orders", "csv", "20250402_120000", "hive")
+    'orders/csv/dt=2025-04-02/orders_data_20250402_120000'
+    """
+    folder = f"dt={stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}/" if layout == "hive" else ""
+    return f"{data_prefix(table, file_format)}{folder}{segment(table)}_data_{stamp}"
+
+
+def data_key(table: str, file_format: str, stamp: str, part: int, extension: str, *, layout: str = "flat") -> str:
+    """Return the key of a window's file.
+
+    Parameters
+    ----------
+    stamp, layout : str
+        As for `data_stem`.
     part : int
         From 1; the first has no suffix.
 
@@ -39,7 +59,18 @@ def data_key(table: str, file_format: str, stamp: str, part: int, extension: str
     'orders/csv/orders_data_20250402_120000_part0002.csv'
     """
     suffix = "" if part == 1 else f"_part{part:04d}"
-    return f"{data_prefix(table, file_format)}{segment(table)}_data_{stamp}{suffix}.{extension}"
+    return f"{data_stem(table, file_format, stamp, layout)}{suffix}.{extension}"
+
+
+def partition_of(key: str) -> str | None:
+    """Return the date of the folder in which a data file is; None in the flat layout.
+
+    Examples
+    --------
+    >>> partition_of("orders/csv/dt=2025-04-02/orders_data_20250402_120000.csv")
+    '2025-04-02'
+    """
+    return match[1] if (match := _PARTITION.match(key)) else None
 
 
 def side_prefix(table: str, kind: str) -> str:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rds_to_s3.bucket_keys import data_key, record_key, state_key, watermark_key
+from rds_to_s3.bucket_keys import data_key, data_stem, partition_of, record_key, state_key, watermark_key
 from rds_to_s3.errors import SettingsError
+from rds_to_s3.extract.stages.files import WindowFiles
+from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.settings import PlanSettings
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
@@ -66,3 +68,28 @@ def test_settings_are_checked_and_what_is_wrong_is_named() -> None:
 def test_an_early_year_keeps_its_zeros() -> None:
     assert Watermark.at(datetime(1, 1, 1)).text == "0001-01-01 00:00:00"
     assert format_timestamp(datetime(999, 1, 1)) == "0999-01-01 00:00:00.000000"
+
+
+def test_in_the_layout_hive_the_day_of_the_windows_end_is_a_folder_that_can_be_read_back() -> None:
+    key = data_key("a/b", "parquet", "20250402_235959", 12, "parquet", layout="hive")
+    assert key == "a%2Fb/parquet/dt=2025-04-02/a%2Fb_data_20250402_235959_part0012.parquet"
+    assert partition_of(key) == "2025-04-02"
+    assert partition_of(data_key("a", "csv", "20250402_235959", 1, "csv")) is None
+    # A table may be named like a folder.
+    assert partition_of(data_key("dt=2025-04-02", "csv", "20250402_235959", 1, "csv")) is None
+
+
+@pytest.mark.parametrize(
+    ("layout", "earlier", "first"), [("hive", "flat", 8), ("flat", "hive", 8), ("hive", "hive", 3), ("flat", "flat", 8)]
+)
+def test_the_files_of_one_windows_end_are_numbered_together_in_both_layouts(
+    layout: str, earlier: str, first: int
+) -> None:
+    stems = {
+        "flat": data_stem("orders", "csv", "20250402_120000"),
+        "hive": data_stem("orders", "csv", "20250402_120000", "hive"),
+    }
+    next_parts = {stems["flat"]: 8, stems["hive"]: 3}
+    spec = TableSpec.model_validate({"name": "orders", "layout": layout})
+    files = WindowFiles(spec, "20250402_120000", None, next_parts.__getitem__, {earlier})  # type: ignore[arg-type]
+    assert files.data([], before=0).next_part == first

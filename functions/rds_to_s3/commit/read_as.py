@@ -47,6 +47,8 @@ class ReadAs(_Part):
         The inputs of a row version's digest: the columns that are read, their types, the zone.
     columns : list of str
         What the files hold.
+    layout : str
+        Of the files' keys.
     """
 
     mode: str
@@ -57,6 +59,7 @@ class ReadAs(_Part):
     read_from_utc: float
     versions: str
     columns: list[str]
+    layout: str = "flat"
 
     def reads_as(self, other: ReadAs | None) -> bool:
         """Return whether another window was read by the same columns, in the same zone."""

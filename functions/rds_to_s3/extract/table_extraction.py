@@ -306,20 +306,26 @@ class TableExtraction:
             work.ledger = work.proving.without(work.ledger, work.deletes)
 
     def _files(self, work: Work, uploader: Uploader) -> WindowFiles:
-        return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part)
+        last = work.opened.last
+        layouts = {last.read_as.layout} if last is not None and last.read_as is not None else set()
+        if self.spec.layout == "hive":
+            layouts.add("flat")  # of an end that comes back after a rewind
+        return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part, layouts)
 
     # --- what is committed, and what is reported ---
 
     def _fingerprint(self, prepared: PreparedRead) -> str:
         """Return a hash of everything that the progress of a read depends on."""
         spec = self.spec
-        parts = [
+        parts: list[Any] = [
             [STAGED_LAYOUT, self.run.planned_at, prepared.read_as.versions],
             [spec.checks, spec.on_violation, spec.deletes, spec.mode],
             format_timestamp(prepared.window.remember_from),
             [column.name for column in prepared.selection.columns],
             [[part.condition, [column.name for column in part.order], part.index] for part in prepared.segments],
         ]
+        if spec.layout != "flat":  # so that the progress of an earlier release stays valid
+            parts.append(spec.layout)
         return short_hash(parts)
 
     def _blank_record(self, status: Status, **members: Any) -> TableEntry:

@@ -19,6 +19,7 @@ from rds_to_s3.wording import first_names, nearest
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 Format = Literal["csv", "parquet"]
+Layout = Literal["flat", "hive"]
 Compression = Literal["none", "gzip", "snappy"]
 
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
@@ -44,6 +45,7 @@ class _Settings(BaseModel):
     exclude_columns: list[Name] | None = None
     format: Format = "csv"
     compression: Compression | None = None
+    layout: Layout = "flat"
     target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
     lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
     prove_bytes: Annotated[int, Field(ge=0)] = PROVE_BYTES

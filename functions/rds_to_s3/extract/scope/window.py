@@ -255,14 +255,22 @@ def describe_read(table: Table, selection: Selection, spec: TableSpec, window: W
         read_from_utc=window.clock.instant(window.remember_from),
         versions=short_hash([columns, cursors, window.clock.zone]),
         columns=[column.name for column in selection.columns],
+        layout=spec.layout,
     )
 
 
 def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
-    """Return warnings about rows that changed settings leave out, or deliver twice."""
-    if last is None or (was := last.read_as) is None or window.read_from is None:
+    """Return warnings about rows that changed settings leave out, deliver twice, or put elsewhere."""
+    if last is None or (was := last.read_as) is None:
         return []
     changes = []
+    if now.layout != was.layout and now.mode != "full":
+        changes.append(
+            f"the layout is {now.layout}, and was {was.layout} until {last.watermark}: files up to then stay where "
+            "they are, so a reader of one layout does not see the other's files"
+        )
+    if window.read_from is None:
+        return changes
     again = "rds-to-s3 rewind TABLE --all extracts them"
     if (now.modified, now.created) != (was.modified, was.created):
         changes.append(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from rds_to_s3.bucket_keys import data_key, data_prefix, segment, side_key, side_prefix
+from rds_to_s3.bucket_keys import data_key, data_stem, segment, side_key, side_prefix
 from rds_to_s3.commit.staged_upload import OpenFile, Uploader
 from rds_to_s3.commit.state import Position, StagedFile
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
@@ -159,25 +160,31 @@ class WindowFiles:
         The window's end, as written in keys.
     next_part : callable
         Returns the first unused part number of the keys with a prefix.
+    layouts : set of str
+        The layouts in which files of this window's end may exist.
     """
 
     spec: TableSpec
     stamp: str
     uploader: Uploader
     next_part: Callable[[str], int]
+    layouts: AbstractSet[str] = frozenset({"flat"})
 
     def data(self, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
         """Return the files of the table's rows; earlier invocations of the read have staged `before` of them."""
         spec, stamp = self.spec, self.stamp
-        stem = f"{data_prefix(spec.name, spec.format)}{segment(spec.name)}_data_{stamp}"
+        # One numbering for all layouts: readers order a window's files by their numbers.
+        stems = [data_stem(spec.name, spec.format, stamp, layout) for layout in sorted(self.layouts | {spec.layout})]
         return FileSeries(
             uploader=self.uploader,
-            key=lambda number, extension: data_key(spec.name, spec.format, stamp, number, extension),
+            key=lambda number, extension: data_key(
+                spec.name, spec.format, stamp, number, extension, layout=spec.layout
+            ),
             columns=columns,
             file_format=spec.format,
             compression=spec.compression or "none",
             target_bytes=spec.target_file_bytes,
-            next_part=before + self.next_part(stem),
+            next_part=before + max(map(self.next_part, stems)),
         )
 
     def side(self, kind: str, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:

@@ -198,8 +198,9 @@ def table_files(bucket: Bucket, table: str, kind: str) -> list[TableFile]:
 def table_file(table: str, kind: str, key: str) -> TableFile | None:
     """Parse window and part in a key; None for the key of another kind."""
     word = kind if kind in SIDE_KINDS else "data"
-    start = re.escape(f"{data_prefix(table, kind)}{segment(table)}_{word}_")
-    match = re.match(rf"{start}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)
+    prefix, name = re.escape(data_prefix(table, kind)), re.escape(f"{segment(table)}_{word}_")
+    folder = "" if kind in SIDE_KINDS else r"(?:dt=\d{4}-\d{2}-\d{2}/)?"  # of the layout `hive`
+    match = re.match(rf"{prefix}{folder}{name}(\d{{8}}_\d{{6}})(?:_part(\d+))?\.", key)
     return TableFile(match[1], int(match[2] or 1), key) if match else None
 
 
