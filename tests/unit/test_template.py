@@ -11,7 +11,15 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from rds_to_s3.bucket_keys import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, report_key
+from rds_to_s3.bucket_keys import (
+    HISTORY_KEY,
+    LATEST_MANIFEST_KEY,
+    data_key,
+    manifest_key,
+    report_key,
+    state_key,
+    watermark_key,
+)
 from rds_to_s3.extract.proof.ledgers import FEW
 from tests.statemachine import definition
 from tests.template import PATH, Stack, actions, as_list, granted, load, statements
@@ -432,3 +440,44 @@ def test_a_limit_of_a_week_is_within_what_an_alarm_can_look_back_at() -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     assert alarm["Period"] >= 3600
     assert alarm["Period"] * int(alarm["EvaluationPeriods"]) <= 604_800
+
+
+# --- what starts after a run ------------------------------------------------------------------------------------
+
+
+def test_a_message_for_a_run_that_succeeded_is_sent_only_where_it_is_wanted() -> None:
+    assert not Stack().condition("NotifiesSuccess")
+    assert Stack(NotifySuccess="true").condition("NotifiesSuccess")
+    resources = TEMPLATE["Resources"]
+    assert {resources[name]["Condition"] for name in ("RunSucceededRule", "AlarmTopicPolicy")} == {"NotifiesSuccess"}
+
+
+def test_the_message_is_made_of_the_event_that_the_state_machine_sends() -> None:
+    (entry,) = definition.as_deployed()["States"]["AnnounceRun"]["Parameters"]["Entries"]
+    rule = Stack(NotifySuccess="true").resource("RunSucceededRule")
+    pattern, (target,) = rule["EventPattern"], rule["Targets"]
+    assert (pattern["source"], pattern["detail-type"]) == ([entry["Source"]], [entry["DetailType"]])
+    sent = {key.removesuffix(".$") for key in entry["Detail"]}
+    assert set(pattern["detail"]) <= sent
+    paths = target["InputTransformer"]["InputPathsMap"]
+    assert {path.removeprefix("$.detail.") for path in paths.values()} <= sent
+    assert set(re.findall(r"<(\w+)>", target["InputTransformer"]["InputTemplate"])) == set(paths)
+
+
+def test_with_that_message_the_topic_still_takes_the_alarms() -> None:
+    allowed = Stack(NotifySuccess="true").resource("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
+    assert {s["Principal"]["Service"] for s in allowed} == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    assert {(s["Effect"], s["Action"], s["Resource"]) for s in allowed} == {("Allow", "sns:Publish", "<AlarmTopic>")}
+
+
+def test_snowpipe_hears_of_data_files_only_and_only_where_its_queue_is_given() -> None:
+    assert "NotificationConfiguration" not in Stack().resource("DataBucket")
+    queue = "arn:aws:sqs:eu-central-1:999999999999:sf-snowpipe-AIDA_x"
+    assert re.fullmatch(TEMPLATE["Parameters"]["SnowpipeQueueArn"]["AllowedPattern"], queue)
+    told = Stack(SnowpipeQueueArn=queue).resource("DataBucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert {each["Queue"] for each in told} == {queue}
+    suffixes = [each["Filter"]["S3Key"]["Rules"][0]["Value"] for each in told]
+    written = [data_key("orders", "csv", "20250402_120000", 2, extension) for extension in ("csv", "csv.gz", "parquet")]
+    assert [[suffix for suffix in suffixes if key.endswith(suffix)] for key in written] == [[s] for s in suffixes]
+    others = [watermark_key("orders", "csv"), manifest_key("r"), report_key("r"), HISTORY_KEY, state_key("a", "csv")]
+    assert not [key for key in others if key.endswith(tuple(suffixes))]
