@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv/bin
 SOAK_MINUTES ?= 10
-TEST_WORKERS ?= 2
-# Each worker has its own servers; the slowest test files come first.
+# One more than cores: many tests wait. Each worker has its own servers; the slowest test files come first.
+TEST_WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP  := $(PYTHON) -m local.bootstrap
 
@@ -12,7 +12,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
+.PHONY: help up down demo test pytest test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
 help:           ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,9 @@ demo:           ## up, then three runs: everything, the changes, nothing
 
 test:           ## all checks and tests; no AWS account and no MySQL server needed
 	@$(SETUP) venv sam test-servers browser
-	@$(MAKE) --no-print-directory check template
+	@$(MAKE) --no-print-directory --jobs=3 check template pytest
+
+pytest:
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/e2e tests/integration tests/statemachine tests/unit
 

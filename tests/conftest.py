@@ -1,15 +1,32 @@
-"""How hard the property tests try: a little in every run, and as long as one likes by hand.
+"""How hard the property tests try, and which tests share a worker.
 
-``HYPOTHESIS_PROFILE=thorough pytest tests/unit`` tries twenty times as many examples.
+The property tests try a little in every run; ``HYPOTHESIS_PROFILE=thorough pytest tests/unit`` tries twenty times as
+many examples.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A machine that does other things at the same time is no reason to fail.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files, and one of them all of ``tests/e2e``: its files share one deployed system."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - the tests of one file need no xdist
+
+    class OneDeployment(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+    return OneDeployment(config, log)

@@ -90,7 +90,7 @@ class DeployedSystem:
         raise AssertionError(f"{arn} did not end within {seconds} s")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedSystem]:
     home = tmp_path_factory.mktemp("system")
     try:

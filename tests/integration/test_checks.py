@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema
 import pytest
 
 from rds_to_s3.extract import page_reader
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_long_reads import hurry
 from tests.support.csv_reading import read_csv
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 from tests.support.staged_time import StagedTime
 
 ORDERS = """CREATE TABLE orders (
@@ -31,7 +30,7 @@ def checked(pipeline: Pipeline, checks: Json, **settings: Any) -> Json:
     """Run once with these checks; return the table's entry in a valid manifest."""
     pipeline.tables = [{"name": "orders", "checks": checks, **settings}]
     manifest = pipeline.run()
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     return entry(manifest, "orders")
 
 
@@ -214,7 +213,7 @@ def test_checks_hold_over_every_invocation_of_a_long_read(orders: Pipeline, monk
 
     manifest = orders.run(extract=impatient)
     table = entry(manifest, "orders")
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     assert table["status"] == "SUCCEEDED", (table["error"], statuses)
     good = list(orders.delivered("orders"))
     bad = [row for file in table["quarantine"] for row in read_csv(orders.body(file["key"]))]

@@ -7,14 +7,13 @@ import json
 import random
 from typing import Any
 
-import jsonschema
 import pytest
 
 from rds_to_s3.extract import page_reader
 from rds_to_s3.extract.stages import deletes, key_runs
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.csv_reading import read_csv
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 from tests.support.staged_time import StagedTime
 
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(2000) NULL,
@@ -33,7 +32,7 @@ def orders(any_pipeline: Pipeline) -> Pipeline:
 def deleted(pipeline: Pipeline, **how: Any) -> list[str | None]:
     """Run once; return the ids that the manifest's deletes files hold."""
     manifest = pipeline.run(**how)
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     table = entry(manifest, "orders")
     assert table["error"] is None, table["error"]
     rows = [row for file in table["deletes"] for row in read_csv(pipeline.body(file["key"]))]

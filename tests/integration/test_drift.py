@@ -6,7 +6,6 @@ import threading
 from itertools import cycle
 from typing import Any
 
-import jsonschema
 import pymysql
 import pytest
 
@@ -15,7 +14,7 @@ from tests.integration.pipeline import Pipeline, entry
 from tests.support.csv_reading import read_csv
 from tests.support.ledger import problems_with_rows
 from tests.support.replicas import wait_until
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20) NULL,
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
@@ -37,7 +36,7 @@ def test_drift_is_reported_once_as_what_it_is_and_the_next_files_have_the_new_co
         "UPDATE orders SET modifiedDate = NOW() WHERE id = 1",
     )
     manifest = orders.run()
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     table = entry(manifest, "orders")
     changes = {(change["change"], change["column"], change["from"].split("(")[0] if change["from"] else None)
                for change in table["drift"]}  # fmt: skip
@@ -67,7 +66,7 @@ def test_a_table_that_may_not_drift_stops_and_says_how_to_accept_it(orders: Pipe
     )  # fmt: skip
     before = orders.keys("orders/")
     failed = orders.run()
-    jsonschema.validate(failed, manifest_schema())
+    validate_manifest(failed)
     table = entry(failed, "orders")
     assert (table["error"]["type"], table["attempts"]) == ("DriftError", 1)
     assert "column note varchar(20) was dropped" in table["error"]["message"]

@@ -6,12 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-import jsonschema
 import pytest
 
 from rds_to_s3.errors import InputError, LeaseLostError, StorageRefusedError, TableListError, UnknownRunError
 from tests.integration.pipeline import Pipeline, entry
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 
 ORDERS = """CREATE TABLE orders (
     id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(50) NULL,
@@ -36,7 +35,7 @@ def files(table: dict[str, Any]) -> list[str]:
 
 def test_the_first_run_extracts_everything_and_the_manifest_tells_what_lies_in_the_bucket(orders: Pipeline) -> None:
     manifest = orders.run()
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     table = entry(manifest, "orders")
     assert (table["status"], table["rows"], table["source_rows"], table["attempts"]) == ("SUCCEEDED", 4, 4, 1)
     assert notes(orders) == ["a", None, "", 'x,"y"\n']
@@ -109,7 +108,7 @@ def test_a_failed_table_leaves_the_others_alone_and_is_all_that_a_rerun_extracts
     assert failed["status"] == "FAILED"
     assert failed["totals"]["succeeded"] == 1
     assert entry(failed, "missing")["error"]["type"] == "TableNotFoundError"
-    jsonschema.validate(failed, manifest_schema())
+    validate_manifest(failed)
     orders.database.execute("CREATE TABLE missing (id INT PRIMARY KEY, createdDate DATETIME)")
     again = orders.run(rerun_failed_of=failed["run_id"])
     assert [table["table"] for table in again["tables"]] == ["missing"]
@@ -349,6 +348,6 @@ def test_the_manifest_names_the_key_by_which_a_reader_merges(any_pipeline: Pipel
     partly = {"name": "partial", "exclude_columns": ["B"]}
     any_pipeline.tables, any_pipeline.defaults = ["pair", "single", "bare", partly], {"mode": "full"}
     manifest = any_pipeline.run()
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     keys = {table["table"]: table["key"] for table in manifest["tables"]}
     assert keys == {"pair": ["a a", "b"], "single": ["n"], "bare": [], "partial": []}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.pipeline import Pipeline, entry
 
-ROWS = 60_000
+ROWS = 18_000
 
 
 def fill(pipeline: Pipeline, key: str = "id INT PRIMARY KEY", identifier: str = "n") -> None:
@@ -20,7 +20,7 @@ def fill(pipeline: Pipeline, key: str = "id INT PRIMARY KEY", identifier: str = 
         f"CREATE TABLE big ({key}, pad CHAR(160) NOT NULL, createdDate DATETIME NOT NULL, modifiedDate DATETIME NULL, "
         "KEY (createdDate), KEY (modifiedDate))",
         f"INSERT INTO big SELECT {identifier}, REPEAT('x', 160), "
-        "'2025-01-01' + INTERVAL n DIV 5000 SECOND, IF(n % 3, NULL, '2025-02-01' + INTERVAL n DIV 5000 SECOND) FROM "
+        "'2025-01-01' + INTERVAL n DIV 1500 SECOND, IF(n % 3, NULL, '2025-02-01' + INTERVAL n DIV 1500 SECOND) FROM "
         "(SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d + 1 AS n FROM digits a, digits b, digits c, digits e, "
         f"digits f) numbers WHERE n <= {ROWS}",
     )
@@ -31,7 +31,7 @@ def big(any_pipeline: Pipeline) -> Pipeline:
     any_pipeline.database.execute(
         "CREATE TABLE digits (d INT PRIMARY KEY)", "INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)"
     )
-    any_pipeline.tables = [{"name": "big", "target_file_bytes": 2_000_000}]
+    any_pipeline.tables = [{"name": "big", "target_file_bytes": 600_000}]
     return any_pipeline
 
 
@@ -91,7 +91,7 @@ def ids(pipeline: Pipeline, column: str = "id") -> Counter[str | None]:
 
 def test_a_first_load_in_ten_invocations_delivers_each_row_once(big: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(big)
-    hurry(monkeypatch, rows=6_000, pages=1)
+    hurry(monkeypatch, rows=1_800, pages=1)
     invocations = Hurried(big)
     manifest = big.run(extract=invocations)
     table = entry(manifest, "big")
@@ -106,7 +106,7 @@ def test_killed_invocations_lose_only_what_they_had_not_recorded(
     big: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(big)
-    hurry(monkeypatch, rows=30_000, pages=1)
+    hurry(monkeypatch, rows=9_000, pages=1)
     invocations = Hurried(big, kill={0, 1})
     table = entry(big.run(extract=invocations), "big")
     assert "KILLED" in invocations.statuses
@@ -118,7 +118,7 @@ def test_killed_invocations_lose_only_what_they_had_not_recorded(
 def test_a_window_is_resumed_in_each_of_its_halves(big: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(big)
     big.set_watermark("big", "2024-12-31 00:00:00")
-    hurry(monkeypatch, rows=7_000, pages=1)
+    hurry(monkeypatch, rows=2_100, pages=1)
     invocations = Hurried(big)
     table = entry(big.run(extract=invocations), "big")
     assert invocations.statuses.count("CONTINUE") >= 8
@@ -131,7 +131,7 @@ def test_a_window_is_resumed_in_each_of_its_halves(big: Pipeline, monkeypatch: p
 KEYS = {
     "composite": (
         "a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci, PRIMARY KEY (a, b)",
-        "n DIV 100, CONCAT('k', n)",
+        "n DIV 30, CONCAT('k', n)",
         "b",
     ),
     "text": ("k VARCHAR(30) CHARACTER SET latin1 PRIMARY KEY", "CONCAT('Ä', n, '''\\\\')", "k"),
@@ -147,19 +147,19 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 def test_keys_of_every_type_can_be_resumed(big: Pipeline, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     ddl, expression, column = KEYS[kind]
-    monkeypatch.setattr("tests.integration.test_long_reads.ROWS", 10_000)
+    monkeypatch.setattr("tests.integration.test_long_reads.ROWS", 3_000)
     fill(big, ddl, expression)
-    hurry(monkeypatch, rows=3_000, pages=1)
+    hurry(monkeypatch, rows=900, pages=1)
     table = entry(big.run(extract=Hurried(big)), "big")
     assert table["status"] == "SUCCEEDED", table["error"]
     assert table["invocations"] >= 3
     assert set(ids(big, column).values()) == {1}
-    assert len(ids(big, column)) == 10_000
+    assert len(ids(big, column)) == 3_000
 
 
 def test_a_table_without_a_key_is_read_in_one_invocation(big: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(big, "k INT", "n")
-    hurry(monkeypatch, rows=3_000, pages=1)
+    hurry(monkeypatch, rows=900, pages=1)
     table = entry(big.run(), "big")
     assert (table["status"], table["rows"]) == ("SUCCEEDED", ROWS)
     assert any("primary key" in warning for warning in table["warnings"])
@@ -177,7 +177,7 @@ def test_columns_that_change_between_invocations_start_the_read_over(
     big: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(big)
-    hurry(monkeypatch, rows=20_000, pages=1)
+    hurry(monkeypatch, rows=6_000, pages=1)
     statuses = []
 
     def extract(run_id: str, table: str) -> str:
@@ -196,10 +196,10 @@ def test_columns_that_change_between_invocations_start_the_read_over(
 def test_a_key_that_is_ordered_in_another_way_between_invocations_starts_the_read_over(
     big: Pipeline, monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:
-    monkeypatch.setattr("tests.integration.test_long_reads.ROWS", 10_000)
+    monkeypatch.setattr("tests.integration.test_long_reads.ROWS", 3_000)
     key = "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE {} NOT NULL PRIMARY KEY"
-    fill(big, key.format(before), "CONCAT(CHAR(IF(n % 2, 65, 97) + n DIV 500 USING utf8mb4), n)")
-    hurry(monkeypatch, rows=3_000, pages=1)
+    fill(big, key.format(before), "CONCAT(CHAR(IF(n % 2, 65, 97) + n DIV 150 USING utf8mb4), n)")
+    hurry(monkeypatch, rows=900, pages=1)
     statuses: list[str] = []
 
     def extract(run_id: str, table: str) -> str:
@@ -208,7 +208,7 @@ def test_a_key_that_is_ordered_in_another_way_between_invocations_starts_the_rea
             big.database.execute(f"ALTER TABLE big MODIFY {key.format(after).removesuffix('PRIMARY KEY')}")
         return statuses[-1]
 
-    assert entry(big.run(extract=extract), "big")["rows"] == 10_000
+    assert entry(big.run(extract=extract), "big")["rows"] == 3_000
     assert statuses[0] == "CONTINUE"
     assert set(ids(big, "k").values()) == {1}
 

@@ -15,11 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import jsonschema
-
 from rds_to_s3.mysql.connection import Connection
 from tests.integration.pipeline import Json, Pipeline
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 
 TABLES = int(os.environ.get("MANY_TABLES", "40"))
 AT_ONCE = 5
@@ -98,7 +96,7 @@ def test_many_tables_arrive_and_cost_what_the_documentation_reckons_with(pipelin
     connections = Connections(pipeline)
     pipeline.connect = connections  # type: ignore[method-assign]
     first, counts = run(pipeline, "first")
-    jsonschema.validate(first, manifest_schema())
+    validate_manifest(first)
     assert (first["status"], first["totals"]["tables"], first["totals"]["rows"]) == ("SUCCEEDED", TABLES, 3 * TABLES)
     assert connections.most <= AT_ONCE
     assert sum(counts[name] for name in WRITES) <= MOST_WRITES * TABLES, counts

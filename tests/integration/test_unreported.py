@@ -7,7 +7,6 @@ import os
 import signal
 from typing import Any
 
-import jsonschema
 import pytest
 
 from rds_to_s3.commit.entries import TableEntry
@@ -15,7 +14,7 @@ from rds_to_s3.plan.plan_run import read_manifest
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child, stand_still_at
 from tests.support.ledger import expire_lease, problems_with_manifests, problems_with_rows
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def every_manifest(pipeline: Pipeline) -> list[Json]:
 def problems(pipeline: Pipeline, table: str = "orders") -> list[str]:
     manifests = every_manifest(pipeline)
     for manifest in manifests:
-        jsonschema.validate(manifest, manifest_schema())
+        validate_manifest(manifest)
     return problems_with_manifests(pipeline, table, manifests)
 
 

@@ -6,14 +6,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import jsonschema
 import pytest
 
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.reported.manifest import Manifest
 from tests.support.manifests import entry_json, manifest_json
-from tests.support.schemas import manifest_schema
+from tests.support.schemas import validate_manifest
 from tests.unit.test_plan import plan
 
 EXECUTION = {
@@ -60,7 +59,7 @@ def build(
         **(arguments | changes),
     )
     manifest: dict[str, Any] = json.loads(built.to_json())
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     return manifest
 
 
@@ -152,7 +151,7 @@ def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expecte
     manifest = build_manifest(
         EXECUTION, None, {}, [], state_of=lambda *_: KnownState(), plan_error=error, finished_at=finished
     ).model_dump()
-    jsonschema.validate(manifest, manifest_schema())
+    validate_manifest(manifest)
     assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])
 
 
