@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,13 @@ import pytest
 
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
+from tests.support.memory_store import MemoryStore
 from tests.support.servers import ServerPool, StartServer, discard, start, starting_servers
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
+
+    from tests.integration.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -125,16 +128,29 @@ def bucket(s3_client: Any) -> str:
 
 
 @pytest.fixture
-def pipeline(database: Database, bucket: str, s3_client: Any) -> Any:
-    """The extraction of one table list from a fresh MySQL database into a fresh bucket."""
+def new_pipeline(request: pytest.FixtureRequest) -> Callable[[Database], Pipeline]:
+    """Return a function that makes the extraction from a database into a fresh bucket, without tables.
+
+    Where a module has the mark `bucket_in_memory`, no S3 API is used: requests take most of the time of a small run,
+    and a test about the database loses nothing. Tests of commits, files and deaths use the real API.
+    """
     from tests.integration.pipeline import Pipeline  # noqa: PLC0415 - it imports this module
 
-    return Pipeline(database, bucket, s3_client)
+    def make(database: Database) -> Pipeline:
+        if request.node.get_closest_marker("bucket_in_memory"):
+            return Pipeline(database, "memory", None, memory=MemoryStore())
+        return Pipeline(database, request.getfixturevalue("bucket"), request.getfixturevalue("s3_client"))
+
+    return make
 
 
 @pytest.fixture
-def any_pipeline(any_database: Database, bucket: str, s3_client: Any) -> Any:
-    """The same on MySQL and on MariaDB."""
-    from tests.integration.pipeline import Pipeline  # noqa: PLC0415
+def pipeline(new_pipeline: Callable[[Database], Pipeline], database: Database) -> Pipeline:
+    """The extraction of one table list from a fresh MySQL database into a fresh bucket."""
+    return new_pipeline(database)
 
-    return Pipeline(any_database, bucket, s3_client)
+
+@pytest.fixture
+def any_pipeline(new_pipeline: Callable[[Database], Pipeline], any_database: Database) -> Pipeline:
+    """The same on MySQL and on MariaDB."""
+    return new_pipeline(any_database)

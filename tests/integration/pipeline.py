@@ -47,6 +47,8 @@ class Pipeline:
         Opens connections instead of `connect`'s own way: to another server, or to one of several.
     running : list of str
         The other runs that are going when a run is planned.
+    memory : ObjectStore or None
+        Used instead of the bucket.
     """
 
     database: Database
@@ -61,13 +63,15 @@ class Pipeline:
     endpoint: Callable[[int], Connection] | None = None
     started: dict[str, str] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
+    memory: ObjectStore | None = None
 
     @property
     def store(self) -> ObjectStore:
-        return ObjectStore(self.bucket, self.s3_client)
+        return self.memory or ObjectStore(self.bucket, self.s3_client)
 
     def store_telling(self, on_effect: OnEffect) -> ObjectStore:
         """Return a store that calls `on_effect` around each request that changes the bucket."""
+        assert self.memory is None
         return EffectStore(self.bucket, self.s3_client, on_effect)
 
     def connect(self, read_seconds: int) -> Connection:

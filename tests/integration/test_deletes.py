@@ -155,6 +155,7 @@ def test_a_death_at_any_step_neither_loses_a_delete_nor_tells_it_twice(orders: P
     assert len(orders.keys("orders/deletes/")) == 1
 
 
+@pytest.mark.bucket_in_memory
 def test_many_runs_tell_every_delete_of_a_delivered_row_once_and_keep_few_objects(
     orders: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from tests.support.ledger import problems_with_rows
 from tests.support.replicas import wait_until
 from tests.support.schemas import validate_manifest
 
+pytestmark = pytest.mark.bucket_in_memory
+
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(20) NULL,
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
     KEY (createdDate), KEY (modifiedDate))"""

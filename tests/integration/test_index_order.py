@@ -18,6 +18,8 @@ from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 from tests.integration.test_long_reads import Hurried, hurry
 
+pytestmark = pytest.mark.bucket_in_memory
+
 AFTER = "2025-01-01 00:00:00"
 COLUMNS = """id INT NOT NULL, part VARCHAR(9) NOT NULL, status INT NOT NULL, word VARCHAR(20) NOT NULL,
     kind ENUM('b', 'a') NOT NULL, loose INT NULL, odd VARCHAR(9) CHARACTER SET sjis NOT NULL, ratio DOUBLE NOT NULL,

@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.pipeline import Json, Pipeline, entry
 
+pytestmark = pytest.mark.bucket_in_memory
+
 USER = "o'nar`row"
 ACCOUNT = "'o''nar`row'@'%'"
 NAME = "two `words`"

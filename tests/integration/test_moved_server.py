@@ -14,6 +14,8 @@ from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NULL DEFAULT "
     "CURRENT_TIMESTAMP, modifiedDate DATETIME NULL, KEY (createdDate), KEY (modifiedDate))"

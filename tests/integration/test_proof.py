@@ -10,6 +10,8 @@ from rds_to_s3.extract.proof import prove
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.ledger import delivered_rows, newest, problems_with_leftovers, problems_with_rows, table_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY, note VARCHAR(40), createdDate DATETIME DEFAULT NOW(), modifiedDate DATETIME, "
     "KEY (createdDate), KEY (modifiedDate))"

@@ -11,6 +11,8 @@ from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_proof import insert, proof_of, small_blocks, t
 from tests.support.ledger import problems_with_leftovers, problems_with_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 __all__ = ["small_blocks", "t"]
 
 

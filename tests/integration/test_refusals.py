@@ -28,6 +28,8 @@ from rds_to_s3.mysql.credentials import Credentials
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 
+pytestmark = pytest.mark.bucket_in_memory
+
 PASSWORD = "s3cret-Passw0rd"
 
 

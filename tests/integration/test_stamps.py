@@ -11,6 +11,8 @@ from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 INDEXES = ", KEY (createdDate), KEY (modifiedDate)"
 NEVER = ("0000-00-00 00:00:00", "1000-01-01 00:00:00", "1970-01-01 00:00:00", "1970-01-02 00:00:01")
 

@@ -12,6 +12,8 @@ from rds_to_s3.extract import page_reader
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline, entry
 
+pytestmark = pytest.mark.bucket_in_memory
+
 # Of each, codes of which some have no character, and some share theirs with another code.
 CODES = {
     "cp932": [*range(0xED40, 0xED7F), *range(0x8140, 0x8200), *range(0xFA40, 0xFA7F), *range(0x8790, 0x87A0)],

@@ -24,6 +24,8 @@ from tests.support.csv_reading import read_csv
 from tests.support.every_type import IMPOSSIBLE_DATES, ONLY_MARIADB, ONLY_MYSQL, TABLES
 from tests.support.loading import columns_of, differing_rows, literal, load, rows_of_csv, rows_of_parquet
 
+pytestmark = pytest.mark.bucket_in_memory
+
 FORMATS = ("csv", "parquet")
 
 

@@ -20,6 +20,8 @@ from tests.support.ledger import problems_with_rows
 from tests.support.replicas import wait_until
 from tests.support.servers import StartServer
 
+pytestmark = pytest.mark.bucket_in_memory
+
 TABLE = (
     "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(40), createdDate DATETIME NULL DEFAULT "
     "CURRENT_TIMESTAMP, modifiedDate DATETIME NULL, KEY (createdDate), KEY (modifiedDate))"
