@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.session import prepare_session
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline
+from tests.support.memory_store import MemoryStore
 from tests.support.session_variables import LEFT, SET
 from tests.support.tls import trusting
 
@@ -107,7 +108,6 @@ class World:
 
     database: Database
     user: tuple[str, str]
-    s3_client: Any
 
     @property
     def is_mariadb(self) -> bool:
@@ -123,11 +123,9 @@ class World:
 
     def extracted(self) -> Extracted:
         """Return the columns and rows of each table, and where the window ends."""
-        bucket = f"test-{secrets.token_hex(6)}"
-        self.s3_client.create_bucket(Bucket=bucket)
         names = ["heap", "wid*", "virt", "longkey", "versioned" if self.is_mariadb else "keyless", "some*"]
         tables = [{"name": name, "mode": "full"} for name in names]
-        pipeline = Pipeline(self.database, bucket, self.s3_client, [*tables, "orders"], user=self.user)
+        pipeline = replace(self.pipeline(), tables=[*tables, "orders"])
         manifest = pipeline.run()
         assert manifest["status"] == "SUCCEEDED", [table["error"] for table in manifest["tables"]]
         return {
@@ -140,7 +138,11 @@ class World:
 
     def connect(self) -> Connection:
         """Connect as the functions do."""
-        return Pipeline(self.database, "unused", self.s3_client, user=self.user).connect(60)
+        return self.pipeline().connect(60)
+
+    def pipeline(self) -> Pipeline:
+        """Make a pipeline with nothing in its bucket."""
+        return Pipeline(self.database, "memory", None, user=self.user, memory=MemoryStore())
 
     def session(self) -> Connection:
         """Open a connection whose session nothing has prepared."""
@@ -159,7 +161,7 @@ class World:
 
 
 @pytest.fixture
-def world(any_database: Database, s3_client: Any) -> Iterator[World]:
+def world(any_database: Database) -> Iterator[World]:
     is_mariadb = any_database.server.flavour == "mariadb"
     any_database.execute(*TABLES, *(VERSIONED if is_mariadb else INVISIBLE_KEY))
     with any_database.connection.cursor() as cursor:
@@ -177,7 +179,7 @@ def world(any_database: Database, s3_client: Any) -> Iterator[World]:
         "CREATE TABLE elsewhere.heap LIKE heap",
         f"GRANT SELECT ON elsewhere.* TO '{user}'@'%'",
     )
-    yield World(any_database, (user, "pass"), s3_client)
+    yield World(any_database, (user, "pass"))
     any_database.execute(
         "SET GLOBAL init_connect = ''",
         *(f"SET GLOBAL {name} = DEFAULT" for name in [*GLOBALS, "sql_big_selects"]),
