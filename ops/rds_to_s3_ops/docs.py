@@ -97,7 +97,7 @@ def _is_shared(parameter: Any) -> bool:
 
 
 def _parameters(parameters: list[Any]) -> str:
-    rows = "".join(f"| {_cell(names)} | {_cell(told)} |\n" for names, told in map(_parameter, parameters))
+    rows = "".join(f"| {_cell(names)} | {_cell(description)} |\n" for names, description in map(_parameter, parameters))
     return f"| | |\n| --- | --- |\n{rows}"
 
 

@@ -24,7 +24,7 @@ class Finding:
     check : str
         What was checked. The text is stable, so a script can match it.
     verdict : Verdict
-    told : str
+    message : str
         What was found, or why the check was skipped.
     remedy : str
         What to do, in one line; empty if nothing.
@@ -32,29 +32,29 @@ class Finding:
 
     check: str
     verdict: Verdict
-    told: str
+    message: str
     remedy: str = ""
 
     def as_json(self) -> dict[str, str]:
         """Return what ``doctor --json`` prints for it."""
-        return {"check": self.check, "result": self.verdict.value, "told": self.told, "remedy": self.remedy}
+        return {"check": self.check, "result": self.verdict.value, "message": self.message, "remedy": self.remedy}
 
 
-def passed(check: str, told: str) -> Finding:
+def passed(check: str, message: str) -> Finding:
     """Return a finding: no problem."""
-    return Finding(check, Verdict.PASS, told)
+    return Finding(check, Verdict.PASS, message)
 
 
-def warned(check: str, told: str, remedy: str) -> Finding:
+def warned(check: str, message: str, remedy: str) -> Finding:
     """Return a finding: it works, and should be improved."""
-    return Finding(check, Verdict.WARN, told, remedy)
+    return Finding(check, Verdict.WARN, message, remedy)
 
 
-def failed(check: str, told: str, remedy: str) -> Finding:
+def failed(check: str, message: str, remedy: str) -> Finding:
     """Return a finding: runs, or some tables, will fail."""
-    return Finding(check, Verdict.FAIL, told, remedy)
+    return Finding(check, Verdict.FAIL, message, remedy)
 
 
-def skipped(check: str, told: str) -> Finding:
+def skipped(check: str, message: str) -> Finding:
     """Return a finding: it cannot be checked from here."""
-    return Finding(check, Verdict.SKIP, told)
+    return Finding(check, Verdict.SKIP, message)

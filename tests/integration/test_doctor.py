@@ -53,7 +53,7 @@ def examine(any_database: Database, aws: MiniStack, user: str, monkeypatch: pyte
         given = {"DatabaseCredentials": f"secretsmanager:{name}", "DatabaseCaParameter": authority if with_ca else ""}
         stack = Stack("food", "arn", "bucket", "/food/table-list", given | parameters)
         found = list(examine_database(stack, LISTED, Bucket(aws.client("s3"), "bucket")))
-        assert not any("pass'" in finding.told + finding.remedy for finding in found)
+        assert not any("pass'" in finding.message + finding.remedy for finding in found)
         return {finding.check: finding for finding in found}
 
     return look
@@ -68,9 +68,9 @@ def test_a_user_with_the_least_grants_passes(any_database: Database, user: str, 
     found = examine()
     for check in ("database credentials", "network from here", "TLS", "login", "least privilege", "open transactions"):
         assert found[check].verdict == "pass", found[check]
-    assert found["tables are readable"].told == "2 of 2"
+    assert found["tables are readable"].message == "2 of 2"
     assert found["indexes on the cursor columns"].verdict == "warn"
-    assert found["indexes on the cursor columns"].told.startswith("bill.")
+    assert found["indexes on the cursor columns"].message.startswith("bill.")
     assert found["keys"].verdict == "warn"
 
 
@@ -80,9 +80,9 @@ def test_a_user_that_may_read_one_table_only_gets_the_other_and_the_grant_in_the
     grant(any_database, user, f"SELECT ON `{any_database.name}`.dish")
     found = examine()
     assert found["open transactions"].remedy == f"GRANT PROCESS ON *.* TO '{user}'@'%'"
-    assert found["tables are readable"].told == "1 of 2"
+    assert found["tables are readable"].message == "1 of 2"
     assert found["table bill"].verdict == "fail"
-    assert "GRANT SELECT" in found["table bill"].told
+    assert "GRANT SELECT" in found["table bill"].message
 
 
 def test_a_user_that_may_write_is_reported(any_database: Database, user: str, examine: Examine) -> None:
@@ -102,7 +102,7 @@ def test_a_user_that_may_write_by_a_role_is_reported_and_one_that_may_read_by_it
         assert examine()["least privilege"].verdict == "pass"
         any_database.execute(f"GRANT DELETE ON `{any_database.name}`.* TO {role}")
         found = examine()["least privilege"]
-        assert (found.verdict, "DELETE" in found.told) == ("warn", True)
+        assert (found.verdict, "DELETE" in found.message) == ("warn", True)
     finally:
         any_database.execute(f"DROP ROLE {role}")
 
@@ -124,14 +124,14 @@ def test_an_unknown_authority_fails_at_tls(examine: Examine) -> None:
 def test_an_incomplete_secret_fails_by_its_field(examine: Examine) -> None:
     found = examine({"dbname": ""})
     assert list(found) == ["database credentials"]
-    assert "lacks dbname" in found["database credentials"].told
+    assert "lacks dbname" in found["database credentials"].message
 
 
 def test_a_database_out_of_reach_fails_or_is_skipped_where_only_the_vpc_can_tell(examine: Examine) -> None:
     assert examine({"port": 1})["network from here"].verdict == "fail"
     beyond = examine({"port": 1}, SubnetIds="subnet-1,subnet-2")["network from here"]
     assert beyond.verdict == "skip"
-    assert "only be checked inside the VPC" in beyond.told
+    assert "only be checked inside the VPC" in beyond.message
 
 
 def found_remedy(found: dict[str, Finding], check: str) -> str:

@@ -224,7 +224,7 @@ def test_plan_doctor_and_manifest_warn_of_an_index_that_has_no_usable_order(any_
     (warning,) = entry(any_pipeline.run(), "t")["warnings"]
     assert warning.startswith(told)
     (finding,) = database_checks.check_indexes([described(database, any_pipeline)])
-    assert told in finding.told
+    assert told in finding.message
     assert finding.remedy == f"CREATE INDEX `t_modifiedDate` ON `{database.name}`.`t` (`modifiedDate`)"
     assert warning.endswith(finding.remedy)
 

@@ -101,7 +101,7 @@ def test_the_functions_own_clients_go_to_that_region_too(monkeypatch: pytest.Mon
     with pytest.raises(AwsError, match="ResourceNotFoundException"), connected(stack):
         pass
     (finding,) = doctor.examine_database(stack, None, Bucket(boto3.client("s3"), "bucket"))
-    assert "ResourceNotFoundException" in finding.told
+    assert "ResourceNotFoundException" in finding.message
     assert "AWS_DEFAULT_REGION" not in os.environ
 
 
@@ -152,4 +152,4 @@ def test_an_answer_that_is_not_aws_s_is_reported_with_where_to_look(monkeypatch:
 def test_the_doctor_has_it_as_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     (finding,) = doctor.examine(Aws(), "food")
-    assert (finding.verdict, "nobody" in finding.told) == ("fail", True)
+    assert (finding.verdict, "nobody" in finding.message) == ("fail", True)

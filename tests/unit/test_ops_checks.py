@@ -22,7 +22,7 @@ READER = "reader@%"
 
 
 def verdict(finding: Finding) -> str:
-    assert "\n" not in finding.told + finding.remedy
+    assert "\n" not in finding.message + finding.remedy
     assert bool(finding.remedy) == (finding.verdict in {"warn", "fail"})
     return finding.verdict.value
 
@@ -97,9 +97,9 @@ def schedule(expression: str, state: str = "ENABLED") -> dict[str, Any]:
 
 
 def test_the_schedule_says_when_it_fires_next() -> None:
-    assert aws_checks.check_schedule(schedule("rate(4 hours)"), NOW).told.endswith("next about 2025-04-02 15:00 UTC")
-    assert aws_checks.check_schedule(schedule("at(2025-04-03T06:00:00)"), NOW).told.endswith("2025-04-03 06:00 UTC")
-    assert aws_checks.check_schedule(schedule("cron(0 6 * * ? *)"), NOW).told == "cron(0 6 * * ? *), UTC"
+    assert aws_checks.check_schedule(schedule("rate(4 hours)"), NOW).message.endswith("next about 2025-04-02 15:00 UTC")
+    assert aws_checks.check_schedule(schedule("at(2025-04-03T06:00:00)"), NOW).message.endswith("2025-04-03 06:00 UTC")
+    assert aws_checks.check_schedule(schedule("cron(0 6 * * ? *)"), NOW).message == "cron(0 6 * * ? *), UTC"
     assert verdict(aws_checks.check_schedule(schedule("rate(1 day)", "DISABLED"), NOW)) == "warn"
 
 
@@ -160,7 +160,7 @@ def test_the_alarms_wait_for_twice_the_time_between_two_runs(expression: str, li
 
 def test_a_limit_that_is_too_low_is_reported_with_one_that_is_not() -> None:
     found = aws_checks.check_freshness_limit("rate(6 hours)", 8)
-    assert found.told.startswith("8 h, and rate(6 hours) leaves up to 6 h 00 min between two runs")
+    assert found.message.startswith("8 h, and rate(6 hours) leaves up to 6 h 00 min between two runs")
     assert found.remedy == "deploy with FreshnessLimitHours=12"
     beyond = aws_checks.check_freshness_limit("rate(7 days)", 168)
     assert beyond.remedy == "deploy with runs at most 84 hours apart and FreshnessLimitHours=168"
@@ -185,19 +185,19 @@ def test_a_replica_is_reported() -> None:
     assert verdict(database_checks.check_replica(ClockReading(0.0))) == "pass"
     late = database_checks.check_replica(ClockReading(0.0, role="replica", replica_age=5.0))
     assert verdict(late) == "warn"
-    assert "committed 5.0 s ago" in late.told
+    assert "committed 5.0 s ago" in late.message
     assert verdict(database_checks.check_replica(ClockReading(0.0, role="member", replica_age=0.0))) == "warn"
     unknown = ReplicaProgressError("GRANT it")
     refused = database_checks.check_replica(ClockReading(0.0, role="replica", progress_error=unknown))
-    assert (verdict(refused), refused.told) == ("fail", "GRANT it")
+    assert (verdict(refused), refused.message) == ("fail", "GRANT it")
 
 
 def test_a_zone_that_turns_its_clock_back_is_reported_with_the_day() -> None:
     instants = [(NOW + timedelta(days=7 * week)).timestamp() for week in range(54)]
     utc = [datetime.fromtimestamp(instant, UTC).replace(tzinfo=None) for instant in instants]
-    assert database_checks.check_zone("UTC", instants, utc).told == "UTC, UTC+00:00 all year"
+    assert database_checks.check_zone("UTC", instants, utc).message == "UTC, UTC+00:00 all year"
     berlin = [moment + timedelta(hours=2 if moment < datetime(2025, 10, 26, 1) else 1) for moment in utc]
-    assert "turns its clock back about 2025-10-29" in database_checks.check_zone("CET", instants, berlin).told
+    assert "turns its clock back about 2025-10-29" in database_checks.check_zone("CET", instants, berlin).message
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,14 @@ ROLE = "GRANT `a ON b TO``c`@`%`,`d`@`%` TO `reader`@`%` WITH ADMIN OPTION"
 
 def test_a_role_whose_privileges_are_seen_counts_with_them() -> None:
     sound = database_checks.check_privileges([ROLE, "GRANT SELECT ON *.* TO `reader`@`%`"], READER, roles_seen=True)
-    assert (verdict(sound), sound.told) == ("pass", "reader@% may only read, its roles included")
+    assert (verdict(sound), sound.message) == ("pass", "reader@% may only read, its roles included")
     more = database_checks.check_privileges([ROLE, "GRANT DELETE ON *.* TO `reader`@`%`"], READER, roles_seen=True)
-    assert (verdict(more), more.told) == ("warn", "reader@% may do more than read (with its roles): DELETE")
+    assert (verdict(more), more.message) == ("warn", "reader@% may do more than read (with its roles): DELETE")
 
 
 def test_a_role_whose_privileges_cannot_be_seen_is_reported_with_what_to_do() -> None:
     found = database_checks.check_privileges([ROLE], READER, roles_seen=False)
-    assert (verdict(found), "`a ON b TO``c`@`%`, `d`@`%`" in found.told) == ("warn", True)
+    assert (verdict(found), "`a ON b TO``c`@`%`, `d`@`%`" in found.message) == ("warn", True)
     assert "REVOKE `a ON b TO``c`@`%`, `d`@`%` FROM 'reader'@'%'" in found.remedy
 
 
@@ -248,7 +248,7 @@ def test_a_cursor_column_without_an_index_is_reported_with_the_statement_that_ma
     assert verdict(sound) == "pass"
     (missing,) = database_checks.check_indexes([table(PRIMARY)])
     assert verdict(missing) == "warn"
-    assert "about 5,000 rows" in missing.told
+    assert "about 5,000 rows" in missing.message
     assert missing.remedy == "CREATE INDEX `di``sh_createdDate` ON `di``sh` (`createdDate`)"
 
 
@@ -261,6 +261,6 @@ def test_a_table_without_a_key_or_without_snapshots_is_reported() -> None:
 
 def test_each_table_that_cannot_be_read_is_named() -> None:
     sound, ghost = database_checks.check_readable(2, [("ghost", TableNotFoundError("there is none"))])
-    assert (verdict(sound), sound.told) == ("pass", "1 of 2")
+    assert (verdict(sound), sound.message) == ("pass", "1 of 2")
     assert (verdict(ghost), ghost.check) == ("fail", "table ghost")
-    assert ghost.told == "TableNotFoundError: there is none"
+    assert ghost.message == "TableNotFoundError: there is none"

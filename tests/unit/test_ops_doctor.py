@@ -114,7 +114,7 @@ def test_without_aws_nothing_else_is_looked_at() -> None:
     aws.service = Service("x", get_caller_identity=NoCredentialsError())
     (finding,) = doctor.examine(aws, "food")
     assert finding.verdict == "fail"
-    assert "no AWS credentials" in finding.told
+    assert "no AWS credentials" in finding.message
 
 
 # --- roles --------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class Server:
 def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: list[str]) -> None:
     server: Any = Server(is_mariadb=is_mariadb)
     finding = doctor.examine_privileges(server, "u@%")
-    assert (finding.verdict, "DELETE" in finding.told) == ("warn", True)
+    assert (finding.verdict, "DELETE" in finding.message) == ("warn", True)
     assert server.ran == statements
 
 
@@ -159,7 +159,7 @@ def test_what_a_user_may_do_by_its_roles_is_seen(is_mariadb: bool, statements: l
 def test_roles_that_the_server_does_not_show_are_reported(is_mariadb: bool) -> None:
     server: Any = Server(is_mariadb=is_mariadb, refuses=True)
     finding = doctor.examine_privileges(server, "u@%")
-    assert (finding.verdict, "cannot be read" in finding.told) == ("warn", True)
+    assert (finding.verdict, "cannot be read" in finding.message) == ("warn", True)
     assert not is_mariadb or server.ran[-1] == "SET ROLE `every``day`"
 
 
@@ -194,4 +194,4 @@ def test_what_many_tables_lack_is_shown_a_few_times_and_counted(monkeypatch: pyt
 def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "examine", lambda *_: iter(FOUND))
     told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--stack", "food", "--json"]).stdout)
-    assert told[1] == {"check": "b", "result": "warn", "told": "so so", "remedy": "mend b"}
+    assert told[1] == {"check": "b", "result": "warn", "message": "so so", "remedy": "mend b"}

@@ -65,7 +65,7 @@ def test_a_file_of_a_stopped_run_is_named_with_the_run_and_the_remedy(deployed: 
     assert found(deployed) == [(KEY, "stopped")]
     finding = check_unreported(unreported_files(bucket_of(deployed), list))
     assert finding.verdict == "fail"
-    assert KEY in finding.told
+    assert KEY in finding.message
     assert "rds-to-s3 run --table orders" in finding.remedy
     assert found(deployed, "stopped") == [], "it is still running, and is going to report it"
     put_manifest(deployed, "later", ENTRY)

@@ -138,8 +138,8 @@ def check_schedule(schedule: Mapping[str, Any], now: datetime) -> Finding:
         )
     begins = schedule.get("StartDate") or schedule.get("LastModificationDate") or schedule.get("CreationDate")
     upcoming = next_start(expression, begins, now)
-    told = f"{expression}, {zone}" if expression.startswith(("cron", "at")) else expression
-    return passed("schedule", f"{told}{f'; next about {upcoming:%Y-%m-%d %H:%M} UTC' if upcoming else ''}")
+    described = f"{expression}, {zone}" if expression.startswith(("cron", "at")) else expression
+    return passed("schedule", f"{described}{f'; next about {upcoming:%Y-%m-%d %H:%M} UTC' if upcoming else ''}")
 
 
 def check_freshness_limit(expression: str, limit_hours: int) -> Finding:
@@ -157,13 +157,13 @@ def check_freshness_limit(expression: str, limit_hours: int) -> Finding:
     if pause is None:
         advice = f"FreshnessLimitHours ({limit_hours}) should be twice the longest time between two runs"
         return skipped(check, f"the time between two runs of {expression} is not computed here; {advice}")
-    told = f"{limit_hours} h, and {expression} leaves up to {duration(pause.total_seconds())} between two runs"
+    described = f"{limit_hours} h, and {expression} leaves up to {duration(pause.total_seconds())} between two runs"
     needed = math.ceil(2 * pause / timedelta(hours=1))
     if needed <= limit_hours:
-        return passed(check, told)
+        return passed(check, described)
     return warned(
         check,
-        f"{told}: alarms fire at the first late run, or without one",
+        f"{described}: alarms fire at the first late run, or without one",
         f"deploy with FreshnessLimitHours={needed}"
         if needed <= _HIGHEST_LIMIT
         else f"deploy with runs at most {_HIGHEST_LIMIT // 2} hours apart and FreshnessLimitHours={_HIGHEST_LIMIT}",
@@ -183,16 +183,18 @@ def check_last_run(run: Run | None, now: datetime, *, expected_seconds: float | 
     if run is None:
         return warned("last run", "no run yet", "rds-to-s3 run")
     ago = (now - run.started_at).total_seconds()
-    told = f"{run.run_id}, started {duration(ago)} ago: {run.status.lower().replace('_', ' ')}"
+    described = f"{run.run_id}, started {duration(ago)} ago: {run.status.lower().replace('_', ' ')}"
     if run.is_running:
-        return passed("last run", told)
+        return passed("last run", described)
     if run.status != "SUCCEEDED":
         return warned(
-            "last run", told, f"rds-to-s3 show {run.run_id}, fix the cause, then rds-to-s3 redrive {run.run_id}"
+            "last run", described, f"rds-to-s3 show {run.run_id}, fix the cause, then rds-to-s3 redrive {run.run_id}"
         )
     if expected_seconds is not None and ago > expected_seconds:
-        return warned("last run", f"{told}, longer ago than FreshnessLimitHours", "look at the schedule and its role")
-    return passed("last run", told)
+        return warned(
+            "last run", f"{described}, longer ago than FreshnessLimitHours", "look at the schedule and its role"
+        )
+    return passed("last run", described)
 
 
 def check_reached(manifest: Manifest | None, subnets: str) -> Finding:

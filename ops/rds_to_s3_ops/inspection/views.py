@@ -66,7 +66,7 @@ def preview_view(preview: RunPreview, *, everything: bool = False) -> Renderable
             parts.append(about(table.table, "bold red", f"would fail: {error['type']}: {error['message']}"))
         parts += next_steps(("rds-to-s3 doctor", "checks all that a run depends on, and prints how to fix it"))
     noted = [about(table.table, "yellow", *table.warnings) for table in shown if table.warnings]
-    noted += [paragraph(told, "yellow") for told in preview.bound.warnings]
+    noted += [paragraph(warning, "yellow") for warning in preview.bound.warnings]
     parts += [Text(), *noted] if noted else []
     if shown:
         parts += [Text(), _preview_tables(shown)]
@@ -129,7 +129,7 @@ _VERDICTS = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim
 def finding_view(finding: Finding) -> RenderableType:
     """Show one finding and its remedy."""
     verdict = Text.assemble((finding.verdict.value, _VERDICTS[finding.verdict]), "  ")
-    parts: list[RenderableType] = [Hanging(verdict, paragraph(f"{finding.check}: {finding.told}"))]
+    parts: list[RenderableType] = [Hanging(verdict, paragraph(f"{finding.check}: {finding.message}"))]
     if finding.remedy:
         # A command is one line, to be copied.
         is_command = finding.remedy.startswith("rds-to-s3 ") or finding.remedy.split()[0].isupper()

@@ -185,8 +185,8 @@ def measure(
     )
 
 
-def _table(name: str, told: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:
-    if stored is not None and (told is None or _is_newer(stored, told)):
+def _table(name: str, history: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:
+    if stored is not None and (history is None or _is_newer(stored, history)):
         record = stored.record
         return TableProgress(
             table=name,
@@ -197,26 +197,26 @@ def _table(name: str, told: _TableHistory | None, stored: StoredRecord | None, n
             attempts=record.attempts,
             note=str(record.error or ""),
         )
-    if told is None:
+    if history is None:
         return TableProgress(name)
     return TableProgress(
         table=name,
-        state=told.state,
-        rows=told.rows,
-        seconds=max(0.0, ((told.ended_at or now) - (told.began_at or now)).total_seconds()),
-        attempts=told.attempts,
-        note=told.note,
+        state=history.state,
+        rows=history.rows,
+        seconds=max(0.0, ((history.ended_at or now) - (history.began_at or now)).total_seconds()),
+        attempts=history.attempts,
+        note=history.note,
     )
 
 
-def _is_newer(stored: StoredRecord, told: _TableHistory) -> bool:
+def _is_newer(stored: StoredRecord, history: _TableHistory) -> bool:
     """Whether a record belongs to the attempt in the history, not to an earlier one."""
-    if told.state.is_final:
+    if history.state.is_final:
         return True
     if _final_state(stored.record.status) is TableState.FAILED:
         return False  # every failed attempt writes one; the next attempt is running
     # S3 reports whole seconds.
-    return told.asked_at is None or stored.written_at >= told.asked_at.replace(microsecond=0)
+    return history.asked_at is None or stored.written_at >= history.asked_at.replace(microsecond=0)
 
 
 def _final_state(status: object) -> TableState:

@@ -87,10 +87,10 @@ def _headline(progress: RunProgress) -> RenderableType:
         f"{progress.finished_tables} of {counted(len(progress.tables), 'table')}"
         f"  {counted(progress.rows, 'row')}  {size(progress.bytes)}"
     )
-    told = paragraph(figures)
+    summary = paragraph(figures)
     if failed := sum(table.state is TableState.FAILED for table in progress.tables):
-        told.append(f"  {failed} failed", "bold red")
-    return Group(text, told)
+        summary.append(f"  {failed} failed", "bold red")
+    return Group(text, summary)
 
 
 def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
@@ -107,9 +107,9 @@ def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
         figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
         figures += [size(table.bytes)] if table.bytes else []
         figures += [duration(table.seconds)] if table.state.is_final else []
-        told = f"{table.table}: {table.state.value}"
-        told += f" ({', '.join(figures)})" if figures else ""
-        lines.append(told + (f": {_one_line(table.note)}" if table.note else ""))
+        line = f"{table.table}: {table.state.value}"
+        line += f" ({', '.join(figures)})" if figures else ""
+        lines.append(line + (f": {_one_line(table.note)}" if table.note else ""))
     return lines if after.run.is_running else lines + phase
 
 

@@ -168,14 +168,14 @@ def _next(manifest: Manifest, ways: Sequence[str]) -> list[RenderableType]:
 
 def _notes(manifest: Manifest, shown: Sequence[TableEntry], *, everything: bool) -> list[RenderableType]:
     """Return what a table has to report beside its figures; the same warning of several tables only once."""
-    notes: list[RenderableType] = [paragraph(told, "yellow") for told in manifest.warnings]
-    told = [
+    notes: list[RenderableType] = [paragraph(warning, "yellow") for warning in manifest.warnings]
+    entries = [
         ("yellow", table.table, (*_deleted(table), *_in_quarantine(table), *_found_by_proof(table), *table.warnings))
         for table in shown
     ]
-    told += [("bold", table.table, tuple(_not_proved(table))) for table in shown]
+    entries += [("bold", table.table, tuple(_not_proved(table))) for table in shown]
     same: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for style, name, lines in told:
+    for style, name, lines in entries:
         if lines:
             same.setdefault((style, lines), []).append(name)
     most = len(shown) if everything else _MOST_NAMES
@@ -199,8 +199,8 @@ def _found_by_proof(table: TableEntry) -> list[str]:
     if table.proof is None:
         return []
     healed, gone = table.proof.healed, table.proof.gone
-    told = [f"healed {counted(healed, 'row')} that differed"] if healed else []
-    return told + ([f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else [])
+    parts = [f"healed {counted(healed, 'row')} that differed"] if healed else []
+    return parts + ([f"{counted(gone, 'delivered row')} {'is' if gone == 1 else 'are'} gone"] if gone else [])
 
 
 def _not_proved(table: TableEntry) -> list[str]:

@@ -113,8 +113,8 @@ class Runs:
         """
         before = self.describe(run_id)
         if before.is_running or before.status == "SUCCEEDED":
-            told = "is still running" if before.is_running else "has not failed"
-            raise InvalidInputError(f"run {run_id!r} {told}: there is nothing to redrive")
+            state = "is still running" if before.is_running else "has not failed"
+            raise InvalidInputError(f"run {run_id!r} {state}: there is nothing to redrive")
         with aws_errors():
             try:
                 self._stepfunctions.redrive_execution(executionArn=self._stack.execution_arn(run_id))

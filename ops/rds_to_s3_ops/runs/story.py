@@ -40,23 +40,25 @@ class StoryLine:
         Empty for an event of the whole run.
     table : str
         Empty if the event concerns no single table, or if the history does not name the table.
-    told : str
+    message : str
     is_bad : bool
     """
 
     seconds: float
     state: str
     table: str
-    told: str
+    message: str
     is_bad: bool = False
 
     @property
     def text(self) -> str:
         """The line without its time."""
         if not self.state:
-            return self.told
+            return self.message
         table = f"{self.table}: " if self.table else ""
-        return f"{'  ' if self.state in _INSIDE else ''}{table}{self.state}{f': {self.told}' if self.told else ''}"
+        return (
+            f"{'  ' if self.state in _INSIDE else ''}{table}{self.state}{f': {self.message}' if self.message else ''}"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``history RUN --json`` prints for it."""
@@ -64,7 +66,7 @@ class StoryLine:
             "seconds": round(self.seconds, 3),
             "state": self.state or None,
             "table": self.table or None,
-            "told": self.told,
+            "message": self.message,
         }
 
 
@@ -76,8 +78,8 @@ def tell(events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
     events : iterable of mapping
         Step Functions' history events, oldest first.
     """
-    told = list(EventReader().read(events))
-    return [line for event in told if (line := _line(event, told[0].at)) is not None]
+    read = list(EventReader().read(events))
+    return [line for event in read if (line := _line(event, read[0].at)) is not None]
 
 
 def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[StoryLine]:
@@ -90,11 +92,11 @@ def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[Story
         Up to this many tables, keep all lines. Beyond it, keep only tables that failed, were retried or continued, and
         at most this many.
     """
-    told: list[StoryLine] = []
+    kept: list[StoryLine] = []
     for inside, group in groupby(lines, key=lambda line: line.state in _INSIDE):
         some = list(group)
-        told += _condensed_round(some, most) if inside else some
-    return told
+        kept += _condensed_round(some, most) if inside else some
+    return kept
 
 
 def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
@@ -132,8 +134,8 @@ def _say(event: Event) -> tuple[str, bool] | None:
     if event.kind in FAILURES:
         line = " ".join(event.failure.split())
         return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...", True
-    told = _result(event.state, event.payload) if event.kind == "TaskSucceeded" else ""
-    return (told, False) if told else None
+    message = _result(event.state, event.payload) if event.kind == "TaskSucceeded" else ""
+    return (message, False) if message else None
 
 
 def _of_the_run(kind: str, details: Mapping[str, Any]) -> tuple[str, bool]:

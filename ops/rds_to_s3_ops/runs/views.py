@@ -108,17 +108,17 @@ def history_view(entries: Sequence[HistoryEntry]) -> RenderableType:
         return Text("no run yet: start one with `rds-to-s3 run`")
     grid = Grid("run", _COLUMNS)
     for entry in entries:
-        told = entry.as_json()
+        document = entry.as_json()
         grid.add(
             entry.run.run_id,
             state_text(entry.run.status),
-            count(told["failed"]),
+            count(document["failed"]),
             bare_instant(entry.run.started_at),
-            count(told["rows"]),
+            count(document["rows"]),
             duration(entry.seconds),
-            count(told["tables"]),
-            count(told["redrives"] or None),
-            size(told["bytes"]),
-            short(told["window_end"] or ""),
+            count(document["tables"]),
+            count(document["redrives"] or None),
+            size(document["bytes"]),
+            short(document["window_end"] or ""),
         )
     return grid

@@ -57,9 +57,9 @@ def indented(part: RenderableType, by: int = 2) -> RenderableType:
     return Padding(part, (0, 0, 0, by))
 
 
-def about(name: str, style: str, *told: str) -> RenderableType:
+def about(name: str, style: str, *lines: str) -> RenderableType:
     """Return a name on a line of its own, and under it what there is to say about it."""
-    return Group(paragraph(name, style), *(indented(paragraph(each)) for each in told))
+    return Group(paragraph(name, style), *(indented(paragraph(each)) for each in lines))
 
 
 class Hanging:
@@ -113,8 +113,8 @@ def next_steps(*steps: tuple[str, str]) -> list[RenderableType]:
     """
     return [
         part
-        for number, (command, told) in enumerate(steps)
-        for part in (whole(f"{'next:' if number == 0 else '  or:'} {command}", "bold"), indented(paragraph(told), 6))
+        for number, (command, reason) in enumerate(steps)
+        for part in (whole(f"{'next:' if number == 0 else '  or:'} {command}", "bold"), indented(paragraph(reason), 6))
     ]
 
 
@@ -149,5 +149,5 @@ def rest_view(hidden: Iterable[str], what: str = "tables") -> list[RenderableTyp
         return []
     kinds = [state for state in dict.fromkeys(states) if state]
     by_state = kinds[0] if len(kinds) == 1 else ", ".join(f"{states.count(state)} {state}" for state in kinds)
-    told = f"and {len(states)} more {what}{f' ({by_state})' if by_state else ''}: add --all to list them"
-    return [Text(told, style="dim")]
+    rest = f"and {len(states)} more {what}{f' ({by_state})' if by_state else ''}: add --all to list them"
+    return [Text(rest, style="dim")]

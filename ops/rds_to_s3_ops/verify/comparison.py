@@ -169,8 +169,8 @@ def _compare_whole_rows(duck: Any, layouts: int, result: Reconciliation, *, whol
     equal, quarantined, pending, missing = duck.execute(
         "WITH counted AS (SELECT present, pending, LEAST(present, delivered) AS equal, set_aside FROM "  # noqa: S608
         f"(SELECT p.*, {delivered} AS delivered, {set_aside} AS set_aside FROM present p{one}{other})), "
-        "told AS (SELECT *, LEAST(present - equal, set_aside) AS quarantined FROM counted), "
-        "sorted AS (SELECT *, LEAST(present - equal - quarantined, pending) AS awaited FROM told) "
+        "allotted AS (SELECT *, LEAST(present - equal, set_aside) AS quarantined FROM counted), "
+        "sorted AS (SELECT *, LEAST(present - equal - quarantined, pending) AS awaited FROM allotted) "
         "SELECT SUM(equal), SUM(quarantined), SUM(awaited), SUM(present - equal - quarantined - awaited) FROM sorted"
     ).fetchone()
     result.equal = int(equal or 0)

@@ -50,18 +50,18 @@ _UNSIGNED = {
 
 def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return notes for the operator, and the lists of files to write."""
-    told: list[str] = []
+    notes: list[str] = []
     if load.files:
-        told.append(HAND_NOTE)
+        notes.append(HAND_NOTE)
         # No IF NOT EXISTS: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-add-columns.html
         if added := ", ".join(f"{tick(column.name)} {column.type}" for column in load.added(columns)):
-            told.append(f"  ALTER TABLE {tick(load.table)} ADD COLUMNS ({added});")
-        told += _CSV_NOTES if load.format == "csv" else _PARQUET_NOTES
+            notes.append(f"  ALTER TABLE {tick(load.table)} ADD COLUMNS ({added});")
+        notes += _CSV_NOTES if load.format == "csv" else _PARQUET_NOTES
     for what, files in (("deletes", load.deletes if load.deleted_by(columns) else ()), ("load", load.files)):
         if files:
-            told.append(f"Write these lines to {_location(load, what)}files.txt:")
-            told += [f"  s3://{load.bucket}/{file}" for file in files]
-    return told
+            notes.append(f"Write these lines to {_location(load, what)}files.txt:")
+            notes += [f"  s3://{load.bucket}/{file}" for file in files]
+    return notes
 
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:

@@ -29,17 +29,19 @@ def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     """Return notes for the operator."""
     from rds_to_s3.formats.arrow_types import arrow_type  # noqa: PLC0415 - it brings pyarrow, which takes its time
 
-    told = [CASE_NOTE, *([HAND_NOTE] if load.files else [])]
+    notes = [CASE_NOTE, *([HAND_NOTE] if load.files else [])]
     # One column each, and no IF NOT EXISTS: https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
-    told += [
+    notes += [
         f"  ALTER TABLE {name(load.table)} ADD COLUMN {name(column.name)} {column.type};"
         for column in load.added(columns)
     ]
     unsigned = [column.name for column in columns if str(arrow_type(column.output_column)).startswith("uint")]
     if load.format == "parquet" and unsigned:
         # https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-columnar.html
-        told.append(f"{', '.join(unsigned)}: unsigned in Parquet, which COPY may refuse; extract the table as CSV then")
-    return told
+        notes.append(
+            f"{', '.join(unsigned)}: unsigned in Parquet, which COPY may refuse; extract the table as CSV then"
+        )
+    return notes
 
 
 def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
