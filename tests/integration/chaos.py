@@ -12,7 +12,7 @@ from typing import Any
 from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.plan.execution import parse_utc
 from tests.integration.pipeline import Pipeline, entry
-from tests.integration.worlds import FUTURE, HOT, TABLE, World
+from tests.integration.world import FUTURE, HOT, TABLE, World
 from tests.integration.writers import Writers
 from tests.support.csv_reading import read_csv
 from tests.support.deaths import die_at, extract_in_child

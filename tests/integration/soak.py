@@ -21,7 +21,8 @@ from local.mysql_server import MySqlServer
 from tests.integration.chaos import Chaos, Report
 from tests.integration.conftest import fresh_database
 from tests.integration.pipeline import Pipeline
-from tests.integration.worlds import WORLDS, World
+from tests.integration.world import World
+from tests.integration.worlds import WORLDS
 from tests.support.servers import StartServer, starting_servers
 
 SESSION_SECONDS = 60.0

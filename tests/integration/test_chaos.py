@@ -17,7 +17,8 @@ import pytest
 from tests.integration.chaos import FATES, Chaos, Report
 from tests.integration.conftest import fresh_database
 from tests.integration.pipeline import Pipeline
-from tests.integration.worlds import WORLDS, LateReplicas, World
+from tests.integration.world import World
+from tests.integration.worlds import WORLDS, LateReplicas
 from tests.support.servers import StartServer
 
 SECONDS = 6.0

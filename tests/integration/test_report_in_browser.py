@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import re
 from collections.abc import Iterator
@@ -18,46 +17,15 @@ from local.errors import LocalSystemError
 from rds_to_s3.manifest.report import render_report
 from rds_to_s3.reported.manifest import Manifest
 from tests.support.browsing import Media, Scheme, View, Viewer, viewing
-from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs, sample_manifest
+from tests.support.reported_runs import RUNS
+from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs
 
-HOSTILE = "</style><script src='x.js'>console.log('ran')</script><img src=x onerror=console.log(1)>\"'&\x00\ud800"
 SCHEMES: list[Scheme] = ["light", "dark"]
 PHONE, DESK = 360, 1280
 MARGINS: PdfMargins = {"top": "0.4in", "right": "0.4in", "bottom": "0.4in", "left": "0.4in"}
 SHEET = 718  # A4 less Chromium's own margins, in CSS pixels
 
 # --- the pages ----------------------------------------------------------------------------------------------------
-
-
-def hostile() -> dict[str, Any]:
-    run = copy.deepcopy(sample_manifest())
-    run["tables"][0]["table"] = run["tables"][-1]["error"]["message"] = run["warnings"][0] = HOSTILE
-    run["tables"][1]["files"][0]["key"] = "a/<img src=x>\"'&.csv"
-    return run
-
-
-def unplanned() -> dict[str, Any]:
-    error = {"type": "TableListError", "message": "not JSON"}
-    totals = dict.fromkeys(("tables", "succeeded", "failed", "rows", "files", "bytes"), 0)
-    return sample_manifest() | {"tables": [], "totals": totals, "window_end": None, "bound": None, "error": error}
-
-
-def of_many_tables() -> dict[str, Any]:
-    """A run of many tables with long names, of one word or of several, with long and unknown times."""
-    run = sample_manifest()
-    run["tables"] = [
-        {key: value for key, value in table.items() if key != "finished_at"} | {"table": name, "seconds": 4_980.0}
-        for number in range(6)
-        for table in run["tables"]
-        for name in (
-            f"a_table_with_a_long_name_{number}_{table['table']}",
-            f"ATableOfLongName{number}X{table['table']}" * 2,
-        )
-    ]
-    return run
-
-
-RUNS = {"sample": sample_manifest(), "unplanned": unplanned(), "many": of_many_tables(), "hostile": hostile()}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pymysql
 
-from tests.integration.worlds import FUTURE, HOT, TABLE, World
+from tests.integration.world import FUTURE, HOT, TABLE, World
 from tests.support.deaths import fork
 
 
