@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,14 @@ def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _long_form)
 
 
-def load() -> dict[str, Any]:
+@cache
+def _parsed() -> dict[str, Any]:
     template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)
     return template
+
+
+def load() -> dict[str, Any]:
+    return copy.deepcopy(_parsed())
 
 
 class Stack:
