@@ -36,7 +36,9 @@ $ rds-to-s3 redrive run-20250402-120000-k3x9      # continue the same run, in it
 $ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
 $ rds-to-s3 verify --table orders --source        # compare its files with the table
 $ rds-to-s3 ddl --for duckdb orders | duckdb x.db # load the newest run's files, and merge them by key
+$ rds-to-s3 verify --all                          # every file of every listed table against its manifest
 $ rds-to-s3 tables add invoice --set format=parquet
+$ rds-to-s3 tables set-default prove_bytes=0      # for every table without its own setting
 $ rds-to-s3 history run-20250402-120000-k3x9      # its events, state by state
 $ rds-to-s3 history --json | jq '.[] | select(.failed > 0).run_id'
 ```
@@ -53,7 +55,11 @@ object with `run_id`, `status`, `started_at`, `finished_at`, `redrives`, `error`
 `RUNNING`, `PENDING_REDRIVE`, `ABORTED`, `TIMED_OUT`, or `FAILED` if the manifest could not be written. `manifest` is
 the one from before the redrive or the stop, or null. Only a manifest has `version`.
 
-`rds-to-s3 --install-completion` adds the commands and options to the shell's completion.
+A name that is wider than its column is on a line of its own, and columns that are needed less give way in a narrow
+terminal: names, run ids, states and errors are never cut.
+
+`rds-to-s3 --install-completion` adds the commands, their options, the listed tables and the newest runs to the shell's
+completion. `rds-to-s3 --version` prints the version.
 
 ## Exit codes
 

@@ -11,6 +11,7 @@ from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.verify.comparison import Reconciliation
 from rds_to_s3_ops.verify.reconciliation import Reconciler
 from rds_to_s3_ops.verify.verification import Verification, manifests_for, verify_files
+from rds_to_s3_ops.verify.wanted import Wanted
 from tests.integration.pipeline import Pipeline
 
 ORDERS = """CREATE TABLE orders (
@@ -45,7 +46,8 @@ def reconcile(
 
 def files(pipeline: Pipeline, table: str | None = None) -> Verification:
     bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    return verify_files(bucket, manifests_for(bucket, None, table), table)
+    wanted = None if table is None else Wanted([table])
+    return verify_files(bucket, manifests_for(bucket, None, wanted), wanted)
 
 
 def counts(result: Reconciliation) -> dict[str, int]:

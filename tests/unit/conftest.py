@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from rds_to_s3_ops.commands import common
+from rds_to_s3_ops.deployment import stack as stacks
 from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.runs.runs import Run, Runs
 from tests.support.deployed_command import Deployed
@@ -41,7 +41,7 @@ def deployed(session: boto3.Session, clients: list[Any], monkeypatch: pytest.Mon
     s3.create_bucket(Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     ssm.put_parameter(Name=stack.table_list_parameter, Type="String", Value='{"tables": ["menu", "orders"]}')
     monkeypatch.setattr(boto3, "Session", lambda **_: session)
-    monkeypatch.setattr(common, "find_stack", lambda *_: stack)
+    monkeypatch.setattr(stacks, "find_stack", lambda *_: stack)
     return Deployed(stack, s3, ssm, stepfunctions)
 
 

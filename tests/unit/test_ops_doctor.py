@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.errors import CredentialsNotFoundError, DatabaseAccessError
 from rds_to_s3_ops import cli
-from rds_to_s3_ops.commands import inspection
 from rds_to_s3_ops.deployment.aws import Aws
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 from rds_to_s3_ops.inspection import doctor
@@ -172,12 +171,12 @@ FOUND = [passed("a", "well"), warned("b", "so so", "mend b"), failed("c", "bad",
 def test_only_a_failure_makes_the_command_fail(
     found: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspection, "examine", lambda *_: iter(found))
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter(found))
     assert CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).exit_code == code
 
 
 def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "examine", lambda *_: iter(FOUND))
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter(FOUND))
     result = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"])
     shown = "pass  a: well\nwarn  b: so so\n      -> mend b\nfail  c: bad\n      -> mend c\n1 pass, 1 warn, 1 fail\n"
     assert result.stdout == shown
@@ -185,13 +184,13 @@ def test_each_finding_is_a_line_with_its_remedy_below(monkeypatch: pytest.Monkey
 
 def test_what_many_tables_lack_is_shown_a_few_times_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [failed(f"table t{number}", "bad", "mend it") for number in range(500)]
-    monkeypatch.setattr(inspection, "examine", lambda *_: iter([*FOUND, *many]))
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter([*FOUND, *many]))
     text = CliRunner().invoke(cli.app, ["doctor", "--stack", "food"]).stdout
     assert text.count("table t") == 10
     assert "and 490 more of 'table': --json lists them all\n1 pass, 1 warn, 501 fail\n" in text
 
 
 def test_as_json_it_is_one_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "examine", lambda *_: iter(FOUND))
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter(FOUND))
     told = json.loads(CliRunner().invoke(cli.app, ["doctor", "--stack", "food", "--json"]).stdout)
     assert told[1] == {"check": "b", "result": "warn", "message": "so so", "remedy": "mend b"}

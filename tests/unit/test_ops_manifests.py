@@ -15,6 +15,7 @@ from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import NotFoundError
 from rds_to_s3_ops.verify.reading.stored_files import named_files
 from rds_to_s3_ops.verify.verification import manifests_for
+from rds_to_s3_ops.verify.wanted import Wanted
 from tests.support.manifests import entry_json, manifest_json
 
 
@@ -50,7 +51,8 @@ class CountingBucket(Bucket):
 
 
 def files_of(bucket: Bucket) -> Iterator[tuple[str, str]]:
-    for run_id, _, file in named_files(manifests_for(bucket, None, "orders"), "orders"):
+    wanted = Wanted(["orders"])
+    for run_id, _, file in named_files(manifests_for(bucket, None, wanted), wanted):
         yield run_id, file.key
 
 

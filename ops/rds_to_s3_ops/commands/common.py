@@ -9,21 +9,54 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
 
-from rds_to_s3.reported.manifest import Manifest
-from rds_to_s3_ops.deployment.aws import Aws
-from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.deployment.stack import Stack, find_stack
-from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.runs import result_views
-from rds_to_s3_ops.runs.runs import Run, Runs
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from rds_to_s3.reported.manifest import Manifest
+    from rds_to_s3_ops.deployment.aws import Aws
+    from rds_to_s3_ops.deployment.bucket import Bucket
+    from rds_to_s3_ops.deployment.stack import Stack
+    from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
+    from rds_to_s3_ops.runs.runs import Run, Runs
 
 _PIPE_WIDTH = 200
+_RUNS_OFFERED = 30
+
+
+def completed_tables(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the listed tables, and those of the newest run that a pattern has brought in."""
+
+    def names(session: Session) -> list[str]:
+        listed = session.table_list().read().checked
+        manifest = session.bucket().latest_manifest() if listed.needs_catalogue() else None
+        known = [spec.name for spec in listed.tables if not spec.is_pattern]
+        return (
+            list(dict.fromkeys([*known, *(table.table for table in manifest.tables if manifest)]))
+            if manifest
+            else known
+        )
+
+    return _completed(context, incomplete, names)
+
+
+def completed_runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the newest runs."""
+    return _completed(context, incomplete, lambda session: [run.run_id for run in session.runs().recent(_RUNS_OFFERED)])
+
+
+def _completed(context: typer.Context, incomplete: str, names: Callable[[Session], list[str]]) -> list[str]:
+    stack = context.params.get("stack") or os.environ.get("STACK_NAME")
+    try:
+        return [name for name in names(Session.open(stack)) if name.startswith(incomplete)]
+    except Exception:
+        return []
+
 
 StackOption = Annotated[
     str | None,
@@ -31,12 +64,23 @@ StackOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.", autocompletion=completed_runs),
+]
 OptionalRunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.")
+    str | None,
+    typer.Argument(metavar="RUN", help="A run's id: the execution's name or ARN.", autocompletion=completed_runs),
 ]
 TablesOption = Annotated[
-    list[str] | None, typer.Option("--table", "-t", metavar="TABLE", help="Only this table. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--table",
+        "-t",
+        metavar="TABLE",
+        help="Only this table. May be a pattern such as 'order*'. Repeatable.",
+        autocompletion=completed_tables,
+    ),
 ]
 
 
@@ -51,16 +95,25 @@ class Session:
     def open(cls, stack_name: str | None) -> Session:
         if not stack_name:
             raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
+        from rds_to_s3_ops.deployment.aws import Aws
+        from rds_to_s3_ops.deployment.stack import find_stack
+
         aws = Aws()
         return cls(aws, find_stack(aws.cloudformation(), stack_name))
 
     def runs(self) -> Runs:
+        from rds_to_s3_ops.runs.runs import Runs
+
         return Runs(self.aws.stepfunctions(), self.stack)
 
     def bucket(self) -> Bucket:
+        from rds_to_s3_ops.deployment.bucket import Bucket
+
         return Bucket(self.aws.s3(), self.stack.bucket)
 
     def table_list(self) -> TableListParameter:
+        from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
+
         return TableListParameter(self.aws.ssm(), self.stack.table_list_parameter, self.bucket())
 
 
@@ -95,6 +148,8 @@ def run_id_of(text: str) -> str:
 
 
 def new_console() -> Console:
+    from rich.console import Console
+
     # Created at each use, because it reads the current stdout. A pipe has no width, and 80 columns would cut tables.
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False)
@@ -120,6 +175,8 @@ def print_outcome(
     indent: int | None = 2,
 ) -> None:
     """Print a run's result or current state, with or without a manifest. JSON is one document."""
+    from rds_to_s3_ops.runs import result_views
+
     if as_json:
         print_json(result_views.outcome_json(run, manifest), indent=indent)
     else:

@@ -12,11 +12,11 @@ from rds_to_s3_ops.commands.common import (
     OptionalRunArgument,
     Session,
     StackOption,
+    completed_tables,
     guarded,
     print_json,
     run_id_of,
 )
-from rds_to_s3_ops.deployment.database import connected
 from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.warehouses import Warehouse, ddl, load_statements
 from rds_to_s3_ops.warehouses.loads import table_loads
@@ -27,8 +27,16 @@ def verify(
     *,
     run_id: OptionalRunArgument = None,
     table: Annotated[
-        str | None, typer.Option("--table", "-t", metavar="TABLE", help="Every file of this table, from all runs.")
+        list[str] | None,
+        typer.Option(
+            "--table",
+            "-t",
+            metavar="TABLE",
+            help="Every file of this table, from all runs. May be a pattern. Repeatable.",
+            autocompletion=completed_tables,
+        ),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every file of every listed table.")] = False,
     source: Annotated[
         bool, typer.Option("--source", help="Compare the newest version of each row with the database.")
     ] = False,
@@ -51,32 +59,39 @@ def verify(
     each table with the database, row by row. TMPDIR must have space for the digests of all rows and for one file. A
     row that the next window will read is pending, which is not an error. A proof may deliver others before.
     """
-    # pyarrow takes as long to import as all the rest, and no other command needs it.
-    from rds_to_s3_ops.verify.reconciliation import SAMPLES  # noqa: PLC0415
-    from rds_to_s3_ops.verify.unreported import unreported_files  # noqa: PLC0415
-    from rds_to_s3_ops.verify.verification import (  # noqa: PLC0415
+    from rds_to_s3_ops.deployment.database import connected
+    from rds_to_s3_ops.verify.reconciliation import SAMPLES
+    from rds_to_s3_ops.verify.remedies import extract_again, left_out
+    from rds_to_s3_ops.verify.unreported import unreported_files
+    from rds_to_s3_ops.verify.verification import (
         compare_tables,
         listed_tables,
         manifests_for,
         verify_files,
     )
-    from rds_to_s3_ops.verify.views import (  # noqa: PLC0415
+    from rds_to_s3_ops.verify.views import (
         SHOWN,
         verification_lines,
     )
+    from rds_to_s3_ops.verify.wanted import Wanted
 
-    if run_id is not None and table is not None:
-        raise InvalidInputError("RUN and --table exclude each other: give one of them")
+    if sum(map(bool, (run_id, table, everything))) > 1:
+        raise InvalidInputError("RUN, --table and --all exclude each other: give one of them")
     session = Session.open(stack)
-    bucket = session.bucket()
-    manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, table)
-    if table is not None:
-        names = [table]
+    bucket, document = session.bucket(), session.table_list().read()
+    wanted = Wanted(table or [], document.checked if everything else None) if table or everything else None
+    manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, wanted)
+    if wanted is None:
+        [manifest] = manifests
+        names = [entry.table for entry in manifest.tables]
+        specs = listed_tables(document, names) if source else []
+        result = verify_files(bucket, [manifest], None)
+        result.left_out = left_out(manifest, document.checked, chosen=run_id is not None)
     else:
-        manifests = list(manifests)
-        names = [entry.table for entry in manifests[0].tables]
-    specs = listed_tables(session.table_list().read(), names) if source else []
-    result = verify_files(bucket, manifests, table)
+        result = verify_files(bucket, manifests, wanted)
+        names = wanted.found
+        specs = listed_tables(document, names) if source else []
+    result.again = extract_again(bucket, result.broken)
     result.extra_is_fine = ignore_extra
     result.unreported = unreported_files(bucket, session.runs().running, names)
     samples = None if all_keys else SAMPLES if keys is None else keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,15 +18,10 @@ from rds_to_s3_ops.commands.common import (
     print_view,
     run_id_of,
 )
-from rds_to_s3_ops.deployment.aws import Aws
-from rds_to_s3_ops.deployment.database import connected
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
-from rds_to_s3_ops.inspection import views as inspection_views
-from rds_to_s3_ops.inspection.doctor import examine
-from rds_to_s3_ops.inspection.preview import preview_run
-from rds_to_s3_ops.runs import views
-from rds_to_s3_ops.runs.runs import Run
-from rds_to_s3_ops.runs.story import condensed, tell
+
+if TYPE_CHECKING:
+    from rds_to_s3_ops.runs.runs import Run
 
 
 @guarded
@@ -44,7 +39,7 @@ def show(
     session = Session.open(stack)
     bucket, runs = session.bucket(), session.runs()
     run_id = run_id_of(run_id) if run_id else None
-    manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
+    manifest = bucket.manifest(run_id) if run_id else bucket.newest_manifest()
     if manifest is not None:
         run_id = manifest.run_id
     if run_id is None:
@@ -75,6 +70,8 @@ def history(
     If a run has more than 40 tables, only those that failed, were retried or continued are listed; the rest are
     counted. --json always lists everything.
     """
+    from rds_to_s3_ops.runs import views
+
     if everything and run_id is None:
         raise InvalidInputError("--all needs a RUN; to list more runs, use --limit")
     session = Session.open(stack)
@@ -102,6 +99,10 @@ def plan(
 
     Connects to the database from this machine, with the stack's credentials. Row counts are the server's estimates.
     """
+    from rds_to_s3_ops.deployment.database import connected
+    from rds_to_s3_ops.inspection.preview import preview_run
+    from rds_to_s3_ops.inspection.views import preview_view
+
     session = Session.open(stack)
     listed = session.table_list().read().checked
     with connected(session.stack) as connection:
@@ -109,7 +110,7 @@ def plan(
     if as_json:
         print_json(preview.as_json())
     else:
-        print_view(inspection_views.preview_view(preview, everything=everything))
+        print_view(preview_view(preview, everything=everything))
     if preview.failed:
         raise typer.Exit(1)
 
@@ -121,28 +122,35 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
     Checks from the AWS credentials to the indexes of the listed tables. Changes nothing. A check that only works inside
     the functions' VPC is skipped, with that reason.
     """
+    from rds_to_s3_ops.deployment.aws import Aws
+    from rds_to_s3_ops.inspection import views
+    from rds_to_s3_ops.inspection.doctor import examine
+
     if not stack:
         raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
-    findings, condenser = [], inspection_views.Condenser()
+    findings, condenser = [], views.Condenser()
     for finding in examine(Aws(), stack):
         findings.append(finding)
         if not as_json and condenser.shows(finding):
-            print_view(inspection_views.finding_view(finding))
+            print_view(views.finding_view(finding))
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
         if (rest := condenser.rest_view()) is not None:
             print_view(rest)
-        print_view(inspection_views.verdicts_view(findings))
+        print_view(views.verdicts_view(findings))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 
 
 def _tell(session: Session, run_id: str, *, everything: bool, as_json: bool) -> None:
+    from rds_to_s3_ops.inspection.views import story_view
+    from rds_to_s3_ops.runs.story import condensed, tell
+
     runs = session.runs()
     runs.describe(run_id)
     lines = tell(runs.events(run_id, 0))
     if as_json:
         print_json([line.as_json() for line in lines])
     else:
-        print_view(inspection_views.story_view(lines if everything else condensed(lines)))
+        print_view(story_view(lines if everything else condensed(lines)))

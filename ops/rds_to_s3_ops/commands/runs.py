@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.live import Live
 
 from rds_to_s3_ops.commands.common import (
     JsonOption,
@@ -22,11 +20,13 @@ from rds_to_s3_ops.commands.common import (
     print_outcome,
     run_id_of,
 )
-from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
-from rds_to_s3_ops.runs import progress_views
-from rds_to_s3_ops.runs.progress import RunProgress
-from rds_to_s3_ops.runs.runs import Run
-from rds_to_s3_ops.runs.watching import follow, wait
+from rds_to_s3_ops.errors import AwsError, InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rds_to_s3_ops.runs.progress import RunProgress
+    from rds_to_s3_ops.runs.runs import Run
 
 INTERRUPTED = 130
 
@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Start a run, and follow it.
 
-    Extracts every listed table, or only those given with --table.
+    Extracts every listed table, or only those given with --table. A name that is not listed is refused at once.
     """
     if table and rerun_failed_of:
         raise InvalidInputError("--table and --rerun-failed-of exclude each other: give one of them")
@@ -59,7 +59,10 @@ def run(
         execution_input = {"tables": list(dict.fromkeys(table))}
     elif rerun_failed_of:
         execution_input = {"rerun_failed_of": run_id_of(rerun_failed_of)}
-    _start(Session.open(stack), execution_input, watch=watch, wait_only=wait_only, as_json=as_json)
+    session = Session.open(stack)
+    if table:
+        _refuse_unlisted(session, table)
+    _start(session, execution_input, watch=watch, wait_only=wait_only, as_json=as_json)
 
 
 @guarded
@@ -126,6 +129,16 @@ def watch(
     _watch(session, run_id_of(run_id), as_json=as_json)
 
 
+def _refuse_unlisted(session: Session, names: list[str]) -> None:
+    from rds_to_s3_ops.deployment.table_list_parameter import refuse_unlisted
+
+    try:
+        listed = session.table_list().read().checked
+    except AwsError:
+        return  # the execution reads the list itself, and refuses what is not in it
+    refuse_unlisted(listed, names)
+
+
 def _start(session: Session, execution_input: dict[str, Any], *, watch: bool, wait_only: bool, as_json: bool) -> None:
     _attend(session, session.runs().start(execution_input), watch=watch, wait_only=wait_only, as_json=as_json)
 
@@ -142,6 +155,8 @@ def _attend(session: Session, started: Run, *, watch: bool, wait_only: bool, as_
 
 
 def _wait(session: Session, started: Run, *, as_json: bool) -> None:
+    from rds_to_s3_ops.runs.watching import wait
+
     try:
         wait(session.runs(), started.run_id)
     except KeyboardInterrupt:
@@ -150,6 +165,8 @@ def _wait(session: Session, started: Run, *, as_json: bool) -> None:
 
 
 def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
+    from rds_to_s3_ops.runs.watching import follow
+
     looks = follow(session.runs(), session.bucket(), run_id)
     console = new_console()
     try:
@@ -165,24 +182,32 @@ def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
 
 
 def _watch_live(looks: Iterable[RunProgress], console: Console) -> None:
+    from rich.live import Live
+
+    from rds_to_s3_ops.runs.progress_views import ProgressView
+
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for progress in looks:
-            live.update(progress_views.ProgressView(progress), refresh=True)
+            live.update(ProgressView(progress), refresh=True)
 
 
 def _watch_as_lines(looks: Iterable[RunProgress]) -> None:
+    from rds_to_s3_ops.runs.progress_views import progress_lines
+
     before: RunProgress | None = None
     for progress in looks:
-        for line in progress_views.progress_lines(before, progress):
+        for line in progress_lines(before, progress):
             typer.echo(line)
         before = progress
 
 
 def _watch_as_json(looks: Iterable[RunProgress]) -> None:
+    from rds_to_s3_ops.runs.progress_views import progress_json, progress_lines
+
     before: RunProgress | None = None
     for progress in looks:
-        if before is None or progress_views.progress_lines(before, progress):
-            print_json(progress_views.progress_json(progress), indent=None)
+        if before is None or progress_lines(before, progress):
+            print_json(progress_json(progress), indent=None)
         before = progress
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from rds_to_s3.mysql.catalogue.tables import table_names
-from rds_to_s3_ops.commands.common import JsonOption, Session, StackOption, guarded, print_json, print_view
-from rds_to_s3_ops.deployment.database import connected, database_name
-from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
-from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
+from rds_to_s3_ops.commands.common import (
+    JsonOption,
+    Session,
+    StackOption,
+    completed_tables,
+    guarded,
+    print_json,
+    print_view,
+)
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
-from rds_to_s3_ops.screen.table_list import table_list_view
 
 CATALOGUE_SECONDS = 60
 
@@ -22,7 +26,7 @@ CATALOGUE_SECONDS = 60
 @guarded
 def rewind(
     *,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A listed table.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A listed table.", autocompletion=completed_tables)],
     to: Annotated[
         str | None,
         typer.Argument(
@@ -45,6 +49,8 @@ def rewind(
 
     Prints the old and the new watermark, and asks. Writes nothing if a run has moved the watermark in the meantime.
     """
+    from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
+
     if (to is None) == (not everything):
         raise InvalidInputError("no target given: give a TIMESTAMP, or --all to extract the whole table again")
     target = parse_target(to) if to is not None else None
@@ -60,7 +66,7 @@ def rewind(
     if as_json:
         print_json(change.as_json())
     else:
-        typer.echo(f"written; extract it now with: rds-to-s3 run --table {table}", err=True)
+        typer.echo(f"written; extract it now with: rds-to-s3 run --table {shlex.quote(table)}", err=True)
 
 
 @guarded
@@ -76,6 +82,8 @@ def list_tables(
     table's own settings are under its name. Of more than 40 entries, or tables, 40 are shown, starting with those that
     have their own settings; the rest are counted. With --json, print the document unchanged.
     """
+    from rds_to_s3_ops.screen.table_list import table_list_view
+
     session = Session.open(stack)
     document = session.table_list().read()
     if as_json:
@@ -90,50 +98,122 @@ def list_tables(
 
 def _existing(session: Session) -> list[str]:
     """Return the tables of the database, or of the newest run."""
+    from rds_to_s3.mysql.catalogue.tables import table_names
+    from rds_to_s3_ops.deployment.database import connected, database_name
+
     try:
         with connected(session.stack, read_seconds=CATALOGUE_SECONDS) as connection:
             return table_names(connection, database_name(connection))
     except CommandError as error:
-        manifest = session.bucket().latest_manifest()
+        manifest = session.bucket().newest_manifest()
         known = "no run has finished yet" if manifest is None else f"tables as of run {manifest.run_id}"
         typer.echo(f"{known}: the database cannot be asked from here ({error})", err=True)
         return [table.table for table in manifest.tables] if manifest is not None else []
 
 
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a default for this table, such as format=parquet. A value can be JSON. Repeatable.",
+    ),
+]
+UnsetOption = Annotated[
+    list[str] | None,
+    typer.Option("--unset", metavar="KEY", help="Remove a setting, so that the default applies. Repeatable."),
+]
+ListedArgument = Annotated[
+    str, typer.Argument(metavar="TABLE", help="A listed name or pattern.", autocompletion=completed_tables)
+]
+
+
 @guarded
 def add_table(
     *,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A table's name, or a pattern such as 'order*'.")],
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Override a default for this table, such as format=parquet. A value can be JSON. Repeatable.",
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="A table's name, or a pattern such as 'order*'.", autocompletion=completed_tables
         ),
-    ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Change a table that is already listed.")] = False,
+    ],
+    setting: SetOption = None,
+    unset: UnsetOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Change a table that is already listed. Its other settings stay.")
+    ] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a table to the list, or change its settings.
 
-    Does not check that the database has the table; `plan` does.
+    Shows the settings before and after. Does not check that the database has the table; `plan` does.
     """
-    settings = _settings(setting or [])
+    settings = _settings(setting or [], "--set")
     parameter = Session.open(stack).table_list()
-    document = parameter.read().with_table(table, settings, replaces=replace)
-    parameter.write(document)
+    before = parameter.read()
+    after = before.with_table(table, settings, unset or [], replaces=replace or bool(unset))
+    parameter.write(after)
+    _print_change(table, before.own_settings(table), after.own_settings(table))
     if as_json:
-        print_json(document.data)
+        print_json(after.data)
     else:
-        typer.echo(f"{table} is listed; extract it now with: rds-to-s3 run --table {table}", err=True)
+        typer.echo(f"{table} is listed; extract it now with: rds-to-s3 run --table {shlex.quote(table)}", err=True)
+
+
+@guarded
+def set_default(
+    *,
+    setting: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="A default, such as format=parquet. A value can be JSON. Repeatable."),
+    ] = None,
+    unset: UnsetOption = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the settings of all tables that do not have their own.
+
+    Shows the defaults before and after. The defaults that are not named stay.
+    """
+    if not setting and not unset:
+        raise InvalidInputError("nothing to change: give KEY=VALUE, or --unset KEY")
+    parameter = Session.open(stack).table_list()
+    before = parameter.read()
+    after = before.with_defaults(_settings(setting or [], "tables set-default"), unset or [])
+    parameter.write(after)
+    _print_change("defaults", before.data.get("defaults", {}), after.data.get("defaults", {}))
+    if as_json:
+        print_json(after.data)
+
+
+@guarded
+def exclude_tables(
+    *,
+    table: Annotated[
+        list[str], typer.Argument(metavar="TABLE", help="A table's name, or a pattern such as '*_tmp'. Repeatable.")
+    ],
+    remove: Annotated[bool, typer.Option("--remove", help="Do not exclude it any longer.")] = False,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave out tables that a pattern in the list would bring in.
+
+    Their files and their watermarks stay. A table that is listed by name is extracted in any case.
+    """
+    parameter = Session.open(stack).table_list()
+    before = parameter.read()
+    after = before.without_excluded(table) if remove else before.with_excluded(table)
+    parameter.write(after)
+    _print_change("exclude", before.data.get("exclude", []), after.data.get("exclude", []))
+    if as_json:
+        print_json(after.data)
 
 
 @guarded
 def remove_table(
     *,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A listed name or pattern.")],
+    table: ListedArgument,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -160,6 +240,8 @@ def move_list(
 
     The parameter then points to it. `tables add` and `tables remove` edit the object, with a conditional write.
     """
+    from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
+
     session = Session.open(stack)
     url = session.table_list().move(key or session.stack.parameters.get("TableListKey") or DEFAULT_KEY)
     typer.echo(f"the table list is at {url} now; the parameter points to it", err=True)
@@ -173,15 +255,21 @@ def _confirm() -> None:
         raise typer.Exit(0)
 
 
-def _settings(assignments: list[str]) -> dict[str, Any]:
-    """Parse ``--set`` options: a value that is valid JSON is JSON, anything else is text."""
+def _print_change(name: str, before: object, after: object) -> None:
+    for moment, value in (("before", before), ("after ", after)):
+        shown = "not listed" if value is None else json.dumps(value, ensure_ascii=False)
+        typer.echo(f"{name} {moment}: {shown}", err=True)
+
+
+def _settings(assignments: list[str], option: str) -> dict[str, Any]:
+    """Parse assignments: a value that is valid JSON is JSON, anything else is text."""
     settings: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
-            raise InvalidInputError(f"--set {assignment}: write KEY=VALUE, such as format=parquet")
+            raise InvalidInputError(f"{option} {assignment}: write KEY=VALUE, such as format=parquet")
         if key in settings:
-            raise InvalidInputError(f"--set {key} is given twice")
+            raise InvalidInputError(f"{option} {key} is given twice")
         try:
             settings[key] = json.loads(value)
         except ValueError:

@@ -72,6 +72,10 @@ class Bucket:
         """Return the newest finished run's manifest; None before the first run."""
         return self._manifest(LATEST_MANIFEST_KEY)
 
+    def newest_manifest(self) -> Manifest | None:
+        """Return the same if ``runs/latest.json`` is gone: of all manifests, that of the run that started last."""
+        return self.latest_manifest() or next(self.newest_manifests(), None)
+
     def manifests(self, run_ids: Iterable[str]) -> dict[str, Manifest]:
         """Return the existing manifests of these runs."""
         wanted = list(run_ids)

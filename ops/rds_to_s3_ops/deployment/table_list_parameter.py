@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from rds_to_s3.errors import TableListError
+from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.plan.lists.patterns import is_pattern
 from rds_to_s3.plan.lists.stored_list import FROM, key_of, parse_stored_list, pointer_of
-from rds_to_s3.plan.table_list import TableList, parse_table_list
+from rds_to_s3.plan.table_list import TableList, parse_table_list, select_tables
 from rds_to_s3.s3.objects import ConditionFailedError, StoredObject
 from rds_to_s3.wording import first_names
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code
@@ -66,15 +68,14 @@ class TableListDocument:
             raise InvalidInputError(str(error)) from None
         return cls(json.loads(text), checked, version)
 
-    def _changed(self, tables: list[Any]) -> TableListDocument:
-        return replace(self.parse(json.dumps({**self.data, "tables": tables}), self.version), **self._place)
+    def _changed(self, **members: Any) -> TableListDocument:
+        data = {key: value for key, value in {**self.data, **members}.items() if value or key == "tables"}
+        return replace(self.parse(json.dumps(data), self.version), url=self.url, stored=self.stored)
 
-    @property
-    def _place(self) -> dict[str, Any]:
-        return {"url": self.url, "stored": self.stored}
-
-    def with_table(self, name: str, settings: dict[str, Any], *, replaces: bool) -> TableListDocument:
-        """Return the document with one more table.
+    def with_table(
+        self, name: str, settings: dict[str, Any], unset: Sequence[str] = (), *, replaces: bool
+    ) -> TableListDocument:
+        """Return the document with one more table, or with other settings of a listed one.
 
         Parameters
         ----------
@@ -82,33 +83,70 @@ class TableListDocument:
             A table's name or a pattern.
         settings : dict
             The keys that it overrides; empty for the defaults.
+        unset : sequence of str
+            Keys of its own that it loses, so that the defaults apply.
         replaces : bool
-            Whether to replace a table that is already listed, at its position; otherwise that is an error.
+            Whether to change a table that is already listed, at its position. Its other settings stay. Otherwise that
+            is an error.
 
         Raises
         ------
         InvalidInputError
-            A setting is unknown, not valid, or the name of another table.
+            A setting is unknown, not valid, or the name of another table; or a key to unset is not there.
         """
-        if "name" in settings:
+        if "name" in settings or "name" in unset:
             raise InvalidInputError(f"name is not a setting: the table to list is {name!r}, as TABLE says")
-        entry: Any = {"name": name, **settings} if settings else name
         entries = list(self.data["tables"])
         listed = [_name(existing) for existing in entries]
-        if name not in listed:
-            entries.append(entry)
-        elif replaces:
-            entries[listed.index(name)] = entry
-        else:
+        if name in listed and not replaces:
             raise InvalidInputError(f"table {name!r} is already listed: add --replace to change its settings")
-        return self._changed(entries)
+        place = listed.index(name) if name in listed else len(entries)
+        before = entries[place] if place < len(entries) and isinstance(entries[place], dict) else {}
+        own = _merged(
+            {key: value for key, value in before.items() if key != "name"}, settings, unset, f"table {name!r}"
+        )
+        entries[place : place + 1] = [{"name": name, **own} if own else name]
+        return self._changed(tables=entries)
+
+    def with_defaults(self, settings: dict[str, Any], unset: Sequence[str] = ()) -> TableListDocument:
+        """Return the document with other defaults; those that are not named stay."""
+        return self._changed(defaults=_merged(self.data.get("defaults", {}), settings, unset, "defaults"))
+
+    def with_excluded(self, names: Sequence[str]) -> TableListDocument:
+        """Return the document with more names or patterns that no pattern brings in."""
+        excluded = list(self.data.get("exclude", []))
+        for name in names:
+            if name in excluded:
+                raise InvalidInputError(f"{name!r} is already excluded")
+            if name in map(_name, self.data["tables"]):
+                raise InvalidInputError(
+                    f"{name!r} is listed, and what is listed by name is extracted: rds-to-s3 tables remove {name}"
+                )
+            excluded.append(name)
+        return self._changed(exclude=excluded)
+
+    def without_excluded(self, names: Sequence[str]) -> TableListDocument:
+        """Return the document with fewer of them."""
+        excluded = list(self.data.get("exclude", []))
+        for name in names:
+            if name not in excluded:
+                raise NotFoundError(f"{name!r} is not excluded; excluded are: {first_names(excluded) or 'none'}")
+            excluded.remove(name)
+        return self._changed(exclude=excluded)
+
+    def own_settings(self, name: str) -> dict[str, Any] | None:
+        """Return a listed table's own settings; None if it is not listed."""
+        for entry in self.data["tables"]:
+            if _name(entry) == name:
+                return {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
+        return None
 
     def without_table(self, name: str) -> TableListDocument:
         """Return the document without a table."""
         entries = [entry for entry in self.data["tables"] if _name(entry) != name]
         if len(entries) == len(self.data["tables"]):
             raise NotFoundError(f"table {name!r} is not listed; listed are: {first_names(map(_name, entries))}")
-        return self._changed(entries)
+        return self._changed(tables=entries)
 
     def written(self) -> str:
         """Return the document as text, with one line for each table."""
@@ -217,6 +255,35 @@ class TableListParameter:
             self._ssm.put_parameter(
                 Name=self.name, Value=text, Type="String", Overwrite=True, Tier="Intelligent-Tiering"
             )
+
+
+def refuse_unlisted(listed: TableList, names: Sequence[str]) -> None:
+    """Refuse names that a run would refuse, before an execution is started.
+
+    Only the database knows what a pattern in the list brings in. A name that such a pattern may bring in passes here.
+
+    Raises
+    ------
+    NotFoundError
+        A name is not listed, or a pattern matches nothing listed.
+    """
+    try:
+        if not listed.needs_catalogue():
+            select_tables(listed.resolve([]), names)
+            return
+        possible = [name for name in names if not is_pattern(name)]
+        select_tables(listed.resolve(possible), possible)
+    except InputError as error:
+        raise NotFoundError(str(error)) from None
+
+
+def _merged(before: dict[str, Any], settings: dict[str, Any], unset: Sequence[str], whose: str) -> dict[str, Any]:
+    for key in unset:
+        if key in settings:
+            raise InvalidInputError(f"{key} is both set and unset: give one of them")
+        if key not in before:
+            raise InvalidInputError(f"{whose}: {key} is not set; set are: {first_names(before) or 'none'}")
+    return {key: value for key, value in {**before, **settings}.items() if key not in unset}
 
 
 def _name(entry: Any) -> str:

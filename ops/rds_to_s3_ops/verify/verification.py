@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from rds_to_s3_ops.verify.reading.duckdb_reading import reading_errors
 from rds_to_s3_ops.verify.reading.stored_files import FileCheck, check_file, named_files
 from rds_to_s3_ops.verify.reconciliation import SAMPLES, Reconciler
 from rds_to_s3_ops.verify.unreported import UnreportedFile
+from rds_to_s3_ops.verify.wanted import Wanted
 
 if TYPE_CHECKING:
     from rds_to_s3.mysql.connection import Connection
@@ -42,6 +43,10 @@ class Verification:
         Files of the tables that are in no manifest.
     extra_is_fine : bool
         Whether to ignore rows that only the files have, because the table's deletes are not tracked.
+    again : list of str
+        How to get the rows of broken files once more.
+    left_out : str
+        What was not looked at.
     """
 
     files: int = 0
@@ -51,6 +56,8 @@ class Verification:
     tables: list[Reconciliation] = field(default_factory=list)
     unreported: list[UnreportedFile] = field(default_factory=list)
     extra_is_fine: bool = False
+    again: list[str] = field(default_factory=list)
+    left_out: str = ""
 
     @property
     def differs(self) -> bool:
@@ -83,6 +90,7 @@ class Verification:
                 "rows": self.rows,
                 "bytes": self.bytes,
                 "broken": [check.as_json() for check in self.broken],
+                "left_out": self.left_out or None,
             },
             "unreported": [file.as_json() for file in self.unreported],
             "tables": [
@@ -91,42 +99,39 @@ class Verification:
         }
 
 
-def manifests_for(bucket: Bucket, run_id: str | None, table: str | None) -> Iterable[Manifest]:
-    """Yield the manifests to check: a run's, the newest, or all that list a table.
+def manifests_for(bucket: Bucket, run_id: str | None, wanted: Wanted | None) -> Iterable[Manifest]:
+    """Yield the manifests to check: a run's, the newest, or all if some tables are wanted.
 
     Raises
     ------
     NotFoundError
-        No manifest lists the table; raised after the last manifest.
+        No manifest lists a wanted table; raised after the last manifest.
     """
-    if table is not None:
-        return _manifests_of(bucket, table)
-    manifest = bucket.manifest(run_id) if run_id else bucket.latest_manifest()
+    if wanted is not None:
+        return _manifests_of(bucket, wanted)
+    manifest = bucket.manifest(run_id) if run_id else bucket.newest_manifest()
     if manifest is None:
         raise NotFoundError(f"run {run_id!r} has no manifest" if run_id else "no run has finished yet: `rds-to-s3 run`")
     return [manifest]
 
 
-def _manifests_of(bucket: Bucket, table: str) -> Iterator[Manifest]:
-    is_known = False
+def _manifests_of(bucket: Bucket, wanted: Wanted) -> Iterator[Manifest]:
     for manifest in bucket.every_manifest():
-        if manifest.table(table) is not None:
-            is_known = True
+        if [table for table in manifest.tables if table.table in wanted]:
             yield manifest
-    if not is_known:
-        raise NotFoundError(f"no run has extracted a table {table!r}: see `rds-to-s3 tables list`")
+    wanted.refuse_unknown()
 
 
 def verify_files(
     bucket: Bucket,
     manifests: Iterable[Manifest],
-    table: str | None,
+    wanted: Container[str] | None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verification:
-    """Compare every file in the manifests, of all tables or of one, with its entry."""
+    """Compare every file in the manifests, of all tables or of those that are wanted, with its entry."""
     result = Verification()
     with tempfile.TemporaryDirectory(prefix="rds-to-s3-verify-") as folder:
-        for named in named_files(manifests, table):
+        for named in named_files(manifests, wanted):
             file = named[2]
             say(file.key)
             with reading_errors(file.key):

@@ -35,6 +35,9 @@ def verification_lines(result: Verification, shown: int | None = SHOWN) -> Itera
     yield f"{result.files} files, {result.rows:,} rows, {result.bytes:,} bytes: {state}"
     for check in result.broken:
         yield f"  {check.key} (run {check.run_id}): {'; '.join(check.problems)}"
+    yield from (f"  {step}" for step in result.again)
+    if result.left_out:
+        yield f"left out: {result.left_out}"
     if result.unreported:
         yield described(result.unreported)
         yield f"  {remedy(result.unreported)}"

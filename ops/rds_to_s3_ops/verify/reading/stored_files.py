@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,12 +107,14 @@ class FileCheck:
         return {"key": self.key, "table": self.table, "run_id": self.run_id, "problems": self.problems}
 
 
-def named_files(manifests: Iterable[Manifest], table: str | None = None) -> Iterator[tuple[str, str, FileEntry]]:
+def named_files(
+    manifests: Iterable[Manifest], wanted: Container[str] | None = None
+) -> Iterator[tuple[str, str, FileEntry]]:
     """Yield run, table and file for every file in the manifests, each key once."""
     seen: set[bytes] = set()  # a digest of each key: there may be millions
     for manifest in manifests:
         for entry in manifest.tables:
-            if table in (None, entry.table):
+            if wanted is None or entry.table in wanted:
                 for file in entry.every_file:
                     digest = hashlib.blake2b(file.key.encode(), digest_size=8).digest()
                     if digest not in seen:
