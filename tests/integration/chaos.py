@@ -130,14 +130,18 @@ class Chaos:
         self._note(quiet)
         original.run()
         report.runs += 1
-        wanted = table_rows(pipeline, TABLE)
+        wanted = table_rows(pipeline, TABLE, where=world.where)
         report.rows = len(wanted)
         report.versions = sum(item["totals"]["rows"] for item in self._manifests)
         report.lost_by_the_original = original.wrong(wanted)
         warnings = [text for item in self._manifests for text in entry(item, TABLE)["warnings"]]
         report.problems += [
             *([] if quiet["status"] == "SUCCEEDED" else [f"the quiet run failed: {entry(quiet, TABLE)['error']}"]),
-            *(each for each in problems_with_rows(pipeline, TABLE) if not world.excuses(each, warnings)),
+            *(
+                each
+                for each in problems_with_rows(pipeline, TABLE, where=world.where)
+                if not world.excuses(each, warnings)
+            ),
             *problems_with_leftovers(pipeline, TABLE),
             *problems_with_manifests(pipeline, TABLE, self._manifests),
         ]

@@ -39,6 +39,8 @@ class World:
         How often the application is started.
     longest_transaction : float
         In seconds; one that has taken longer is rolled back.
+    where : str
+        Which rows are extracted, in SQL.
     pace : float
         How long the application waits, by that of an ordinary one.
     """
@@ -51,6 +53,7 @@ class World:
     count_of_phases: ClassVar[int] = 1
     longest_transaction: ClassVar[float] = 60.0
     pace: ClassVar[float] = 1.0
+    where: ClassVar[str] = "TRUE"
 
     def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
         self.pipeline = pipeline

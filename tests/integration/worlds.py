@@ -24,7 +24,6 @@ from tests.support.replicas import Replicated, go_on_applying, stop_applying
 if TYPE_CHECKING:
     from tests.support.servers import StartServer
 
-
 class Sentinel(World):
     """A modified column that is never NULL: rows that were never modified have a date long past."""
 
@@ -329,6 +328,28 @@ class Unstamped(World):
             yield
 
 
+class Filtered(World):
+    """Rows that come to fulfil the table's `where`, and cease to, with a stamp and without."""
+
+    name = "some of the rows"
+    where = "version < -50 or version > 50"
+    hot_row_in_each_run = False
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.settings |= {"where": self.where, "deletes": "track"}
+
+    def befall(self, runs: int) -> None:
+        """Take rows out, and bring others in as they have never been."""
+        first = self.random.randint(2, 350)
+        connection = self.session(self.database)
+        with suppress(pymysql.err.MySQLError), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {TABLE} SET version = {10**12 + runs} WHERE version = 0")
+            cursor.execute(f"UPDATE {TABLE} SET version = 0 WHERE id BETWEEN {first} AND {first + 9}")
+            connection.commit()
+        connection.close()
+
+
 WORLDS: tuple[type[World], ...] = (
     World,
     Sentinel,
@@ -340,4 +361,5 @@ WORLDS: tuple[type[World], ...] = (
     Moved,
     LateReplicas,
     Unstamped,
+    Filtered,
 )

@@ -41,10 +41,10 @@ def newest(rows: Iterable[Row], key: int = 1) -> dict[Row, Row]:
     return {row[:key]: row for row in rows}
 
 
-def problems_with_rows(pipeline: Pipeline, table: str, key: int = 1) -> list[str]:
-    """Compare every row: what is missing, stale, left over or there twice."""
+def problems_with_rows(pipeline: Pipeline, table: str, key: int = 1, where: str = "TRUE") -> list[str]:
+    """Compare every row, or those that fulfil a condition: what is missing, stale, left over or there twice."""
     delivered = delivered_rows(pipeline, pipeline.data_keys(table))
-    wanted, got = table_rows(pipeline, table, key), newest(delivered, key)
+    wanted, got = table_rows(pipeline, table, key, where), newest(delivered, key)
     problems = [f"lost: {row}" for name, row in wanted.items() if name not in got]
     problems += [f"stale: {got[name]} for {row}" for name, row in wanted.items() if name in got and got[name] != row]
     twice = [row for row, count in Counter(delivered).items() if count > 1]

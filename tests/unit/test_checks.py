@@ -372,3 +372,7 @@ def test_expressions_agree_with_python_and_never_round(expression: str, rows: li
         return
     wanted = [number for number, row in enumerate(rows) if asked_row_by_row(expression, row) is False]
     assert told.get(expression, []) == wanted
+
+
+def test_minus_zero_is_in_a_list_that_has_zero() -> None:
+    assert of_column("double", [b"-0", b"0", b"1"], {"isin": [0]}) == [2]

@@ -117,10 +117,7 @@ def bind_checks(
         try:
             rules.append(Rule(label, bind(condition, class_of, canonical)))
         except TypeError as error:
-            types = ", ".join(f"{name} is {used[own].column_type}" for name, own in canonical.items())
-            raise ColumnTypeError(
-                f"table {table.name!r}: {where} does not suit the columns ({types}): {error}"
-            ) from None
+            raise ColumnTypeError(_unsuitable(table, where, canonical, used, error)) from None
 
     for name, checks in columns.items():
         own = found(name, '"checks"').name
@@ -131,6 +128,50 @@ def bind_checks(
     for text in of_table.expressions:
         add(text, parse_expression(text), f"the expression {text!r}")
     return BoundChecks(tuple(rules), tuple(unique), tuple(used.values()), of_table)
+
+
+def bind_expression(
+    table: Table, text: str, role: str, *, denied: DeniedColumns = NONE_DENIED
+) -> tuple[Node, dict[str, TableColumn]]:
+    """Match one condition with a table's columns.
+
+    Parameters
+    ----------
+    role : str
+        Its name in messages.
+
+    Returns
+    -------
+    node : Node
+        As `rds_to_s3.checks.expressions.bind` returns it.
+    columns : dict
+        The columns that it reads, by name.
+
+    Raises
+    ------
+    ColumnNotFoundError
+    ColumnTypeError
+    """
+    parsed = parse_expression(text)
+    canonical: dict[str, str] = {}
+    columns: dict[str, TableColumn] = {}
+    for name in column_names(parsed):
+        column = table.column(name)
+        if column is None:
+            raise ColumnNotFoundError(column_missing(table, name, f"named in {role}", denied))
+        canonical[name] = column.name
+        columns[column.name] = column
+    try:
+        return bind(parsed, lambda name: value_class(columns[name]), canonical), columns
+    except TypeError as error:
+        raise ColumnTypeError(_unsuitable(table, role, canonical, columns, error)) from None
+
+
+def _unsuitable(
+    table: Table, role: str, canonical: Mapping[str, str], columns: Mapping[str, TableColumn], error: TypeError
+) -> str:
+    types = ", ".join(f"{name} is {columns[own].column_type}" for name, own in canonical.items())
+    return f"table {table.name!r}: {role} does not suit the columns ({types}): {error}"
 
 
 def _conditions(name: str, checks: ColumnChecks) -> Iterator[tuple[str, Node]]:

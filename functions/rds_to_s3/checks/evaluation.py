@@ -179,6 +179,9 @@ def _always(array: pa.Array, answer: bool) -> pa.Array:
 
 def _member(array: pa.Array, members: tuple[Any, ...]) -> pa.Array:
     kind = array.type
+    if pa.types.is_floating(kind):
+        # Arrow looks members up by their bits, and -0.0 equals 0.0.
+        array, members = pc.add(array, 0.0), tuple(member + 0.0 for member in members)
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         low, high = _range(kind)
         scale = kind.scale if pa.types.is_decimal(kind) else 0

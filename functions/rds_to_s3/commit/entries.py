@@ -36,7 +36,9 @@ Timestamp = Annotated[
 ]
 Status = Literal["SUCCEEDED", "FAILED", "UNCHANGED", "SKIPPED"]
 Mode = Literal["incremental", "full", "compare"]
-DriftKind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered"]
+DriftKind = Literal[
+    "added", "dropped", "renamed", "widened", "narrowed", "retyped", "nullability", "reordered", "where"
+]
 
 
 class Document(BaseModel):
@@ -116,6 +118,9 @@ _SENTENCES = {
     "dropped and another one added",
     "nullability": "column {column} was {before} and is {after}",
     "reordered": "the columns have another order: {after}",
+    "where": "the where was {before} and is {after}. Rows that no longer fulfil it count as deleted, where deletes are "
+    "tracked. Rows that fulfil it now and did not before are delivered when their stamp moves, or by the proof; "
+    "rds-to-s3 rewind TABLE --all delivers them in the next run",
 }
 
 
@@ -123,14 +128,17 @@ class DriftEntry(Document):
     """One difference between the columns of a table and those at its last commit."""
 
     change: DriftKind
-    column: Name = Field(description="Its name now; of a dropped one the name it had.")
+    column: Name = Field(description="Its name now; of a dropped one the name it had; * for the table's `where`.")
     before: str | None = Field(alias="from", description="Type, nullability, or of a renamed column its name.")
     after: str | None = Field(alias="to")
 
     def sentence(self) -> str:
         """Return the change as a sentence."""
         form = _SENTENCES.get(self.change, "column {column} was {change} from {before} to {after}")
-        return form.format(change=self.change, column=self.column, before=self.before, after=self.after)
+        before, after = self.before, self.after
+        if self.change == "where":
+            before, after = (json.dumps(text, ensure_ascii=False) if text else "none" for text in (before, after))
+        return form.format(change=self.change, column=self.column, before=before, after=after)
 
 
 _FAILED_HAS_ERROR: dict[str, Any] = {

@@ -49,6 +49,8 @@ class ReadAs(_Part):
         What the files hold.
     layout : str
         Of the files' keys.
+    where : str or None
+        Which rows are extracted; None for all.
     """
 
     mode: str
@@ -60,6 +62,7 @@ class ReadAs(_Part):
     versions: str
     columns: list[str]
     layout: str = "flat"
+    where: str | None = None
 
     def reads_as(self, other: ReadAs | None) -> bool:
         """Return whether another window was read by the same columns, in the same zone."""

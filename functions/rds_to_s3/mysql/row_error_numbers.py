@@ -8,8 +8,8 @@ from rds_to_s3.errors import RowsUnreadableError
 from rds_to_s3.mysql.error_numbers import ACCESS, INTERRUPTED, LOGIN, Refusal
 
 _COMPUTED = (
-    'Leave it out with "exclude_columns": [{exclude}] in the table list, or correct the rows. SHOW CREATE TABLE '
-    "{table}; shows its expression."
+    'Leave it out with "exclude_columns": [{exclude}] in the table list, or correct the rows, or the "where" that '
+    "computes with it. SHOW CREATE TABLE {table}; shows its expression."
 )
 
 ROWS: tuple[Refusal, ...] = (

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from rds_to_s3.checks.expressions import parse_expression
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.plan.lists.patterns import is_pattern, most_specific, selects
@@ -33,6 +34,11 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _condition(text: str) -> str:
+    parse_expression(text)
+    return text
+
+
 class _Settings(BaseModel):
     """The keys of ``defaults`` and of a table's object."""
 
@@ -50,6 +56,7 @@ class _Settings(BaseModel):
     lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
     prove_bytes: Annotated[int, Field(ge=0)] = PROVE_BYTES
     time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    where: Annotated[str, AfterValidator(_condition)] | None = None
     checks: dict[str, Any] = Field(default_factory=dict)
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     on_drift: Literal["evolve", "fail"] = "evolve"

@@ -228,6 +228,8 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
     if drift and spec.on_drift == "fail":
         raise refused_drift(spec.name, drift)
     warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in drift)]
+    if spec.where is not None:
+        warnings.append(f"only rows that fulfil this are extracted: {spec.where}")
     if spec.deletes == "track":
         require_key(table, selection.denied)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")

@@ -168,7 +168,7 @@ def _snapshot(connection: Connection, spec: TableSpec) -> Table:
 
 def _read_source(connection: Connection, digests: Digests, table: Table, selection: Selection, pending: str) -> None:
     columns = ", ".join(column.expression for column in selection.select)
-    sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers and literals
+    sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)} WHERE {selection.accepting()}"  # noqa: S608 - quoted
     with query(connection, sql, table=table.name) as rows:
         for block in rows:
             digests.add_source(block, len(selection.select))

@@ -267,6 +267,7 @@ class Prover:
         condition = "TRUE"
         if up_to is not None:
             condition = not_beyond(self.key, [bytes.fromhex(value) for value in up_to])
+        condition = self.selection.accepting(condition)
         while True:
             position = None if after is None else [bytes.fromhex(value) for value in after]
             segment = Segment(condition, tuple(self.key))

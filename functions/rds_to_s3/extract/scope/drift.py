@@ -179,6 +179,7 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
     written_before = {column["name"] for column in last.columns}
     written_now = {column.name for column in selection.columns}
     changes = concerning(_changed_columns(before, after), written_before, written_now)
+    changes += _of_where(selection, last)
     if selection.own_order:
         return changes
     # Columns that the files leave out may be in any place.
@@ -186,6 +187,12 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
         [column for column in before if column["name"] in written_before],
         [column for column in after if column["name"] in written_now],
     )
+
+
+def _of_where(selection: Selection, last: Commit) -> list[DriftEntry]:
+    before = last.read_as.where if last.read_as is not None else None
+    now = selection.where_text
+    return [] if before == now else [_change("where", "*", before, now)]
 
 
 def refused_drift(name: str, drift: Sequence[DriftEntry]) -> DriftError:

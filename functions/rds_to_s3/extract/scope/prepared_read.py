@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from rds_to_s3.commit.read_as import Ledger, ReadAs, short_hash
@@ -114,7 +114,10 @@ def prepare_read(
     if spec.mode == "compare":
         # Without a ledger, or with the watermark deleted, all of it is delivered; else what differs, and nothing else.
         is_whole = watermark is None or ledger is None or not ledger.is_complete
-    segments = read_segments(connection, table, selection, window, marks, key=key)
+    segments = [
+        replace(part, condition=selection.accepting(part.condition))
+        for part in read_segments(connection, table, selection, window, marks, key=key)
+    ]
     read_as = describe_read(table, selection, spec, window)
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
     return PreparedRead(

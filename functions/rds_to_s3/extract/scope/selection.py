@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from rds_to_s3.checks.binding import BoundChecks, bind_checks, checked_names
+from rds_to_s3.checks.expressions import column_names, parse_expression
+from rds_to_s3.checks.in_sql import where_in_sql
 from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
 from rds_to_s3.extract.scope.index_order import ReadIndex, index_advice, read_index
@@ -34,6 +36,10 @@ class Selection:
         The columns that show how fresh the table is: the cursor columns, also in a mode that does not use them.
     own_order : bool
         Whether the table list fixes the columns and their order.
+    where : str or None
+        The rows to extract, in SQL; None for all.
+    where_text : str or None
+        The same as the table list has it.
     denied : DeniedColumns
         Columns that the settings name or a key has, and the user may not read.
     """
@@ -46,6 +52,8 @@ class Selection:
     cursor_columns: list[TableColumn]
     stamp_columns: list[TableColumn] = field(default_factory=list)
     own_order: bool = False
+    where: str | None = None
+    where_text: str | None = None
     checks: BoundChecks = field(default_factory=BoundChecks)
     denied: DeniedColumns = NONE_DENIED
     warnings: list[str] = field(default_factory=list)
@@ -54,6 +62,10 @@ class Selection:
     def cursors(self) -> list[SelectColumn]:
         """The created and the modified column, those that exist. A row's stamp is the later of the two."""
         return [column for column in (self.created, self.modified) if column is not None]
+
+    def accepting(self, condition: str = "TRUE") -> str:
+        """Return an SQL condition for the rows to extract that fulfil another one."""
+        return condition if self.where is None else f"({condition}) AND {self.where}"
 
     @property
     def cursor_positions(self) -> list[int]:
@@ -152,6 +164,8 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
         cursor_columns=cursors,
         stamp_columns=[column for column in stamps if column.is_cursor_type],
         own_order=spec.columns is not None,
+        where=where_in_sql(table, spec.where, denied=denied) if spec.where is not None else None,
+        where_text=spec.where,
         checks=checks,
         denied=denied,
     )
@@ -222,7 +236,9 @@ def wanted_columns(table: Table, spec: TableSpec) -> list[str]:
     """Return the columns that the table list names for a table, and those of its keys."""
     settings = [spec.modified_column, spec.created_column, *(spec.columns or ()), *(spec.exclude_columns or ())]
     keys = [name for index in table.indexes if index.unique and index.whole for name in index.columns]
-    return [name for name in dict.fromkeys([*settings, *checked_names(*spec.parsed_checks), *keys]) if name is not None]
+    filters = column_names(parse_expression(spec.where)) if spec.where is not None else ()
+    named = [*settings, *checked_names(*spec.parsed_checks), *filters, *keys]
+    return [name for name in dict.fromkeys(named) if name is not None]
 
 
 def _cursor_warnings(table: Table, spec: TableSpec, selection: Selection) -> list[str]:

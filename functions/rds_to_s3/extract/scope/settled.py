@@ -72,7 +72,8 @@ class SettledRows:
         condition = " AND ".join(
             f"({self._up_to(column, NEVER)} OR {quoted(column.name)} IS NULL)" for column in cursors
         )
-        row = self.connection.row(f"SELECT COUNT(*) AS n FROM {quoted(self.table.name)} WHERE {condition}")  # noqa: S608
+        accepted = self.selection.accepting(condition)
+        row = self.connection.row(f"SELECT COUNT(*) AS n FROM {quoted(self.table.name)} WHERE {accepted}")  # noqa: S608
         if not int(row["n"]):
             return []
         names = " and ".join(column.name for column in cursors)
@@ -92,7 +93,7 @@ class SettledRows:
         sql = select_page(
             self.table.name,
             self.selection.select,
-            Segment(f"({later}) AND {self._all_settled(self.selection.cursors, moment)}", ()),
+            Segment(self.selection.accepting(f"({later}) AND {self._all_settled(self.selection.cursors, moment)}"), ()),
             position=None,
             rows=MOST_EDGE_ROWS + 1,
         )

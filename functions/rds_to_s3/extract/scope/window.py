@@ -256,6 +256,7 @@ def describe_read(table: Table, selection: Selection, spec: TableSpec, window: W
         versions=short_hash([columns, cursors, window.clock.zone]),
         columns=[column.name for column in selection.columns],
         layout=spec.layout,
+        where=selection.where_text,
     )
 
 

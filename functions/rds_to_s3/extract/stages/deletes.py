@@ -100,6 +100,8 @@ class DeleteTracking(Stage):
         """
         require_key(table, selection.denied)
         self._columns = selection.key_columns(table)
+        # A row that no longer fulfils it is not there.
+        self._there = "" if selection.where is None else f" WHERE {selection.where}"
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
         self._before = last.key_runs if last is not None and last.key_columns == self._types else None
@@ -250,7 +252,7 @@ class DeleteTracking(Stage):
     def _scan(self, connection: Connection, table: Table) -> Iterator[Rows]:
         """Yield the keys of all rows. The server reads the smallest index."""
         columns = ", ".join(column.expression for column in self._columns)
-        sql = f"SELECT {columns} FROM {quoted(table.name)}"  # noqa: S608 - quoted identifiers
+        sql = f"SELECT {columns} FROM {quoted(table.name)}{self._there}"  # noqa: S608 - quoted identifiers
         read = 0
         with query(connection, sql, table=table.name) as result:
             for block in result:
