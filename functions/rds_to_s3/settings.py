@@ -55,6 +55,18 @@ class DatabaseSettings(BucketSettings):
     database_ca_parameter: str = ""
 
 
+class ExtractSettings(DatabaseSettings):
+    """What ExtractTable needs.
+
+    Attributes
+    ----------
+    mask_key_secret : str
+        Name or ARN of the secret with the key of hashed columns; empty for none.
+    """
+
+    mask_key_secret: str = ""
+
+
 class PlanSettings(DatabaseSettings):
     """What PlanRun needs."""
 

@@ -137,14 +137,13 @@ class Chaos:
         warnings = [text for item in self._manifests for text in entry(item, TABLE)["warnings"]]
         report.problems += [
             *([] if quiet["status"] == "SUCCEEDED" else [f"the quiet run failed: {entry(quiet, TABLE)['error']}"]),
-            *(
-                each
-                for each in problems_with_rows(pipeline, TABLE, where=world.where)
-                if not world.excuses(each, warnings)
-            ),
+            *(each for each in self._problems_with_rows() if not world.excuses(each, warnings)),
             *problems_with_leftovers(pipeline, TABLE),
             *problems_with_manifests(pipeline, TABLE, self._manifests),
         ]
+
+    def _problems_with_rows(self) -> list[str]:
+        return problems_with_rows(self.pipeline, TABLE, where=self.world.where, as_written=self.world.as_written)
 
     def _one_run(self) -> None:
         pipeline, report = self.pipeline, self.report

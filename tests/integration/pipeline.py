@@ -64,6 +64,7 @@ class Pipeline:
     started: dict[str, str] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
     memory: ObjectStore | None = None
+    mask_key: bytes = b"a key of the tests"
 
     @property
     def store(self) -> ObjectStore:
@@ -111,7 +112,14 @@ class Pipeline:
         """Run one invocation of the extractor; return its status."""
         store = self.store if on_effect is None else self.store_telling(on_effect)
         deadline = time.monotonic() + self.seconds
-        return run_extraction(run_id, table, store, self.connect, time_left=lambda: deadline - time.monotonic()).status
+        return run_extraction(
+            run_id,
+            table,
+            store,
+            self.connect,
+            time_left=lambda: deadline - time.monotonic(),
+            mask_key=lambda: self.mask_key,
+        ).status
 
     def iterate(self, run_id: str, table: str, extract: Extract | None = None) -> Json:
         """Do what one iteration of the Map does: call again on CONTINUE, retry what may pass, catch the rest."""

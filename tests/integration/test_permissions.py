@@ -7,6 +7,7 @@ with the action and the resource that IAM would ask for.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.commit.table_commit import TableCommit
 from rds_to_s3.errors import TablesFailed
 from rds_to_s3.mysql.credentials import Credentials
+from rds_to_s3.s3.objects import ObjectStore
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Json
 from tests.template import PSEUDO, Stack, as_list, statements
@@ -162,6 +164,8 @@ def stack(request: pytest.FixtureRequest, aws: MiniStack, database: Database, mo
             parameters = {"DatabaseCredentials": f"secretsmanager:{database.name}", "DatabaseTls": "unverified"}
             secret = json.dumps(fields | {"dbname": database.name})
             aws.client("secretsmanager").create_secret(Name=database.name, SecretString=secret)
+            aws.client("secretsmanager").create_secret(Name=f"{database.name}-masks", SecretString="a key")
+            parameters["MaskKeySecret"] = f"{database.name}-masks"
         case "parameters":
             parameters |= {"DatabaseCredentials": f"ssm:{path}/db", "KmsKeyArn": KEY}
         case "iam":
@@ -171,6 +175,7 @@ def stack(request: pytest.FixtureRequest, aws: MiniStack, database: Database, mo
     monkeypatch.setenv("DATABASE_CREDENTIALS", parameters["DatabaseCredentials"])
     monkeypatch.setenv("DATABASE_TLS", parameters["DatabaseTls"])
     monkeypatch.setenv("DATABASE_CA_PARAMETER", parameters.get("DatabaseCaParameter", ""))
+    monkeypatch.setenv("MASK_KEY_SECRET", parameters.get("MaskKeySecret", ""))
     for kept in ("_ca_bundle", "_source"):  # by a warm function; a cold one asks
         monkeypatch.setattr(aws_database, kept, getattr(aws_database, kept).__wrapped__)
     return Stack(**parameters)
@@ -187,7 +192,7 @@ def no_login_by_token(monkeypatch: pytest.MonkeyPatch, functions: Functions, dat
     monkeypatch.setattr(CredentialsSource, "_with_token", with_password)
 
 
-def work(functions: Functions, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def work(functions: Functions, stack: Stack, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the functions do all that they ever do in AWS."""
     columns = (
         "id INT PRIMARY KEY, total INT, createdDate DATETIME DEFAULT NOW(), modifiedDate DATETIME, KEY (createdDate)"
@@ -198,7 +203,9 @@ def work(functions: Functions, database: Database, monkeypatch: pytest.MonkeyPat
     )
     orders = {"name": "orders", "deletes": "track", "checks": {"total": {"ge": 0}, "id": {"unique": True}}}
     orders |= {"on_violation": "quarantine"}
-    listed = {"tables": [orders, "absent"]}
+    if stack.parameters["MaskKeySecret"]:
+        orders |= {"mask": {"total": "hash"}, "checks": {"total": {"unique": True}}}
+    listed: Json = {"tables": [orders, "absent"]}
     outcome = functions.run(execution("first"), listed)
     with pytest.raises(TablesFailed):
         functions.call("CheckRun", {"execution": execution("first"), "state": {"outcome": outcome}})
@@ -210,6 +217,9 @@ def work(functions: Functions, database: Database, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patched:
         patched.setattr(TableCommit, "decide", lambda *_: (_ for _ in ()).throw(ConnectionError("killed")))
         assert functions.run(execution("second"), listed)["failed"] == ["orders", "absent"]
+    store = ObjectStore(os.environ["DATA_BUCKET"])
+    store.put("table-list.json", json.dumps(listed).encode())
+    listed = {"from": f"s3://{store.bucket}/table-list.json"}
     assert functions.run(execution("third", rerun_failed_of="second"), listed)["failed"] == []
 
 
@@ -217,7 +227,7 @@ def work(functions: Functions, database: Database, monkeypatch: pytest.MonkeyPat
 def test_a_role_grants_what_its_function_does_and_nothing_else(
     stack: Stack, functions: Functions, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work(functions, database, monkeypatch)
+    work(functions, stack, database, monkeypatch)
     own_key = "KmsKeyArn" in str(stack.parameters) and bool(stack.parameters["KmsKeyArn"])
     for name, needed in functions.needed.items():
         granted = [

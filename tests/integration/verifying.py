@@ -40,7 +40,13 @@ def reconcile(
 ) -> Reconciliation:
     spec = TableSpec.model_validate({"name": table, **pipeline.defaults, **settings})
     bucket = Bucket(pipeline.s3_client, pipeline.bucket)
-    reconciler = Reconciler(lambda: closing(pipeline.connect(60)), bucket, memory=memory, samples=samples)
+    reconciler = Reconciler(
+        lambda: closing(pipeline.connect(60)),
+        bucket,
+        memory=memory,
+        samples=samples,
+        mask_key=lambda: pipeline.mask_key,
+    )
     return reconciler.reconcile(spec)
 
 

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from rds_to_s3.plan import bound
 from tests.integration.conftest import Database
 from tests.integration.pipeline import Pipeline
+from tests.support.ledger import Row
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -67,6 +68,10 @@ class World:
     def database(self) -> Database:
         """Where the application writes."""
         return self.pipeline.database
+
+    def as_written(self, row: Row) -> Row:
+        """Return a row of the table as the files have it."""
+        return row
 
     def session(self, database: Database) -> Connection[Any]:
         """Open a session of the application."""

@@ -5,6 +5,7 @@ A world is the scene of a chaos session: `befall` comes before each run, and `se
 
 from __future__ import annotations
 
+import hmac
 import random
 import secrets
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ from rds_to_s3.extract.proof import prove
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
 from tests.integration.world import HOT, TABLE, World
+from tests.support.ledger import Row
 from tests.support.replicas import Replicated, go_on_applying, stop_applying
 
 if TYPE_CHECKING:
     from tests.support.servers import StartServer
+
 
 class Sentinel(World):
     """A modified column that is never NULL: rows that were never modified have a date long past."""
@@ -350,6 +353,34 @@ class Filtered(World):
         connection.close()
 
 
+class Masked(World):
+    """A column that is hashed, and another that has a new name in the files; the proof heals what no stamp shows."""
+
+    name = "masked and renamed columns"
+    KEY: ClassVar[bytes] = b"a key of the chaos"
+    hot_row_in_each_run = False
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.settings |= {"mask": {"note": "hash"}, "rename": {"version": "revision"}}
+        pipeline.mask_key = self.KEY
+
+    def as_written(self, row: Row) -> Row:
+        """Return a row of the table as the files have it."""
+        name, note, *rest = row
+        hashed = None if note is None else hmac.new(self.KEY, note.encode(), "sha256").hexdigest()
+        return (name, hashed, *rest)
+
+    def befall(self, runs: int) -> None:
+        """Change rows without a stamp."""
+        first = self.random.randint(2, 350)
+        connection = self.session(self.database)
+        with suppress(pymysql.err.MySQLError), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {TABLE} SET note = 'healed {runs}' WHERE id BETWEEN {first} AND {first + 9}")
+            connection.commit()
+        connection.close()
+
+
 WORLDS: tuple[type[World], ...] = (
     World,
     Sentinel,
@@ -362,4 +393,5 @@ WORLDS: tuple[type[World], ...] = (
     LateReplicas,
     Unstamped,
     Filtered,
+    Masked,
 )

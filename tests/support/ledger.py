@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.support.csv_reading import read_csv
@@ -41,10 +41,23 @@ def newest(rows: Iterable[Row], key: int = 1) -> dict[Row, Row]:
     return {row[:key]: row for row in rows}
 
 
-def problems_with_rows(pipeline: Pipeline, table: str, key: int = 1, where: str = "TRUE") -> list[str]:
-    """Compare every row, or those that fulfil a condition: what is missing, stale, left over or there twice."""
+def problems_with_rows(
+    pipeline: Pipeline,
+    table: str,
+    key: int = 1,
+    where: str = "TRUE",
+    as_written: Callable[[Row], Row] = lambda row: row,
+) -> list[str]:
+    """Compare every row, or those that fulfil a condition: what is missing, stale, left over or there twice.
+
+    Parameters
+    ----------
+    as_written : callable
+        Returns a row of the table as the files have it.
+    """
     delivered = delivered_rows(pipeline, pipeline.data_keys(table))
-    wanted, got = table_rows(pipeline, table, key, where), newest(delivered, key)
+    rows, got = table_rows(pipeline, table, key, where), newest(delivered, key)
+    wanted = {name: as_written(row) for name, row in rows.items()}
     problems = [f"lost: {row}" for name, row in wanted.items() if name not in got]
     problems += [f"stale: {got[name]} for {row}" for name, row in wanted.items() if name in got and got[name] != row]
     twice = [row for row, count in Counter(delivered).items() if count > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -84,6 +84,7 @@ def bind_checks(
     of_table: TableChecks,
     *,
     denied: DeniedColumns = NONE_DENIED,
+    shown: Callable[[str], str] = str,
 ) -> BoundChecks:
     """Match checks with a table's columns.
 
@@ -91,6 +92,8 @@ def bind_checks(
     ----------
     denied : DeniedColumns
         Columns that the table has and the user may not read.
+    shown : callable
+        Returns a column's name in messages.
 
     Raises
     ------
@@ -122,9 +125,9 @@ def bind_checks(
     for name, checks in columns.items():
         own = found(name, '"checks"').name
         for label, condition in _conditions(own, checks):
-            add(f"{own} {label}", condition, f"the check {own} {label}")
+            add(f"{shown(own)} {label}", condition, f"the check {own} {label}")
         if checks.unique:
-            unique.append(UniqueRule(f"{own} unique", own))
+            unique.append(UniqueRule(f"{shown(own)} unique", own))
     for text in of_table.expressions:
         add(text, parse_expression(text), f"the expression {text!r}")
     return BoundChecks(tuple(rules), tuple(unique), tuple(used.values()), of_table)

@@ -51,6 +51,10 @@ class ReadAs(_Part):
         Of the files' keys.
     where : str or None
         Which rows are extracted; None for all.
+    masks : dict
+        How columns are masked.
+    mask_key : str or None
+        The id of the key of their hashes.
     """
 
     mode: str
@@ -63,6 +67,8 @@ class ReadAs(_Part):
     columns: list[str]
     layout: str = "flat"
     where: str | None = None
+    masks: dict[str, str] = Field(default_factory=dict)
+    mask_key: str | None = None
 
     def reads_as(self, other: ReadAs | None) -> bool:
         """Return whether another window was read by the same columns, in the same zone."""

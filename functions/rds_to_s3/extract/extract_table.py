@@ -23,6 +23,7 @@ def run_extraction(
     *,
     time_left: Callable[[], float],
     reconnect: Callable[[int], Connection] | None = None,
+    mask_key: Callable[[], bytes] | None = None,
     on_failure: Callable[[BaseException], None] = lambda _: None,
 ) -> Outcome:
     """Extract one table of a planned run, and write its record: the manifest's entry.
@@ -31,6 +32,8 @@ def run_extraction(
     ----------
     connect, reconnect : callable
         Open a connection with this read timeout in seconds; `reconnect` fetches the credentials anew.
+    mask_key : callable, optional
+        Fetches the key of hashed columns.
 
     Raises
     ------
@@ -40,7 +43,9 @@ def run_extraction(
     extraction: TableExtraction | None = None
     try:
         plan = _plan(store, run_id)
-        extraction = TableExtraction(plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect)
+        extraction = TableExtraction(
+            plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect, mask_key=mask_key
+        )
         outcome = extraction.extract()
     except BaseException as error:
         on_failure(error)

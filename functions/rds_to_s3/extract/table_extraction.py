@@ -27,6 +27,7 @@ from rds_to_s3.extract.scope.window import change_of_format
 from rds_to_s3.extract.stages.deletes import DeleteTracking
 from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead, open_tail
 from rds_to_s3.extract.stages.files import DataFiles, WindowFiles, side_prefixes
+from rds_to_s3.extract.stages.masking import masking
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.extract.stages.table_checks import TableChecks
 from rds_to_s3.extract.work import Work
@@ -73,12 +74,14 @@ class TableExtraction:
         *,
         time_left: Callable[[], float],
         reconnect: Callable[[int], Connection] | None = None,
+        mask_key: Callable[[], bytes] | None = None,
     ) -> None:
         self.run = run
         self.spec = spec
         self._store = store
         self._ways = connect, reconnect or connect
         self._time_left = time_left
+        self._mask_key = mask_key
         self.commit = TableCommit(
             store,
             spec.name,
@@ -166,7 +169,9 @@ class TableExtraction:
         """Take the snapshot, and prepare the read in it."""
         last = opened.last
         table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
-        prepared = prepare_read(connection, table, self.spec, self.run, watermark=opened.watermark, last=last)
+        prepared = prepare_read(
+            connection, table, self.spec, self.run, watermark=opened.watermark, last=last, mask_key=self._mask_key
+        )
         self._drift = drift_of(table, prepared.selection, last)
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
@@ -237,7 +242,8 @@ class TableExtraction:
             stages: list[Stage] = [*recording, ahead] if prepared.is_whole else [ahead, *recording]
             of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
             data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
-            read = CheckpointedRead(work.reading, [*stages, *of_checks], data, staged, self.commit.save_staged)
+            stages = [*masking(prepared.selection), *stages, *of_checks]
+            read = CheckpointedRead(work.reading, stages, data, staged, self.commit.save_staged)
             finished = read.run(work.connection, self._working_seconds())
             staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
             if finished and work.deletes is not None and began_at.segment < len(prepared.segments):
@@ -321,7 +327,7 @@ class TableExtraction:
             [STAGED_LAYOUT, self.run.planned_at, prepared.read_as.versions],
             [spec.checks, spec.on_violation, spec.deletes, spec.mode],
             format_timestamp(prepared.window.remember_from),
-            [column.name for column in prepared.selection.columns],
+            [column.name for column in prepared.selection.output],
             [[part.condition, [column.name for column in part.order], part.index] for part in prepared.segments],
         ]
         if spec.layout != "flat":  # so that the progress of an earlier release stays valid

@@ -12,6 +12,7 @@ from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.extract.checkpointed_read import Reading
 from rds_to_s3.extract.proof.ledgers import Proving
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
+from rds_to_s3.extract.scope.written import as_stored
 from rds_to_s3.extract.stages.deletes import DeleteTracking
 from rds_to_s3.extract.stages.delivered_ahead import committed_tail
 from rds_to_s3.extract.stages.table_checks import TableChecks
@@ -71,14 +72,17 @@ class Work:
         """
         staged, selection, window = self.staged, self.prepared.selection, self.prepared.window
         last = self.opened.last
-        columns = [column.as_dict() for column in selection.columns]
+        columns = [as_stored(column, selection.masked) for column in selection.columns]
         record = committed_record(
             blank,
             spec,
             window.as_entry(),
             staged,
             deleted=self.deleted if self.deletes is not None else None,
-            columns=[ColumnEntry.model_validate(column) for column in columns],
+            columns=[
+                ColumnEntry(name=column.name, type=column.column_type, nullable=column.nullable)
+                for column in selection.output
+            ],
             key=selection.key_of(self.table),
             proof=self.proof.as_entry() if self.proof is not None else None,
             warnings=[
@@ -112,7 +116,7 @@ class Work:
             columns=columns,
             read_as=self.prepared.read_as,
             settled=staged.settled,
-            table_columns=[column.as_dict() for column in self.table.columns],
+            table_columns=[as_stored(column, selection.masked) for column in self.table.columns],
             record=record,
             unreported=outstanding.carried,
             previous=last.model_copy(update=bare).model_dump() if last else None,

@@ -66,15 +66,20 @@ class SelectColumn:
     own_bytes : str or None
         The character set of a text whose stored bytes are read for a position: converted to UTF-8 and back it may be
         other bytes.
+    is_null : bool
+        Whether NULL is read in its place.
     """
 
     name: str
     data_type: str
     kind: str
     own_bytes: str | None = None
+    is_null: bool = False
 
     @property
     def expression(self) -> str:
+        if self.is_null:
+            return f"NULL AS {quoted(self.name)}"
         if self.own_bytes:
             return f"CAST({quoted(self.name)} AS BINARY)"  # no alias: ORDER BY would take it for the column
         # The server writes a FLOAT with six digits; as a DOUBLE it writes all digits.

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from rds_to_s3.checks.expressions import parse_expression
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.plan.lists.column_settings import MaskWay, refuse_masks, refuse_renames
 from rds_to_s3.plan.lists.patterns import is_pattern, most_specific, selects
 from rds_to_s3.plan.zones import zone_named
 from rds_to_s3.wording import first_names, nearest
@@ -57,6 +58,8 @@ class _Settings(BaseModel):
     prove_bytes: Annotated[int, Field(ge=0)] = PROVE_BYTES
     time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
     where: Annotated[str, AfterValidator(_condition)] | None = None
+    mask: dict[Name, MaskWay] = Field(default_factory=dict)
+    rename: dict[Name, Name] = Field(default_factory=dict)
     checks: dict[str, Any] = Field(default_factory=dict)
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     on_drift: Literal["evolve", "fail"] = "evolve"
@@ -100,6 +103,8 @@ class TableSpec(_Settings):
             ("columns", self.columns),
             ("exclude_columns", self.exclude_columns),
             ("checks", list(self.checks)),
+            ("mask", list(self.mask)),
+            ("rename", list(self.rename)),
         ):
             _refuse_repeats(key, names or [])
         if self.columns is not None and not self.columns:
@@ -111,6 +116,8 @@ class TableSpec(_Settings):
                 "extract all of it"
             )
         parse_checks(self.checks)
+        refuse_masks(self.mask, (self.created_column, self.modified_column), self.where, self.checks)
+        refuse_renames(self.rename, self.columns)
         return self
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rds_to_s3.aws.mask_key import MaskKey
 from rds_to_s3_ops.commands.common import (
     JsonOption,
     OptionalRunArgument,
@@ -95,7 +96,10 @@ def verify(
     result.extra_is_fine = ignore_extra
     result.unreported = unreported_files(bucket, session.runs().running, names)
     samples = None if all_keys else SAMPLES if keys is None else keys
-    result.tables = compare_tables(partial(connected, session.stack), bucket, specs, memory=memory, samples=samples)
+    key = MaskKey(session.stack.parameters.get("MaskKeySecret", ""), session.aws.client)
+    result.tables = compare_tables(
+        partial(connected, session.stack), bucket, specs, memory=memory, samples=samples, mask_key=key.get
+    )
     if as_json:
         print_json(result.as_json())
     else:

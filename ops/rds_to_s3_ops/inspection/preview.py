@@ -8,8 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.aws.mask_key import NO_KEY
 from rds_to_s3.bucket_keys import watermark_key
-from rds_to_s3.errors import InputError, RdsToS3Error, StateMalformedError, TableListError, WatermarkMalformedError
+from rds_to_s3.errors import (
+    InputError,
+    RdsToS3Error,
+    SettingsError,
+    StateMalformedError,
+    TableListError,
+    WatermarkMalformedError,
+)
 from rds_to_s3.extract.proof.ledgers import wants_proof
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import prepare_read
@@ -201,13 +209,17 @@ def preview_run(
         unobserved_settle_seconds=float(stack.parameters.get("UnobservedSettleSeconds", 900)),
     )
     run = PlannedRun.make("", time.time(), database, bound, tables=specs, source=read_source(connection))
-    return RunPreview(database, bound, [preview_table(connection, bucket, run, spec) for spec in specs])
+    has_key = bool(stack.parameters.get("MaskKeySecret"))
+    tables = [preview_table(connection, bucket, run, spec, has_mask_key=has_key) for spec in specs]
+    return RunPreview(database, bound, tables)
 
 
-def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
+def preview_table(
+    connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec, *, has_mask_key: bool = True
+) -> TablePreview:
     """Return what a run would read of one table, or the error."""
     try:
-        return _preview(connection, bucket, run, spec)
+        return _preview(connection, bucket, run, spec, has_mask_key=has_mask_key)
     except RdsToS3Error as error:
         failure = {"type": type(error).__name__, "message": str(error)}
     except UnreadableError as error:
@@ -216,13 +228,17 @@ def preview_table(connection: Connection, bucket: Bucket, run: PlannedRun, spec:
     return TablePreview(spec.name, spec.mode, spec.format, error=failure)
 
 
-def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec) -> TablePreview:
+def _preview(
+    connection: Connection, bucket: Bucket, run: PlannedRun, spec: TableSpec, *, has_mask_key: bool
+) -> TablePreview:
     watermark = _watermark(bucket, watermark_key(spec.name, spec.format))
     state = bucket.table_state(spec.name, spec.format)
     last = state.commit
     table = open_snapshot(connection, run.database, spec.name, seconds=STATEMENT_SECONDS)
     prepared = prepare_read(connection, table, spec, run, watermark=watermark, last=last)
     selection, window = prepared.selection, prepared.window
+    if selection.is_hashed and not has_mask_key:
+        raise SettingsError(NO_KEY)
     estimates = [explain(connection, spec.name, selection, part) for part in prepared.segments]
     drift = drift_of(table, selection, last)
     if drift and spec.on_drift == "fail":
@@ -230,6 +246,8 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
     warnings = [*prepared.warnings, *(f"drift: {change.sentence()}" for change in drift)]
     if spec.where is not None:
         warnings.append(f"only rows that fulfil this are extracted: {spec.where}")
+    if selection.masked:
+        warnings.append(f"masked: {', '.join(f'{name} ({way})' for name, way in selection.masked.items())}")
     if spec.deletes == "track":
         require_key(table, selection.denied)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
@@ -248,7 +266,7 @@ def _preview(connection: Connection, bucket: Bucket, run: PlannedRun, spec: Tabl
         after=shown.after if spec.mode == "incremental" else None,
         until=shown.until,
         estimates=estimates,
-        columns=[column.name for column in selection.columns],
+        columns=[column.name for column in selection.output],
         remembered=last.tail.count if window.uses_tail and last is not None and last.tail is not None else 0,
         warnings=warnings,
     )

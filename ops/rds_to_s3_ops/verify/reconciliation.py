@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.aws.mask_key import UNNAMED
 from rds_to_s3.bucket_keys import watermark_key
 from rds_to_s3.extract.scope.prepared_read import select_readable
 from rds_to_s3.extract.scope.selection import Selection
@@ -56,6 +57,8 @@ class Reconciler:
         How many keys of each kind the result lists; None lists all, which may take much memory.
     scratch : Path, optional
         A directory with space for the digests and one data file.
+    mask_key : callable
+        Fetches the key of hashed columns.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class Reconciler:
         memory: str = "1GB",
         samples: int | None = SAMPLES,
         scratch: Path | None = None,
+        mask_key: Callable[[], bytes] = UNNAMED.get,
     ) -> None:
         self._connect = connect
         self._bucket = bucket
         self._memory = memory
         self._samples = samples
         self._scratch = scratch
+        self._mask_key = mask_key
 
     def reconcile(self, spec: TableSpec) -> Reconciliation:
         """Compare one table. If that is impossible, the result's `error` has the reason.
@@ -104,7 +109,7 @@ class Reconciler:
         with self._connect() as connection:
             table = _snapshot(connection, spec)
             # A run that rejects the table reads none of it, and then nothing is pending.
-            selection = select_readable(connection, table, spec, last)
+            selection = select_readable(connection, table, spec, last).with_mask_key(self._mask_key)
         result.key, result.files = selection.key_of(table), len(files["delivered"])
         stamps = sorted({file.stamp for of_kind in files.values() for file in of_kind})
         windows = {stamp: number for number, stamp in enumerate(stamps)}
@@ -171,7 +176,7 @@ def _read_source(connection: Connection, digests: Digests, table: Table, selecti
     sql = f"SELECT {columns}, {pending} FROM {quoted(table.name)} WHERE {selection.accepting()}"  # noqa: S608 - quoted
     with query(connection, sql, table=table.name) as rows:
         for block in rows:
-            digests.add_source(block, len(selection.select))
+            digests.add_source(selection.as_written(block), len(selection.select))
     digests.flush()
     sent = int(connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
     if sent != rows.rows_read:

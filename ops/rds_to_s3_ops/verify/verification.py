@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.aws.mask_key import UNNAMED
 from rds_to_s3_ops.errors import NotFoundError
 from rds_to_s3_ops.verify.comparison import Reconciliation
 from rds_to_s3_ops.verify.reading.duckdb_reading import reading_errors
@@ -151,6 +152,7 @@ def compare_tables(
     *,
     memory: str = "1GB",
     samples: int | None = SAMPLES,
+    mask_key: Callable[[], bytes] = UNNAMED.get,
 ) -> list[Reconciliation]:
     """Compare tables with the database. Each has its own connections, so an error of one does not affect the others.
 
@@ -158,7 +160,7 @@ def compare_tables(
     ----------
     connect : callable
         Opens a connection for a ``with`` block.
-    memory, samples
+    memory, samples, mask_key
         See `rds_to_s3_ops.verify.reconciliation.Reconciler`.
 
     Raises
@@ -170,7 +172,7 @@ def compare_tables(
         return []
     with connect():
         pass
-    reconciler = Reconciler(connect, bucket, memory=memory, samples=samples)
+    reconciler = Reconciler(connect, bucket, memory=memory, samples=samples, mask_key=mask_key)
     return [reconciler.reconcile(spec) for spec in specs]
 
 

@@ -81,7 +81,7 @@ class Proving:
 
     def continued(self, last: Commit | None, staged: Staged) -> tuple[Ledger | None, list[str]]:
         """Return the ledger with what this window has delivered, and warnings."""
-        columns = [column.name for column in self.prepared.selection.output]
+        columns = [column.name for column in self.prepared.selection.columns]
         key = self.prepared.ledger_key
         if self.prepared.is_whole:
             blocks = [*staged.recorded.blocks] or [LedgerBlock(key="", rows=0, last=None)]

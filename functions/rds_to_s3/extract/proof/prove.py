@@ -303,7 +303,7 @@ class Prover:
             for block in result:
                 read += block.rows
                 if block.rows:
-                    yield block
+                    yield self.selection.as_written(block)
         sent = int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
         if sent != read:
             raise RowCountError(f"the server sent {sent} rows of table {self.table.name!r}, and {read} were read")

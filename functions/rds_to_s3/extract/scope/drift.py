@@ -10,6 +10,7 @@ from rds_to_s3.commit.entries import DriftEntry, DriftKind
 from rds_to_s3.commit.state import Commit
 from rds_to_s3.errors import DriftError
 from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.scope.written import as_stored
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.rows.column_type import ColumnType
 
@@ -175,7 +176,16 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
     """Return how the columns of the files have changed in the database since the last commit."""
     if last is None:
         return []
-    before, after = last.table_columns or last.columns, [column.as_dict() for column in table.columns]
+    before, after = (
+        last.table_columns or last.columns,
+        [as_stored(column, selection.masked) for column in table.columns],
+    )
+    return [_with_new_names(change, selection) for change in _drift_of(before, after, selection, last)]
+
+
+def _drift_of(
+    before: Sequence[Column], after: Sequence[Column], selection: Selection, last: Commit
+) -> list[DriftEntry]:
     written_before = {column["name"] for column in last.columns}
     written_now = {column.name for column in selection.columns}
     changes = concerning(_changed_columns(before, after), written_before, written_now)
@@ -187,6 +197,17 @@ def drift_of(table: Table, selection: Selection, last: Commit | None) -> list[Dr
         [column for column in before if column["name"] in written_before],
         [column for column in after if column["name"] in written_now],
     )
+
+
+def _with_new_names(change: DriftEntry, selection: Selection) -> DriftEntry:
+    """Name columns as the files do."""
+    names = {"column": selection.name_of(change.column)}
+    if change.change == "renamed" and change.before is not None and change.after is not None:
+        names |= {"before": selection.name_of(change.before), "after": selection.name_of(change.after)}
+    if change.change == "reordered" and change.before is not None and change.after is not None:
+        for side, text in (("before", change.before), ("after", change.after)):
+            names[side] = ", ".join(selection.name_of(name) for name in text.split(", "))
+    return change.model_copy(update=names)
 
 
 def _of_where(selection: Selection, last: Commit) -> list[DriftEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -80,8 +80,14 @@ def prepare_read(
     *,
     watermark: Watermark | None,
     last: Commit | None,
+    mask_key: Callable[[], bytes] | None = None,
 ) -> PreparedRead:
     """Prepare the read of a table's window, inside its snapshot.
+
+    Parameters
+    ----------
+    mask_key : callable, optional
+        Fetches the key of hashed columns. Without it no row can be written.
 
     Raises
     ------
@@ -91,6 +97,8 @@ def prepare_read(
         See `select_readable`.
     """
     selection = select_readable(connection, table, spec, last)
+    if mask_key is not None:
+        selection = selection.with_mask_key(mask_key)
     moved = moved_from(last, run.source)
     window = derive_window(
         spec,
@@ -118,7 +126,7 @@ def prepare_read(
         replace(part, condition=selection.accepting(part.condition))
         for part in read_segments(connection, table, selection, window, marks, key=key)
     ]
-    read_as = describe_read(table, selection, spec, window)
+    read_as = describe_read(table, selection, spec, window, last=last)
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
     return PreparedRead(
         selection,
@@ -138,7 +146,7 @@ def prepare_read(
 
 def _comparable_ledger(last: Commit | None, selection: Selection, key: str) -> Ledger | None:
     ledger = last.ledger if last is not None else None
-    columns = [column.name for column in selection.output]
+    columns = [column.name for column in selection.columns]
     if ledger is None or ledger.key != key or not _only_adds(ledger.columns, columns):
         return None
     return ledger.model_copy(update={"columns": columns})

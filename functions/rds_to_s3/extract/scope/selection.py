@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from rds_to_s3.checks.binding import BoundChecks, bind_checks, checked_names
@@ -10,12 +11,15 @@ from rds_to_s3.checks.in_sql import where_in_sql
 from rds_to_s3.commit.read_as import ReadAs
 from rds_to_s3.errors import ColumnNotFoundError, ColumnTypeError, NoCursorColumnError
 from rds_to_s3.extract.scope.index_order import ReadIndex, index_advice, read_index
-from rds_to_s3.formats import OutputColumn
+from rds_to_s3.extract.scope.written import masked_columns, new_names, output_column
+from rds_to_s3.formats import OutputColumn, Rows
 from rds_to_s3.mysql.catalogue.charsets import round_trips
 from rds_to_s3.mysql.catalogue.remedies import column_missing, grant_select, key_grant
 from rds_to_s3.mysql.catalogue.schema import NONE_DENIED, DeniedColumns, Table, TableColumn
 from rds_to_s3.mysql.select import SelectColumn
+from rds_to_s3.plan.lists.column_settings import MaskWay
 from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.rows.masked import Masks
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Selection:
         The rows to extract, in SQL; None for all.
     where_text : str or None
         The same as the table list has it.
+    names : mapping
+        The names of renamed columns in the files, by their own in lower case.
+    masked : mapping
+        How columns are masked, by their names in the table.
+    masks : Masks or None
+        Hashes the columns that are masked so, once the key is known.
     denied : DeniedColumns
         Columns that the settings name or a key has, and the user may not read.
     """
@@ -54,6 +64,9 @@ class Selection:
     own_order: bool = False
     where: str | None = None
     where_text: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    masked: Mapping[str, MaskWay] = field(default_factory=dict)
+    masks: Masks | None = None
     checks: BoundChecks = field(default_factory=BoundChecks)
     denied: DeniedColumns = NONE_DENIED
     warnings: list[str] = field(default_factory=list)
@@ -62,6 +75,34 @@ class Selection:
     def cursors(self) -> list[SelectColumn]:
         """The created and the modified column, those that exist. A row's stamp is the later of the two."""
         return [column for column in (self.created, self.modified) if column is not None]
+
+    def name_of(self, column: str) -> str:
+        """Return a column's name in the files."""
+        return self.names.get(column.lower(), column)
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether a column is hashed, so that rows cannot be written without the key."""
+        return "hash" in self.masked.values()
+
+    def with_mask_key(self, key: Callable[[], bytes]) -> Selection:
+        """Return the selection with the key of its hashes, which is fetched only if there are any."""
+        if not self.is_hashed:
+            return self
+        hashed = {
+            place: column.kind == "binary"
+            for place, column in enumerate(self.select)
+            if self.masked.get(column.name) == "hash"
+        }
+        return replace(self, masks=Masks(hashed, key()))
+
+    def as_written(self, rows: Rows) -> Rows:
+        """Return rows as the server sent them with their columns masked."""
+        if self.masks is not None:
+            return self.masks.apply(rows)
+        if self.is_hashed:
+            raise RuntimeError("rows of masked columns were read without the key of the masks")
+        return rows
 
     def accepting(self, condition: str = "TRUE") -> str:
         """Return an SQL condition for the rows to extract that fulfil another one."""
@@ -93,11 +134,12 @@ class Selection:
         """Return the key's columns, or none where the files lack one of them."""
         by_name = {column.name.lower(): column.name for column in self.columns}
         names = [by_name.get(name.lower()) for name in table.key]
-        return [name for name in names if name] if all(names) else []
+        return [self.name_of(name) for name in names if name] if all(names) else []
 
     @property
     def _read(self) -> set[str]:
-        return {column.name for column in self.select}
+        # Not the masked ones: a position in an index with one would have its value.
+        return {column.name for column in self.select if column.name not in self.masked}
 
     def index_of(self, table: Table, column: SelectColumn) -> ReadIndex | None:
         """Return the index for the rows of a window by a cursor column."""
@@ -127,6 +169,8 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
         The table has neither of the two columns, and its mode or its check of age needs one.
     """
     columns = _written(table, spec, denied)
+    masked = masked_columns(table, spec, denied=denied)
+    names = new_names(table, spec, denied=denied)
     modified, created = (_cursor(table, spec, key, denied) for key in ("modified_column", "created_column"))
     is_incremental = spec.mode == "incremental"
     if is_incremental and modified is None and created is None:
@@ -137,7 +181,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
         )
     if created is not None and modified is not None and created.name == modified.name:
         created = None
-    checks = bind_checks(table, *spec.parsed_checks, denied=denied)
+    checks = bind_checks(table, *spec.parsed_checks, denied=denied, shown=lambda name: names.get(name.lower(), name))
     stamps = [column for name in (spec.modified_column, spec.created_column) if name and (column := table.column(name))]
     if checks.table.max_age_seconds is not None and not any(column.is_cursor_type for column in stamps):
         raise NoCursorColumnError(
@@ -148,7 +192,10 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
     key = [column for name in table.key if (column := table.column(name))]
     written = {column.name for column in columns}
     hidden = [column for column in dict.fromkeys([*cursors, *key, *checks.columns]) if column.name not in written]
-    select = [SelectColumn(column.name, column.data_type, column.kind) for column in [*columns, *hidden]]
+    select = [
+        SelectColumn(column.name, column.data_type, column.kind, is_null=masked.get(column.name) == "null")
+        for column in [*columns, *hidden]
+    ]
     by_name = {column.name: column for column in select}
     select += [
         SelectColumn(column.name, column.data_type, "text", own_bytes=column.character_set)
@@ -158,7 +205,7 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
     selection = Selection(
         columns=columns,
         select=select,
-        output=[OutputColumn(column.name, column.column_type, column.kind, column.nullable) for column in columns],
+        output=[output_column(column, names, masked) for column in columns],
         created=by_name[created.name] if created else None,
         modified=by_name[modified.name] if modified else None,
         cursor_columns=cursors,
@@ -166,6 +213,8 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
         own_order=spec.columns is not None,
         where=where_in_sql(table, spec.where, denied=denied) if spec.where is not None else None,
         where_text=spec.where,
+        names=names,
+        masked=masked,
         checks=checks,
         denied=denied,
     )
@@ -235,6 +284,7 @@ def require_cursors(table: Table, spec: TableSpec, last: ReadAs | None, *, denie
 def wanted_columns(table: Table, spec: TableSpec) -> list[str]:
     """Return the columns that the table list names for a table, and those of its keys."""
     settings = [spec.modified_column, spec.created_column, *(spec.columns or ()), *(spec.exclude_columns or ())]
+    settings += [*spec.mask, *spec.rename]
     keys = [name for index in table.indexes if index.unique and index.whole for name in index.columns]
     filters = column_names(parse_expression(spec.where)) if spec.where is not None else ()
     named = [*settings, *checked_names(*spec.parsed_checks), *filters, *keys]

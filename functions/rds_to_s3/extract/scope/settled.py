@@ -100,7 +100,8 @@ class SettledRows:
         digests: list[str] = []
         with query(self.connection, sql, table=self.table.name) as blocks:
             for block in blocks:
-                digests += [block.digest(row).hex() for row in range(block.rows)]
+                rows = self.selection.as_written(block)
+                digests += [rows.digest(row).hex() for row in range(rows.rows)]
         return settled.model_copy(update={"edge": digests if len(digests) <= MOST_EDGE_ROWS else None})
 
     def _newest(self, moment: datetime) -> Settled:

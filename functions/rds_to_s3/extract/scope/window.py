@@ -241,11 +241,24 @@ def stepped_back(run: PlannedRun, last: Commit) -> float:
     return max(*steps, 0.0)
 
 
-def describe_read(table: Table, selection: Selection, spec: TableSpec, window: Window) -> ReadAs:
-    """Describe how a window is read, for the next one to compare with."""
+def describe_read(
+    table: Table, selection: Selection, spec: TableSpec, window: Window, *, last: Commit | None = None
+) -> ReadAs:
+    """Describe how a window is read, for the next one to compare with.
+
+    Parameters
+    ----------
+    last : Commit or None
+        Where the key of the masks is not known, it is taken to be that of the last commit.
+    """
     # Everything about each column: another collation, for example, is another order of the rows still to be read.
     columns = [asdict(column) for read in selection.select if (column := table.column(read.name))]
     cursors = [column.name for column in selection.cursor_columns]
+    masks = {column.name: str(way) for column in selection.columns if (way := selection.masked.get(column.name))}
+    key = selection.masks.key_id if selection.masks else None
+    if key is None and selection.is_hashed and last is not None and last.read_as is not None:
+        key = last.read_as.mask_key
+    versions = [columns, cursors, window.clock.zone, *([masks, key] if masks else [])]
     return ReadAs(
         mode=spec.mode,
         lookback_seconds=spec.lookback_seconds,
@@ -253,10 +266,12 @@ def describe_read(table: Table, selection: Selection, spec: TableSpec, window: W
         modified=selection.modified.name if selection.modified else None,
         zone=window.clock.zone,
         read_from_utc=window.clock.instant(window.remember_from),
-        versions=short_hash([columns, cursors, window.clock.zone]),
-        columns=[column.name for column in selection.columns],
         layout=spec.layout,
+        versions=short_hash(versions),
+        columns=[column.name for column in selection.output],
         where=selection.where_text,
+        masks=masks,
+        mask_key=key,
     )
 
 
@@ -280,6 +295,7 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
         )
     if new := [name for name in now.columns if name not in was.columns]:
         changes.append(f"{', '.join(new)}: rows in earlier files lack this until they change; {again} with it")
+    changes += _changes_of_masks(now, was)
     if now.lookback_seconds > was.lookback_seconds:
         changes.append(
             f"lookback_seconds grew to {now.lookback_seconds}: it looks back no further than to "
@@ -291,6 +307,15 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
             "read, or their types, have changed"
         )
     return changes
+
+
+def _changes_of_masks(now: ReadAs, was: ReadAs) -> list[str]:
+    again = "the proof delivers their rows again, a slice in each run, rds-to-s3 rewind TABLE --all does at once"
+    if changed := sorted(name for name in {*now.masks, *was.masks} if now.masks.get(name) != was.masks.get(name)):
+        return [f"the masks of {', '.join(changed)} have changed, and earlier files have the values as before: {again}"]
+    if now.mask_key != was.mask_key:
+        return [f"the key of the masks has changed, and earlier files have hashes with the former key: {again}"]
+    return []
 
 
 def change_of_format(spec: TableSpec, window: Window, last: Commit | None, other: Commit | None) -> list[str]:

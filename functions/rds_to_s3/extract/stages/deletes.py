@@ -101,6 +101,7 @@ class DeleteTracking(Stage):
         require_key(table, selection.denied)
         self._columns = selection.key_columns(table)
         # A row that no longer fulfils it is not there.
+        self._name_of = selection.name_of
         self._there = "" if selection.where is None else f" WHERE {selection.where}"
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
@@ -230,7 +231,7 @@ class DeleteTracking(Stage):
                         there |= contained(delivered.keys, part.keys)
                 gone = delivered.take(np.flatnonzero(~there))
                 if len(gone):
-                    files = files or series([_output(table, name) for name in table.key])
+                    files = files or series([_output(table, name, self._name_of) for name in table.key])
                     for block in gone.blocks():
                         files.write(block, lambda _: Position())
                     gone_keys.append(type(gone)(gone.keys, []))
@@ -321,7 +322,7 @@ def _should_merge(runs: Sequence[KeyRun]) -> bool:
     return len(later) > MOST_LATER_RUNS or sum(run.rows for run in later) > base // 4
 
 
-def _output(table: Table, name: str) -> OutputColumn:
+def _output(table: Table, name: str, name_of: Callable[[str], str]) -> OutputColumn:
     column = table.column(name)
     assert column is not None  # noqa: S101 - it is one of the table's own key
-    return OutputColumn(column.name, column.column_type, column.kind, False)
+    return OutputColumn(name_of(column.name), column.column_type, column.kind, False)

@@ -66,13 +66,15 @@ class RowChecksStage(Stage):
         positions = {column.name: place for place, column in enumerate(selection.select)}
         key = selection.key_columns(table)
         # Name and position of the key's columns, and whether they are binary: messages name a few bad rows by them.
-        self._key = [(column.name, positions[column.name], column.kind == "binary") for column in key]
+        self._key = [
+            (selection.name_of(column.name), positions[column.name], column.kind == "binary") for column in key
+        ]
         self._columns = len(selection.output)
         self._engine = RowChecks(selection.checks, positions, [positions[column.name] for column in key])
         self._restore(checked)
         self._quarantine: FileSeries | None = None
         if spec.on_violation == "quarantine":
-            reason = reason_column(column.name for column in selection.columns)
+            reason = reason_column(column.name for column in selection.output)
             self._quarantine = series([*selection.output, OutputColumn(reason, "text", "text", False)])
 
     @property

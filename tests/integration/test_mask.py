@@ -1,0 +1,214 @@
+"""Masked and renamed columns: what is written, and that the values are nowhere, whatever happens to the run."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import logging
+import zlib
+from typing import Any
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+
+from rds_to_s3.aws.mask_key import MaskKey
+from rds_to_s3.errors import SettingsError, TableListError
+from rds_to_s3.extract import page_reader
+from rds_to_s3.extract.extract_table import run_extraction
+from rds_to_s3.extract.proof import prove
+from rds_to_s3.plan.table_list import parse_table_list
+from tests.integration.pipeline import Json, Pipeline, entry
+from tests.integration.test_long_reads import hurry
+from tests.integration.verifying import reconcile
+from tests.support.csv_reading import read_csv
+from tests.support.schemas import manifest_schema
+
+PEOPLE = """CREATE TABLE people (
+    id INT PRIMARY KEY AUTO_INCREMENT, email VARCHAR(60) NULL, phone VARCHAR(20) NOT NULL, raw VARBINARY(20) NULL,
+    kind ENUM('Secret Person', 'other') NULL, code INT NULL,
+    createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
+    KEY (createdDate), KEY (modifiedDate, phone, email))"""
+ROWS = """INSERT INTO people (email, phone, raw, kind, code) VALUES
+    ('hush.anna@example.org', '+49-555-7777', x'C0FFEE', 'Secret Person', 70007),
+    ('hush.bert@example.org', '+49-555-8888', x'C0FFEE', 'other', NULL),
+    (NULL, '+49-555-9999', NULL, NULL, 70009), ('', '+49-555-0000', '', 'other', 70007)"""
+MASK = {"email": "hash", "PHONE": "null", "raw": "hash", "kind": "hash", "code": "hash"}
+SECRETS = [b"hush.", b"49-555", b"C0FFEE", b"\xc0\xff\xee", b"Secret Person", b"70007", b"70009"]
+KEY = b"a key of the tests"
+
+
+def hashed(text: str) -> str:
+    return hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()
+
+
+@pytest.fixture
+def people(any_pipeline: Pipeline) -> Pipeline:
+    any_pipeline.database.execute(PEOPLE, ROWS)
+    return any_pipeline
+
+
+def extracted(pipeline: Pipeline, **settings: Any) -> Json:
+    pipeline.tables = [{"name": "people", "mask": MASK, **settings}]
+    manifest = pipeline.run()
+    jsonschema.validate(manifest, manifest_schema())
+    return entry(manifest, "people")
+
+
+def assert_nowhere(pipeline: Pipeline, *texts: str) -> None:
+    """Look for the values in everything that is in the bucket, old versions of it included, and in these texts."""
+    for key in pipeline.keys(""):
+        body = pipeline.body(key)
+        if key.endswith(".gz"):
+            body = zlib.decompress(body, 31)
+        if key.endswith(".parquet"):
+            body += json.dumps(pq.read_table(io.BytesIO(body)).to_pylist(), default=str).encode()
+        assert [secret for secret in SECRETS if secret in body] == [], key
+    everything = "\n".join(texts).encode()
+    assert [secret for secret in SECRETS if secret in everything] == []
+
+
+def test_a_hash_is_the_hmac_of_the_values_text_and_null_stays_null(people: Pipeline) -> None:
+    table = extracted(people)
+    rows = list(people.delivered("people"))
+    assert [row["email"] for row in rows] == [
+        hashed("hush.anna@example.org"),
+        hashed("hush.bert@example.org"),
+        None,
+        hashed(""),
+    ]
+    assert [row["phone"] for row in rows] == [None] * 4
+    assert [row["raw"] for row in rows] == [hashed("C0FFEE"), hashed("C0FFEE"), None, hashed("")]
+    assert [row["code"] for row in rows] == [hashed("70007"), None, hashed("70009"), hashed("70007")]
+    types = {column["name"]: (column["type"], column["nullable"]) for column in table["columns"]}
+    assert types["email"] == types["kind"] == ("char(64)", True)
+    assert types["phone"] == ("varchar(20)", True)
+    assert reconcile(people, "people", mask=MASK).is_fine(extra_is_fine=False)
+    assert_nowhere(people)
+
+
+@pytest.mark.parametrize("mode", ["incremental", "compare"])
+@pytest.mark.parametrize("written", [{"format": "parquet"}, {"compression": "gzip"}])
+def test_the_values_are_nowhere_whatever_becomes_of_the_rows(
+    people: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str, written: Json
+) -> None:
+    monkeypatch.setattr(page_reader, "MOST_ROWS", 2)
+    monkeypatch.setattr(prove, "MOST_ROWS", 100)
+    caplog.set_level(logging.DEBUG, "rds_to_s3")
+    checks = {"email": {"unique": True, "not_null": True}, "id": {"le": 3}}
+    settings = {"mode": mode, "deletes": "track", "checks": checks, "on_violation": "quarantine", **written}
+    first = extracted(people, **settings)
+    assert first["quarantined_rows"] == 2  # one has no email, the other an id that is too large
+    people.database.execute(
+        "UPDATE people SET email = 'hush.carl@example.org', modifiedDate = NOW() WHERE id = 1",
+        "UPDATE people SET email = 'hush.dora@example.org' WHERE id = 2",  # no stamp: the proof finds it
+        "INSERT INTO people (email, phone, createdDate) VALUES ('hush.late@example.org', '+49-555-1', '2099-01-01')",
+        "DELETE FROM people WHERE id = 3",
+    )
+    second = extracted(people, **settings)
+    assert second["rows"] == 2
+    failed = extracted(people, **(settings | {"on_violation": "fail", "checks": {"id": {"lt": 1}}}), lookback_seconds=9)
+    people.database.execute("ALTER TABLE people MODIFY kind ENUM('Secret Person', 'other', 'hush.third') NULL")
+    third = extracted(people, **settings)
+    assert third["error"] is None
+    assert_nowhere(people, json.dumps([first, second, failed, third]), caplog.text)
+
+
+def test_a_read_of_several_invocations_keeps_no_value_between_them(
+    people: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, rows=1, pages=1)
+    people.tables = [{"name": "people", "mask": MASK, "checks": {"email": {"unique": True}}, "on_violation": "warn"}]
+    people.set_watermark("people", "2024-01-01 00:00:00")
+    run = people.plan(people.execution("long"))["run_id"]
+    statuses = ["CONTINUE"]
+    while statuses[-1] == "CONTINUE" and len(statuses) < 20:
+        statuses.append(people.extract(run, "people"))
+        assert_nowhere(people)
+    assert (statuses[-1], len(statuses) > 4) == ("SUCCEEDED", True)
+
+
+def test_another_key_is_reported_and_the_proof_writes_the_rows_anew(people: Pipeline) -> None:
+    extracted(people)
+    assert extracted(people)["status"] == "UNCHANGED"
+    people.mask_key = b"another key"
+    table = extracted(people)
+    assert (table["rows"], table["proof"]["healed"]) == (4, 4)
+    assert any("the key of the masks has changed" in warning for warning in table["warnings"])
+    assert extracted(people)["status"] == "UNCHANGED"
+
+
+def test_a_mask_that_comes_later_replaces_what_was_delivered(people: Pipeline) -> None:
+    people.tables = ["people"]
+    people.run()
+    table = extracted(people)
+    assert table["proof"]["healed"] == 4
+    assert any("the masks of" in warning for warning in table["warnings"])
+    assert next(iter(read_csv(people.body(table["files"][0]["key"]))))["email"] == hashed("hush.anna@example.org")
+
+
+def test_columns_have_their_new_names_everywhere(people: Pipeline) -> None:
+    rename = {"email": "contact", "id": "person_id", "code": "email"}
+    settings: Json = {"rename": rename, "mask": {"email": "hash"}, "deletes": "track", "on_violation": "quarantine"}
+    checks = {"code": {"ge": 70008}, "phone": {"min_length": 5}}
+    first = extracted(people, checks=checks, **settings)
+    names = ["person_id", "contact", "phone", "raw", "kind", "email", "createdDate", "modifiedDate"]
+    assert [column["name"] for column in first["columns"]] == names
+    assert (first["key"], first["quarantined_rows"]) == (["person_id"], 2)
+    assert any("email ge 70008: 2 rows (person_id 1; person_id 4)" in warning for warning in first["warnings"])
+    (quarantine,) = first["quarantine"]
+    assert list(next(iter(read_csv(people.body(quarantine["key"]))))) == [*names, "_violations"]
+    people.database.execute("DELETE FROM people WHERE id = 2", "ALTER TABLE people MODIFY code BIGINT NULL")
+    second = extracted(people, checks=checks, **settings)
+    assert [(change["change"], change["column"]) for change in second["drift"]] == [("widened", "email")]
+    assert list(read_csv(people.body(second["deletes"][0]["key"]))) == [{"person_id": "2"}]
+    assert extracted(people, checks=checks, **(settings | {"rename": {}}))["proof"]["healed"] == 0
+    assert reconcile(people, "people", rename=rename, mask={"email": "hash"}).error is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "named"),
+    [
+        ({"mask": {"id": "hash"}}, "TableListError", "a column of its key"),
+        ({"mask": {"emial": "hash"}}, "ColumnNotFoundError", "emial"),
+        ({"rename": {"nothing": "x"}}, "ColumnNotFoundError", "nothing"),
+        ({"rename": {"email": "Phone"}}, "TableListError", "which another of its columns has"),
+    ],
+)
+def test_what_does_not_suit_the_table_fails_it_before_a_row_is_read(
+    people: Pipeline, settings: Json, error: str, named: str
+) -> None:
+    table = extracted(people, **settings)
+    assert (table["error"]["type"], named in table["error"]["message"]) == (error, True)
+    assert people.keys("people/") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"mask": {"createdDate": "hash"}}, "a cursor column"),
+        ({"mask": {"email": "hash"}, "where": "Email == 'a'"}, '"where" reads "Email"'),
+        ({"mask": {"email": "hash"}, "checks": {"EMAIL": {"matches": ".*"}}}, "the check matches"),
+        ({"mask": {"email": "null"}, "checks": {"email": {"unique": True}}}, "so it is NULL"),
+        ({"mask": {"email": "hash"}, "checks": {"*": {"expressions": ["email == 'a'"]}}}, "the expression"),
+        ({"mask": {"email": "md5"}}, "mask"),
+        ({"mask": {"email": "hash", "Email": "null"}}, '"Email" twice'),
+        ({"rename": {"a": "x", "b": "X"}}, "the same name"),
+        ({"rename": {"a": "b"}, "columns": ["a", "b"]}, "the name of another column"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_without_the_table(settings: Json, named: str) -> None:
+    with pytest.raises(TableListError) as caught:
+        parse_table_list(json.dumps({"tables": [{"name": "people", **settings}]}))
+    assert named in str(caught.value)
+
+
+def test_without_a_key_nothing_is_read(people: Pipeline) -> None:
+    people.tables = [{"name": "people", "mask": {"email": "hash"}}]
+
+    run = people.plan(people.execution("keyless"))["run_id"]
+    with pytest.raises(SettingsError, match="MaskKeySecret"):
+        run_extraction(run, "people", people.store, people.connect, time_left=lambda: 99.0, mask_key=MaskKey("").get)
+    assert people.keys("people/") == []
