@@ -25,6 +25,7 @@ FIRST_ROW = ROWS.partition(",(2")[0]
 SETTINGS: list[dict[str, Any]] = [
     {"format": "csv"},
     {"format": "csv", "compression": "gzip", "target_file_bytes": 100},
+    {"format": "csv", "compression": "zstd", "target_file_bytes": 100},
     {"format": "parquet"},
 ]
 

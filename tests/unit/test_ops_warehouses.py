@@ -303,6 +303,15 @@ def test_gzipped_files_are_said_to_be() -> None:
     assert "compression = 'gzip'" in ddl("duckdb", load(files=files))
 
 
+def test_so_are_files_in_zstd() -> None:
+    files = ["orders/csv/orders_data_20250402_120000.csv.zst"]
+    assert "COMPRESSION = ZSTD" in ddl("snowflake", load(files=files))
+    assert "CSV ZSTD" in ddl("redshift", load(files=files)).replace("\n", " ") or " ZSTD" in ddl(
+        "redshift", load(files=files)
+    )
+    assert "compression = 'zstd'" in ddl("duckdb", load(files=files))
+
+
 @pytest.mark.parametrize(
     ("mysql", "types"),
     [

@@ -126,11 +126,13 @@ def test_the_layers_follow_the_architecture() -> None:
     assert [re.sub(r"\d+$", "*", layer) for layer in layers] == [
         "arn:aws:lambda:eu-central-1:336392948345:layer:AWSSDKPandas-Python313-Arm64:*",
         "arn:aws:lambda:eu-central-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:*",
+        "<ZstdLayer>",
     ]
     layers = Stack(Architecture="x86_64").resource("ExtractTableFunction")["Layers"]
     assert [re.sub(r"\d+$", "*", layer) for layer in layers] == [
         "arn:aws:lambda:eu-central-1:336392948345:layer:AWSSDKPandas-Python313:*",
         "arn:aws:lambda:eu-central-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-x86_64:*",
+        "<ZstdLayer>",
     ]
 
 

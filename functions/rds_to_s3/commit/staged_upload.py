@@ -26,6 +26,7 @@ TOKEN = "rds-to-s3-upload"  # noqa: S105 - the name of a metadata field
 _CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "gz": "application/gzip",
+    "zst": "application/zstd",
     "parquet": "application/vnd.apache.parquet",
 }
 

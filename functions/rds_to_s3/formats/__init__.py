@@ -22,8 +22,8 @@ def open_encoder(
 
     Parameters
     ----------
-    compression : {"none", "gzip", "snappy"}
-        CSV takes ``none`` and ``gzip``, Parquet all three.
+    compression : {"none", "gzip", "zstd", "snappy"}
+        CSV takes ``none``, ``gzip`` and ``zstd``, Parquet ``none``, ``gzip`` and ``snappy``.
     columns : sequence of OutputColumn
         The file's columns: the first columns of every row. Further columns of the rows are left out.
     sink : callable
@@ -36,7 +36,7 @@ def open_encoder(
     ValueError
         An unknown format, or a compression that the format does not have.
     """
-    if file_format == "csv" and compression in ("none", "gzip"):
+    if file_format == "csv" and compression in ("none", "gzip", "zstd"):
         from rds_to_s3.formats.csv import CsvEncoder  # noqa: PLC0415 - each format brings its own libraries
 
         return CsvEncoder(columns, sink, compression)

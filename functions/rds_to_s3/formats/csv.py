@@ -9,34 +9,39 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.formats.framing import Framing
 from rds_to_s3.formats.gzip_stream import GzipStream
+from rds_to_s3.formats.zstd_stream import ZstdStream
 from rds_to_s3.rows import Block, SpooledRow
 from rds_to_s3.rows.columns import OutputColumn
 
+EXTENSIONS = {"none": "csv", "gzip": "csv.gz", "zstd": "csv.zst"}
+STREAMS: dict[str, Callable[[Sink], GzipStream | ZstdStream]] = {"gzip": GzipStream, "zstd": ZstdStream}
 _SPECIAL = re.compile(rb'[,"\r\n]')
 
 
 class CsvEncoder:
-    """One CSV file."""
+    """One CSV file.
+
+    Attributes
+    ----------
+    extension : str
+        ``csv``, ``csv.gz`` or ``csv.zst``.
+    """
 
     warnings: list[str]
 
     def __init__(self, columns: Sequence[OutputColumn], sink: Sink, compression: str = "none") -> None:
-        self._gzip = GzipStream(sink) if compression == "gzip" else None
-        self._sink = self._gzip.write if self._gzip else sink
+        self._stream = STREAMS[compression](sink) if compression in STREAMS else None
+        self._sink = self._stream.write if self._stream else sink
+        self.extension = EXTENSIONS[compression]
         self._columns = len(columns)
         self._binary = [index for index, column in enumerate(columns) if column.kind == "binary"]
         self.warnings = []
         self._sink(b",".join(quoted(column.name.encode()) for column in columns) + b"\n")
-
-    @property
-    def extension(self) -> str:
-        """``csv`` or ``csv.gz``."""
-        return "csv.gz" if self._gzip else "csv"
 
     def write(self, rows: Rows) -> None:
         """Write rows."""
@@ -49,8 +54,8 @@ class CsvEncoder:
 
     def close(self) -> None:
         """End the file."""
-        if self._gzip:
-            self._gzip.close()
+        if self._stream:
+            self._stream.close()
 
     def _text_by_row(self, block: Block) -> bytes:
         """Write a block whose text is not UTF-8, which a server with damaged data may send: slowly, byte for byte."""

@@ -16,7 +16,7 @@ class RowEncoder(Protocol):
 
     @property
     def extension(self) -> str:
-        """The file's extension without a leading dot: ``csv``, ``csv.gz`` or ``parquet``."""
+        """The file's extension without a leading dot: ``csv``, ``csv.gz``, ``csv.zst`` or ``parquet``."""
         ...
 
     @property

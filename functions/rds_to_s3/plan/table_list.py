@@ -22,7 +22,7 @@ from rds_to_s3.wording import first_names, nearest
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
 Format = Literal["csv", "parquet"]
 Layout = Literal["flat", "hive"]
-Compression = Literal["none", "gzip", "snappy"]
+Compression = Literal["none", "gzip", "zstd", "snappy"]
 
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
 NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
@@ -73,7 +73,7 @@ class TableSpec(_Settings):
     ----------
     name : str
         The table's name exactly as MySQL has it.
-    compression : {"none", "gzip", "snappy"}
+    compression : {"none", "gzip", "zstd", "snappy"}
         Resolved: CSV defaults to ``none``, Parquet to ``snappy``.
     own_keys : list of str
         The keys in the table's object, without the defaults. A cursor column that only the defaults name may be missing
@@ -96,7 +96,9 @@ class TableSpec(_Settings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.format == "csv" and self.compression == "snappy":
-            raise ValueError('compression "snappy" is for Parquet; CSV takes "none" or "gzip"')
+            raise ValueError('compression "snappy" is for Parquet; CSV takes "none", "gzip" or "zstd"')
+        if self.format == "parquet" and self.compression == "zstd":
+            raise ValueError('compression "zstd" is for CSV; Parquet takes "snappy", "gzip" or "none"')
         if self.columns is not None and self.exclude_columns is not None:
             raise ValueError('"columns" and "exclude_columns" exclude each other: name one of them')
         for key, names in (

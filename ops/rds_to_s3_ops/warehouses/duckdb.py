@@ -48,8 +48,8 @@ def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
         else ""
     )
     if load.format == "csv":
-        compression = "gzip" if load.is_gzipped else "none"
-        rows = _csv_rows("files", columns, f"filename = {text(file_name)}, compression = {text(compression)}", newest)
+        options = f"filename = {text(file_name)}, compression = {text(load.compression)}"
+        rows = _csv_rows("files", columns, options, newest)
     else:
         parquet = f"read_parquet(getvariable('files'), filename = {text(file_name)})"
         rows = select((name(column.name) for column in columns), parquet, newest)

@@ -108,4 +108,4 @@ def _copy(table: str, columns: Sequence[str], file: str, options: str) -> str:
 def _options(load: TableLoad) -> str:
     if load.format == "parquet":
         return "FORMAT AS PARQUET"
-    return _CSV + (" GZIP" if load.is_gzipped else "")
+    return _CSV + (f" {load.compression.upper()}" if load.compression != "none" else "")

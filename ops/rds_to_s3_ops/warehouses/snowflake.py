@@ -41,7 +41,7 @@ def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
     file_format, loaded = name(f"{load.table}_deletes"), _temporary_name(load, "deletes")
     rows = select(_csv_values(key), f"@{_stage(load)}/deletes/")
     return [
-        f"CREATE OR REPLACE FILE FORMAT {file_format}\n{_csv_options(gzipped=False)}",
+        f"CREATE OR REPLACE FILE FORMAT {file_format}\n{_csv_options('none')}",
         _temporary(loaded, map(definition, key)),
         *_copies(f"{loaded} ({names(load.deletes_key)})", rows, load.deletes, file_format),
         # https://docs.snowflake.com/en/sql-reference/sql/delete
@@ -52,7 +52,7 @@ def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
 def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
     file_format, loaded = name(f"{load.table}_{load.format}"), _temporary_name(load, "load")
     if load.format == "csv":
-        options, values = _csv_options(gzipped=load.is_gzipped), _csv_values(columns)
+        options, values = _csv_options(load.compression), _csv_values(columns)
     else:
         options, values = _parquet_options(), _parquet_values(columns)
     every, file_name = names(column.name for column in columns), name(unused_name("_file", columns))
@@ -100,13 +100,13 @@ def _listed(files: Sequence[str]) -> str:
     return ",\n  ".join(text(file.rpartition("/")[2]) for file in files)
 
 
-def _csv_options(*, gzipped: bool) -> str:
+def _csv_options(compression: str) -> str:
     # EMPTY_FIELD_AS_NULL makes an empty field NULL; "" is the empty string, as fields may be enclosed. NULL_IF must
     # be empty, or the text \\N would be NULL; ESCAPE_UNENCLOSED_FIELD is the backslash by default:
     # https://docs.snowflake.com/en/sql-reference/sql/create-file-format
     # https://docs.snowflake.com/en/user-guide/data-unload-considerations
     return (
-        f"  TYPE = CSV COMPRESSION = {'GZIP' if gzipped else 'NONE'} ENCODING = 'UTF8' SKIP_HEADER = 1\n"
+        f"  TYPE = CSV COMPRESSION = {compression.upper()} ENCODING = 'UTF8' SKIP_HEADER = 1\n"
         "  FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '\"'\n"
         "  ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE EMPTY_FIELD_AS_NULL = TRUE NULL_IF = ()\n"
         "  TRIM_SPACE = FALSE SKIP_BLANK_LINES = FALSE BINARY_FORMAT = HEX ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rds_to_s3.commit.entries import ColumnEntry, DriftEntry
 from rds_to_s3.rows.columns import OutputColumn
@@ -43,9 +44,11 @@ class TableLoad:
     drift: Sequence[DriftEntry] = ()
 
     @property
-    def is_gzipped(self) -> bool:
-        """Whether the CSV files are."""
-        return any(file.endswith(".gz") for file in self.files)
+    def compression(self) -> Literal["none", "gzip", "zstd"]:
+        """Of the CSV files."""
+        if any(file.endswith(".zst") for file in self.files):
+            return "zstd"
+        return "gzip" if any(file.endswith(".gz") for file in self.files) else "none"
 
     def columns_for(self, warehouse: Warehouse) -> list[WarehouseColumn]:
         """Return the warehouse's columns."""

@@ -11,6 +11,7 @@ from rds_to_s3.commit.staged_upload import OpenFile, Uploader
 from rds_to_s3.commit.state import Position, StagedFile
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
+from rds_to_s3.formats.csv import EXTENSIONS
 from rds_to_s3.plan.table_list import TableSpec
 
 PIECES = 16  # of a compressed file; its size is known only after each piece
@@ -107,8 +108,7 @@ class FileSeries:
 
     def _open(self) -> None:
         number = self.next_part + len(self.finished)
-        is_gzipped = self.file_format == "csv" and self.compression == "gzip"
-        extension = "csv.gz" if is_gzipped else self.file_format
+        extension = EXTENSIONS[self.compression] if self.file_format == "csv" else self.file_format
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
         self._encoder = open_encoder(
             self.file_format, self.compression, self.columns, self._file.write, target_bytes=self.target_bytes

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from rds_to_s3.formats.zstd_stream import zstd_library
 from rds_to_s3_ops.errors import InvalidInputError, VerificationError
 from rds_to_s3_ops.warehouses.sql import text
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LINE_BYTES = 2 << 20
+_COMPRESSION = {"gz": "gzip", "zst": "zstd"}
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
 
 
@@ -82,9 +84,11 @@ def reading_errors(what: str) -> Iterator[None]:
 
 
 def csv_header(path: Path, key: str) -> list[str]:
-    """Return the column names of a CSV file, gzipped or not."""
+    """Return the column names of a CSV file, compressed or not."""
     with path.open("rb") as stored:
-        inflated = gzip.GzipFile(fileobj=stored) if key.endswith(".gz") else stored
+        inflated: Any = gzip.GzipFile(fileobj=stored) if key.endswith(".gz") else stored
+        if key.endswith(".zst"):
+            inflated = zstd_library().ZstdFile(stored)
         return next(csv.reader(io.TextIOWrapper(inflated, "utf-8", newline="")), [])
 
 
@@ -104,6 +108,6 @@ def read_csv(
     return (
         f"read_csv({text(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
         f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
-        f"compression = '{'gzip' if key.endswith('.gz') else 'none'}', max_line_size = {longest}, "
+        f"compression = '{_COMPRESSION.get(key.rpartition('.')[2], 'none')}', max_line_size = {longest}, "
         f"buffer_size = {4 * longest}, parallel = false)"
     )

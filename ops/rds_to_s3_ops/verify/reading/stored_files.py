@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from rds_to_s3.bucket_keys import data_prefix, segment
 from rds_to_s3_ops.deployment.aws import aws_errors
+from rds_to_s3_ops.verify.reading.zstd_reading import INFLATING_ERRORS, new_inflater
 
 if TYPE_CHECKING:
     from rds_to_s3.commit.entries import FileEntry
@@ -171,8 +172,8 @@ def fetch(bucket: Bucket, key: str, path: Path, *, keep: bool = False) -> Stored
                 if not is_parquet and found.problem is None:
                     try:
                         shape.feed(inflate(piece))
-                    except zlib.error:
-                        found.problem = "is not gzip"
+                    except INFLATING_ERRORS as error:
+                        found.problem = f"is not {'gzip' if isinstance(error, zlib.error) else 'zstd'}"
     found.sha256 = digest.hexdigest()
     if is_parquet:
         _look_into_parquet(found, path)
@@ -207,6 +208,8 @@ def table_file(table: str, kind: str, key: str) -> TableFile | None:
 
 
 def _inflater(key: str) -> Callable[[bytes], bytes]:
+    if key.endswith(".zst"):
+        return new_inflater()
     if not key.endswith(".gz"):
         return lambda piece: piece
     state = zlib.decompressobj(_GZIP)
