@@ -92,6 +92,19 @@ def test_the_schedule_starts_a_run_over_everything() -> None:
     assert (schedule["ScheduleExpression"], schedule["State"], schedule["Input"]) == ("rate(4 hours)", "ENABLED", "{}")
 
 
+def test_a_group_of_tables_may_have_a_schedule_of_its_own() -> None:
+    stack = Stack()
+    groups = [name for name in TEMPLATE["Resources"] if name.startswith("GroupSchedule")]
+    assert len(groups) == 3
+    assert not any(stack.condition(f"Has{name}") for name in groups)
+    chosen = Stack(GroupSchedule2Expression="rate(15 minutes)", GroupSchedule2Input='{"tables": ["audit_*"]}')
+    assert [chosen.condition(f"Has{name}") for name in groups] == [False, True, False]
+    schedule = chosen.resource("GroupSchedule2")
+    assert (schedule["ScheduleExpression"], schedule["State"]) == ("rate(15 minutes)", "ENABLED")
+    assert json.loads(schedule["Target"]["Input"]) == {"tables": ["audit_*"]}
+    assert len({str(TEMPLATE["Resources"][name]["Properties"]["Name"]) for name in groups}) == 3
+
+
 # --- the functions ----------------------------------------------------------------------------------------------
 
 

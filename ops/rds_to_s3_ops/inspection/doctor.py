@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -328,6 +329,12 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     def scheduled() -> Any:
         return aws.client("scheduler").get_schedule(Name=f"{stack.name}-extract-tables")
 
+    def of_group(number: int) -> Finding:
+        schedule = aws.client("scheduler").get_schedule(Name=f"{stack.name}-group-{number}")
+        finding = aws_checks.check_schedule(schedule, now)
+        message = f"{finding.message}, with the input {schedule['Target']['Input']}"
+        return replace(finding, check=f"schedule of group {number}", message=message)
+
     def freshness_limit() -> Finding:
         return aws_checks.check_freshness_limit(scheduled()["ScheduleExpression"], int(limit))
 
@@ -348,6 +355,9 @@ def _running(aws: Aws, stack: Stack) -> Findings:
     subnets = stack.parameters.get("SubnetIds", "")
     yield _looked("state machine", machine, "deploy again")
     yield _looked("schedule", lambda: aws_checks.check_schedule(scheduled(), now), "deploy again")
+    for number in (1, 2, 3):
+        if stack.parameters.get(f"GroupSchedule{number}Expression"):
+            yield _looked(f"schedule of group {number}", partial(of_group, number), "deploy again")
     if limit:
         yield _looked("freshness limit", freshness_limit, "deploy again")
     yield _looked("last run", last_run, "")
