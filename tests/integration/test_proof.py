@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.extract.proof import prove
+from rds_to_s3.extract.proof import blocks, pieces, prove
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.support.ledger import delivered_rows, newest, problems_with_leftovers, problems_with_rows, table_rows
 
@@ -28,7 +28,8 @@ def t(any_pipeline: Pipeline) -> Pipeline:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove, "MOST_ROWS", 5)
+    monkeypatch.setattr(pieces, "MOST_ROWS", 5)
+    monkeypatch.setattr(blocks, "MOST_ROWS", 5)
 
 
 def insert(pipeline: Pipeline, ids: Any) -> None:
@@ -44,7 +45,9 @@ def proof_of(manifest: Json, table: str = "t") -> Json:
 
 
 def test_a_quiet_table_is_proved_whole_in_every_run_and_stays_unchanged(t: Pipeline) -> None:
-    assert proof_of(t.run()) == {"rows": 0, "healed": 0, "gone": 0, "whole_until": None}
+    first = t.run()
+    until = entry(first, "t")["window"]["until"]
+    assert proof_of(first) == {"rows": 0, "healed": 0, "gone": 0, "whole_until": until}
     for _ in range(3):
         manifest = t.run()
         table = entry(manifest, "t")
@@ -78,14 +81,16 @@ def test_what_no_stamp_shows_is_healed_once(t: Pipeline) -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_a_table_of_many_blocks_is_proved_a_slice_at_a_time(t: Pipeline) -> None:
     t.tables = [{"name": "t", "prove_bytes": 1}]
-    t.run()
+    loaded = proof_of(t.run())["whole_until"]
     t.database.execute("UPDATE t SET note = 'changed' WHERE id IN (1, 6, 11, 20)", "DELETE FROM t WHERE id IN (2, 12)")
-    proofs = []
-    for _ in range(30):
+    proofs: list[Json] = []
+    began = None
+    while sum(proof["rows"] for proof in proofs) < 18:
+        assert {proof["whole_until"] for proof in proofs} <= {loaded}
         manifest = t.run()
+        began = began or entry(manifest, "t")["window"]["until"]
         proofs.append(proof_of(manifest))
-        if proofs[-1]["whole_until"] is not None:
-            break
+    assert proofs[-1]["whole_until"] == began
     assert (sum(proof["healed"] for proof in proofs), sum(proof["gone"] for proof in proofs)) == (4, 2)
     assert sum(proof["rows"] for proof in proofs) == 18
     assert problems_with_rows(t, "t") == []

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pymysql
 
 from rds_to_s3.extract import page_reader, reached
-from rds_to_s3.extract.proof import prove
+from rds_to_s3.extract.proof import blocks, pieces
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
 from tests.integration.world import HOT, TABLE, World
@@ -325,7 +325,8 @@ class Unstamped(World):
     def inhabited(self) -> Iterator[None]:
         """Have many blocks."""
         with (
-            patch.object(prove, "MOST_ROWS", 100),
+            patch.object(pieces, "MOST_ROWS", 100),
+            patch.object(blocks, "MOST_ROWS", 100),
             super().inhabited(),
         ):
             yield

@@ -12,6 +12,7 @@ from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
 from rds_to_s3.commit.state import Commit, Position, Staged
 from rds_to_s3.errors import NoKeyError
 from rds_to_s3.extract.proof.entries import Entries
+from rds_to_s3.extract.proof.pieces import PieceReader
 from rds_to_s3.extract.proof.prove import MOST_LATER, Prover
 from rds_to_s3.extract.proof.recording import LedgerWriter, Recording
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
@@ -73,6 +74,10 @@ class Proving:
             return None
         return cls(spec, store, table, prepared, LedgerWriter(spec, store, token))
 
+    @property
+    def _until(self) -> str:
+        return str(self.prepared.window.as_entry().until)
+
     def stage(self) -> Stage:
         """Return the stage that records what is delivered."""
         selection = self.prepared.selection
@@ -86,7 +91,8 @@ class Proving:
         if self.prepared.is_whole:
             blocks = [*staged.recorded.blocks] or [LedgerBlock(key="", rows=0, last=None)]
             blocks[-1] = blocks[-1].model_copy(update={"last": None})
-            return Ledger(columns=columns, key=key, blocks=blocks, round=1), []
+            # Delivered as it is in the table, which proves as much as a round of comparisons does.
+            return Ledger(columns=columns, key=key, blocks=blocks, round=1, whole_until=self._until), []
         before, warnings = self.prepared.ledger, []
         if before is None:
             before = Ledger(columns=columns, key=key)
@@ -121,27 +127,28 @@ class Proving:
             False if there was no time to compare all of it.
         """
         if self.prepared.is_whole:
-            return ledger, Proof(), True
+            return ledger, Proof(whole_until=ledger.whole_until), True
         compares = self.spec.mode == "compare"
         proof = staged.proof or Proof()
         prover = Prover(
-            connection=connection,
-            table=self.table,
-            selection=self.prepared.selection,
-            key=self.prepared.key,
-            bounds=None if compares else bounds,
-            store=self.store,
-            writer=self.writer,
-            stages=stages,
-            ahead=ahead if compares else None,
+            PieceReader(
+                connection,
+                self.table.name,
+                self.prepared.selection,
+                self.prepared.key,
+                bounds=None if compares else bounds,
+                ahead=ahead if compares else None,
+            ),
+            self.store,
+            self.writer,
+            stages,
             counts_gone=self.spec.deletes != "track",
         )
-        until = self.prepared.window.as_entry().until
         budget = math.inf if compares else self.spec.prove_bytes
         if compares:
             # Also where a table that was read by windows has a round half done.
             ledger = staged.proving or ledger.model_copy(update={"next": 0, "began": None})
-        ledger = prover.run(ledger, str(until), proof, budget=budget, has_time=has_time)
+        ledger = prover.run(ledger, self._until, proof, budget=budget, has_time=has_time)
         position = Position(segment=len(self.prepared.segments))
         for stage in [*([ahead] if compares else []), *stages]:
             stage.close(position)

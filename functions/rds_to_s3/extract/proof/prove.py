@@ -12,52 +12,26 @@ read follows: it is delivered now, and remembered for the window of a table that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof
-from rds_to_s3.commit.state import Position
-from rds_to_s3.errors import RowCountError, StoredBytesError
+from rds_to_s3.commit.read_as import Ledger, LedgerRun, Proof
+from rds_to_s3.errors import StoredBytesError
+from rds_to_s3.extract.proof.blocks import BlockRewrite
 from rds_to_s3.extract.proof.entries import Entries
-from rds_to_s3.extract.proof.recording import BLOCK_BYTES, MOST_ROWS, LedgerWriter
-from rds_to_s3.extract.scope.selection import Selection
+from rds_to_s3.extract.proof.pieces import FIRST_ROWS, Piece, PieceReader, nowhere
+from rds_to_s3.extract.proof.recording import LedgerWriter
 from rds_to_s3.extract.stages.stage import Stage
-from rds_to_s3.extract.stages.tail import STAMP_WIDTH
 from rds_to_s3.formats import Rows
-from rds_to_s3.mysql.catalogue.schema import Table
-from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment, SelectColumn, not_beyond, select_page
-from rds_to_s3.mysql.wire.result_set import query
-from rds_to_s3.rows.keys import Keys, contained, digests_of, keys_of
+from rds_to_s3.rows.keys import Keys, contained, keys_of
 from rds_to_s3.s3.objects import ObjectStore
 
-FEWEST_ROWS, FIRST_ROWS = 100, 1_000  # of a statement
 MOST_CACHED = 1_000_000  # entries of runs in memory
 MOST_LATER = 4_000_000  # entries of runs: more of them, and a round does not keep up with what changes
 SAMPLES = 5
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Rows that one statement returns.
-
-    Attributes
-    ----------
-    last : list of str or None
-        The key of the last of them; None where there is none.
-    ends : bool
-        Whether they reach the end of the range.
-    """
-
-    sql: str
-    entries: Entries
-    beyond: NDArray[np.bool_]
-    bytes: int
-    last: list[str] | None
-    ends: bool
 
 
 @dataclass(frozen=True)
@@ -66,27 +40,16 @@ class Prover:
 
     Parameters
     ----------
-    key : sequence of SelectColumn
-        The columns of the key's order.
-    bounds : sequence of str or None
-        Where the next read begins, for each cursor column; None where no read follows.
     stages : sequence of Stage
         What a row passes that is delivered again; the last one writes the files.
-    ahead : Stage or None
-        Where no read follows: remembers the rows beyond where one would begin.
     counts_gone : bool
         Whether keys that are gone are counted here: where deletes are tracked, they are reported elsewhere.
     """
 
-    connection: Connection
-    table: Table
-    selection: Selection
-    key: Sequence[SelectColumn]
-    bounds: Sequence[str] | None
+    reader: PieceReader
     store: ObjectStore
     writer: LedgerWriter
     stages: Sequence[Stage]
-    ahead: Stage | None
     counts_gone: bool
     _cache: dict[str, Entries] = field(default_factory=dict)
 
@@ -128,7 +91,7 @@ class Prover:
     def _learn(self, ledger: Ledger, budget: float, has_time: Callable[[], bool]) -> Ledger:
         """Record what is there behind the last block, without comparing it with anything."""
         blocks, read = list(ledger.blocks), 0
-        for piece in self._pieces(blocks[-1].last if blocks else None, None, FIRST_ROWS):
+        for piece in self.reader.pieces(blocks[-1].last if blocks else None, None, FIRST_ROWS):
             read += piece.bytes
             entries = piece.entries.in_order()
             last = None if piece.ends else piece.last
@@ -143,23 +106,16 @@ class Prover:
     # --- a block ---
 
     def _compare(self, ledger: Ledger, proof: Proof, budget: float, has_time: Callable[[], bool]) -> tuple[Ledger, int]:
+        """Compare the ledger's next block, or the beginning of it. Return the ledger, and how many bytes were read."""
         place = ledger.next
         block = ledger.blocks[place]
-        known = self._load(block.key)
-        claimed = np.zeros(len(known), np.bool_)
-        new: list[LedgerBlock] = []
-        held: tuple[Entries, list[str] | None] | None = None
+        rewrite = BlockRewrite(ledger, self.writer, self._load)
+        claimed = np.zeros(len(rewrite.known), np.bool_)
         corrected: list[Entries] = []
-        read = seen_rows = few = 0
-        whole = False
         # A quarter more than it had: one statement, unless many rows have come.
         rows = block.rows + block.rows // 4
-        for piece in self._pieces(ledger.blocks[place - 1].last if place else None, block.last, rows):
-            read += piece.bytes
-            seen_rows += len(piece.entries)
-            # A quarter of what a block holds.
-            few = min(BLOCK_BYTES * max(seen_rows, 1) // max(read, 1), MOST_ROWS) // 4
-            expected, found, in_runs = self._expected(piece.entries, known, claimed, ledger.runs)
+        for piece in self.reader.pieces(ledger.blocks[place - 1].last if place else None, block.last, rows):
+            expected, found, in_runs = self._expected(piece.entries, rewrite.known, claimed, ledger.runs)
             differs = ~found | (expected != piece.entries.digests).any(axis=1)
             later = differs & piece.beyond
             differs &= ~later
@@ -167,42 +123,18 @@ class Prover:
                 self._heal(piece, piece.entries.keys[differs], proof)
                 corrected.append(piece.entries.take(differs & in_runs))
             seen = Entries(piece.entries.keys, np.where(later[:, None], expected, piece.entries.digests))
-            kept = seen.take(~later | found).in_order()
-            whole = piece.ends
-            if held is not None and whole and len(kept) < few:
-                kept = Entries.joined([held[0], kept]).in_order()
-            elif held is not None:
-                new.append(self.writer.put_block(*held))
-            held = kept, block.last if whole else piece.last
-            if not whole and (read >= budget or not has_time()):
+            rewrite.add(piece, seen.take(~later | found).in_order())
+            if rewrite.bytes >= budget or not has_time():
                 break
-        proof.rows += seen_rows
-        behind = [*ledger.blocks[place + 1 :]]
-        rest = known.take(~claimed)
-        if whole:
-            corrected.append(self._gone(rest, ledger.runs, proof))
-        if held is not None and not new and held[0].equals(known):
-            new.append(block.model_copy(update={"last": held[1]}))
-        elif held is not None and whole and not new and behind and len(held[0]) < few:
-            behind[0] = self._joined(held[0], behind[0])
-        elif held is not None:
-            new.append(self.writer.put_block(*held))
-        after = place + len(new)
-        if not whole and behind and len(rest) < few:
-            behind[0] = self._joined(rest, behind[0])
-        elif not whole:
-            new.append(self.writer.put_block(rest, block.last))
-        runs = [*ledger.runs]
+        proof.rows += rewrite.rows
+        unread = rewrite.known.take(~claimed)
+        if rewrite.ends:
+            corrected.append(self._gone(unread, ledger.runs, proof))
+        ledger = rewrite.finish(unread)
         if len(entries := Entries.joined(corrected).in_order()):
-            runs.append(self.writer.put_run(entries, ledger.round))
-        blocks = [*ledger.blocks[:place], *new, *behind]
-        return ledger.model_copy(update={"blocks": blocks, "runs": runs, "next": after}), read
-
-    def _joined(self, few: Entries, behind: LedgerBlock) -> LedgerBlock:
-        """Put entries into the next block, whose range then begins where theirs did."""
-        if not len(few):
-            return behind
-        return self.writer.put_block(Entries.joined([few, self._load(behind.key)]).in_order(), behind.last)
+            run = self.writer.put_run(entries, ledger.round)
+            ledger = ledger.model_copy(update={"runs": [*ledger.runs, run]})
+        return ledger, rewrite.bytes
 
     def _expected(
         self, entries: Entries, known: Entries, claimed: NDArray[np.bool_], runs: Sequence[LedgerRun]
@@ -260,68 +192,14 @@ class Prover:
             }
         )
 
-    # --- reading ---
+    # --- rows ---
 
-    def _pieces(self, after: list[str] | None, up_to: list[str] | None, rows: int) -> Iterator[_Piece]:
-        """Read a range of keys: so many rows by the first statement, and then about `BLOCK_BYTES` by each."""
-        condition = "TRUE"
-        if up_to is not None:
-            condition = not_beyond(self.key, [bytes.fromhex(value) for value in up_to])
-        condition = self.selection.accepting(condition)
-        while True:
-            position = None if after is None else [bytes.fromhex(value) for value in after]
-            segment = Segment(condition, tuple(self.key))
-            rows = min(max(rows, FEWEST_ROWS), MOST_ROWS)
-            sql = select_page(self.table.name, self.selection.select, segment, position=position, rows=rows)
-            piece = self._piece(sql, rows)
-            yield piece
-            if piece.ends:
-                return
-            after = piece.last
-            rows = min(BLOCK_BYTES * len(piece.entries) // max(piece.bytes, 1), 16 * rows)
-
-    def _piece(self, sql: str, most: int) -> _Piece:
-        columns = len(self.selection.output)
-        positions = [self.selection.select.index(column) for column in self.key]
-        parts: list[Entries] = []
-        beyond: list[NDArray[np.bool_]] = []
-        size, last = 0, None
-        for rows in self._rows(sql):
-            parts.append(Entries(keys_of(rows, positions), digests_of(rows, columns)))
-            beyond.append(self._beyond(rows))
-            if self.ahead is not None:
-                self.ahead.take(rows, _nowhere)
-            size += rows.payload_bytes
-            last = [(rows.value(rows.rows - 1, position) or b"").hex() for position in positions]
-        entries = Entries.joined(parts)
-        later = np.concatenate(beyond) if beyond else np.zeros(0, np.bool_)
-        return _Piece(sql, entries, later, size, last, len(entries) < most)
-
-    def _rows(self, sql: str) -> Iterator[Rows]:
-        read = 0
-        with query(self.connection, sql, table=self.table.name) as result:
-            for block in result:
-                read += block.rows
-                if block.rows:
-                    yield self.selection.as_written(block)
-        sent = int(self.connection.row("SELECT FOUND_ROWS() AS sent")["sent"])
-        if sent != read:
-            raise RowCountError(f"the server sent {sent} rows of table {self.table.name!r}, and {read} were read")
-
-    def _beyond(self, rows: Rows) -> NDArray[np.bool_]:
-        beyond = np.zeros(rows.rows, np.bool_)
-        if self.bounds is None:
-            return beyond
-        for position, bound in zip(self.selection.cursor_positions, self.bounds, strict=True):
-            beyond |= rows.texts(position, STAMP_WIDTH) > bound.encode()
-        return beyond
-
-    def _heal(self, piece: _Piece, keys: NDArray[np.uint64], proof: Proof) -> None:
+    def _heal(self, piece: Piece, keys: NDArray[np.uint64], proof: Proof) -> None:
         """Deliver rows again: read once more, in the same snapshot, since nobody keeps the rows of a whole piece."""
         order = np.lexsort((keys[:, 1], keys[:, 0]))
         wanted = keys[order]
-        positions = [self.selection.select.index(column) for column in self.key]
-        for block in self._rows(piece.sql):
+        positions = self.reader.key_positions
+        for block in self.reader.rows(piece.sql):
             rows: Rows = block.keep(contained(keys_of(block, positions), wanted))
             if not rows.rows:
                 continue
@@ -329,7 +207,7 @@ class Prover:
                 shown = [(rows.value(row, place) or b"").decode(errors="replace") for place in positions]
                 proof.samples.append(", ".join(shown))
             for stage in self.stages:
-                rows = stage.take(rows, _nowhere)
+                rows = stage.take(rows, nowhere)
             proof.healed += rows.rows
 
     def _load(self, key: str, *, cached: bool = False) -> Entries:
@@ -339,13 +217,8 @@ class Prover:
             return self._cache[key]
         stored = self.store.get(key)
         if stored is None:
-            raise StoredBytesError(f"{key} is gone, and with it what was delivered of table {self.table.name!r}")
+            raise StoredBytesError(f"{key} is gone, and with it what was delivered of table {self.reader.table!r}")
         entries = Entries.unpack(stored.body)
         if cached and sum(map(len, self._cache.values())) + len(entries) <= MOST_CACHED:
             self._cache[key] = entries
         return entries
-
-
-def _nowhere(_rows: Rows, _row: int) -> Position:
-    """Return a position for rows that no read is resumed after."""
-    return Position()
