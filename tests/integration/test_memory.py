@@ -22,7 +22,7 @@ class Memory:
         self.pipeline = pipeline
         self.aws = aws
 
-    def of(self, table: str, **settings: Any) -> dict[str, int]:
+    def of(self, table: str, **settings: Any) -> dict[str, Any]:
         """Return the rows, the files, and the peak in MB of one extraction."""
         self.pipeline.tables = [{"name": table, "mode": "full", **settings}]
         plan = self.pipeline.plan(self.pipeline.execution(uuid4().hex))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -26,7 +29,15 @@ def peak_mb() -> int:
 def main() -> None:
     given = json.load(sys.stdin)
     credentials = Credentials(**given["credentials"])
-    store = ObjectStore(given["bucket"], boto3.client("s3"))
+    s3 = boto3.client("s3")
+    requests: Counter[str] = Counter()
+
+    def count(model: Any, **_: Any) -> None:
+        requests[model.name] += 1
+
+    s3.meta.events.register("before-call.s3", count)
+    store = ObjectStore(given["bucket"], s3)
+    began, cpu = time.perf_counter(), time.process_time()
     outcome = run_extraction(
         given["run_id"],
         given["table"],
@@ -34,7 +45,9 @@ def main() -> None:
         lambda seconds: connect(lambda _: credentials, Tls("off"), read_seconds=seconds),
         time_left=lambda: 900.0,
     )
-    json.dump({"rows": outcome.rows, "files": outcome.files, "peak_mb": peak_mb()}, sys.stdout)
+    found = {"rows": outcome.rows, "files": outcome.files, "status": outcome.status, "peak_mb": peak_mb()}
+    found |= {"seconds": round(time.perf_counter() - began, 3), "cpu": round(time.process_time() - cpu, 3)}
+    json.dump(found | {"requests": requests}, sys.stdout)
 
 
 if __name__ == "__main__":

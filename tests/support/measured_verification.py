@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import closing
 
 import boto3
@@ -23,13 +24,15 @@ def main() -> None:
     given = json.load(sys.stdin)
     credentials = Credentials(**given["credentials"])
     s3 = boto3.client("s3")
+    began, cpu = time.perf_counter(), time.process_time()
     (result,) = compare_tables(
         lambda: closing(connect(lambda _: credentials, Tls("off"), read_seconds=900)),
         Bucket(s3, given["bucket"]),
         [TableSpec.model_validate(given["table"])],
         memory=given["memory"],
     )
-    json.dump(result.as_json() | {"peak_mb": peak_mb()}, sys.stdout)
+    costs = {"seconds": round(time.perf_counter() - began, 3), "cpu": round(time.process_time() - cpu, 3)}
+    json.dump(result.as_json() | costs | {"peak_mb": peak_mb()}, sys.stdout)
 
 
 if __name__ == "__main__":

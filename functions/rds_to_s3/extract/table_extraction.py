@@ -18,7 +18,7 @@ from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableC
 from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
-from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of
+from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of, why_off
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
@@ -227,6 +227,8 @@ class TableExtraction:
         )
         work.warnings += warnings
         work.proving = proving = Proving.of(self.spec, self._store, work.table, prepared, self.commit.token)
+        if proving is None and (reason := why_off(self.spec, work.table, prepared)) is not None:
+            work.warnings.append(f"the proof of this table is off: {reason}")
         with Uploader(self._store) as uploader:
             files = self._files(work, uploader)
             row_checks = work.checks.of_rows(

@@ -68,6 +68,8 @@ class SelectColumn:
         other bytes.
     is_null : bool
         Whether NULL is read in its place.
+    by_number : bool
+        Whether the number of an ENUM, SET or BIT is read, by which it sorts.
     """
 
     name: str
@@ -75,13 +77,17 @@ class SelectColumn:
     kind: str
     own_bytes: str | None = None
     is_null: bool = False
+    by_number: bool = False
 
     @property
     def expression(self) -> str:
         if self.is_null:
             return f"NULL AS {quoted(self.name)}"
+        # No alias for these two: ORDER BY would take it for the column.
         if self.own_bytes:
-            return f"CAST({quoted(self.name)} AS BINARY)"  # no alias: ORDER BY would take it for the column
+            return f"CAST({quoted(self.name)} AS BINARY)"
+        if self.by_number:
+            return f"CAST({quoted(self.name)} AS UNSIGNED)"
         # The server writes a FLOAT with six digits; as a DOUBLE it writes all digits.
         if self.data_type == "float":
             return f"CAST({quoted(self.name)} AS DOUBLE) AS {quoted(self.name)}"
@@ -230,6 +236,8 @@ def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
 
 def _compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
     """Write a column and a value of it so that they can be compared."""
+    if column.by_number:
+        return column.expression, literal(value, "numeric")
     if column.data_type in {"date", "datetime"} and _is_beyond_its_month(value):
         # MySQL refuses to compare with a date such as February 31 (error 1525), and holds it. As numbers they compare.
         return f"({quoted(column.name)} + 0)", re.sub(rb"[-: ]", b"", value).decode("ascii")

@@ -18,7 +18,7 @@ from rds_to_s3.errors import (
     TableListError,
     WatermarkMalformedError,
 )
-from rds_to_s3.extract.proof.ledgers import wants_proof
+from rds_to_s3.extract.proof.ledgers import wants_proof, why_off
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import prepare_read
 from rds_to_s3.extract.scope.selection import Selection
@@ -251,8 +251,8 @@ def _preview(
     if spec.deletes == "track":
         require_key(table, selection.denied)
         warnings.append(f"deletes are tracked: the keys of all rows, about {table.estimated_rows:,}, are read too")
-    if takes_long := _takes_runs(spec, table, prepared):
-        warnings.append(takes_long)
+    if proved := _about_proof(spec, table, prepared):
+        warnings.append(proved)
     holder = state.held_by_another("", time.time())
     if holder is not None:
         warnings.append(f"run {holder.run_id} is extracting this table now: a run started now would skip it")
@@ -272,8 +272,10 @@ def _preview(
     )
 
 
-def _takes_runs(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | None:
-    """Say how many runs prove the whole table; None where each run does, or nothing is proved."""
+def _about_proof(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | None:
+    """Say how many runs prove the whole table, or why none does; None where each run does, or none is to."""
+    if (reason := why_off(spec, table, prepared)) is not None:
+        return f"the proof of this table is off: {reason}"
     whole = table.estimated_rows * table.average_row_bytes
     if not wants_proof(spec) or not prepared.key or whole <= spec.prove_bytes:
         return None

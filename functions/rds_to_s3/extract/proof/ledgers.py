@@ -32,6 +32,21 @@ def wants_proof(spec: TableSpec) -> bool:
     return spec.mode == "compare" or (spec.mode == "incremental" and spec.prove_bytes > 0)
 
 
+def why_off(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | None:
+    """Return why a table is not proved although its settings ask for it and its key has an order; or None."""
+    if not wants_proof(spec) or not table.ordered_key:
+        return None
+    if not prepared.key:
+        return "its key has a TIMESTAMP, and in the server's time zone an hour occurs twice. Set that zone to +00:00"
+    if spec.deletes == "track" and prepared.selection.key_columns(table) != prepared.selection.identity(table):
+        # Deletes are recorded by the key's text, and the ledger by its stored bytes: the two do not match.
+        return (
+            "its deletes are tracked, and a character set of its key has several codes for one character. Set "
+            '"deletes": "ignore"'
+        )
+    return None
+
+
 @dataclass(frozen=True)
 class Proving:
     """One invocation's dealings with a table's ledger.
@@ -64,13 +79,9 @@ class Proving:
         """
         if not wants_proof(spec) or not prepared.key:
             return None
-        if spec.deletes == "track" and prepared.selection.key_columns(table) != list(prepared.key):
-            # Deletes are recorded by the key's text, and the ledger by its stored bytes: the two do not match.
+        if (reason := why_off(spec, table, prepared)) is not None:
             if spec.mode == "compare":
-                raise NoKeyError(
-                    f'table {spec.name!r} says "mode": "compare" and "deletes": "track", and a character set of its '
-                    'key has several codes for one character: set "deletes": "ignore", or "mode": "full"'
-                )
+                raise NoKeyError(f'table {spec.name!r} cannot be compared: {reason}, or "mode": "full"')
             return None
         return cls(spec, store, table, prepared, LedgerWriter(spec, store, token))
 
@@ -81,8 +92,12 @@ class Proving:
     def stage(self) -> Stage:
         """Return the stage that records what is delivered."""
         selection = self.prepared.selection
-        positions = [selection.select.index(column) for column in self.prepared.key]
-        return Recording(self.writer, positions, len(selection.output), in_blocks=self.prepared.is_whole)
+        return Recording(
+            self.writer,
+            selection.positions(selection.identity(self.table)),
+            len(selection.output),
+            in_blocks=self.prepared.is_whole,
+        )
 
     def continued(self, last: Commit | None, staged: Staged) -> tuple[Ledger | None, list[str]]:
         """Return the ledger with what this window has delivered, and warnings."""
@@ -136,6 +151,7 @@ class Proving:
                 self.table.name,
                 self.prepared.selection,
                 self.prepared.key,
+                self.prepared.selection.identity(self.table),
                 bounds=None if compares else bounds,
                 ahead=ahead if compares else None,
             ),

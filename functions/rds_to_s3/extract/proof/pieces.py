@@ -52,6 +52,8 @@ class PieceReader:
     ----------
     key : sequence of SelectColumn
         The columns of the key's order.
+    identity : sequence of SelectColumn
+        Those that the ledger knows a row by.
     bounds : sequence of str or None
         Where the next read begins, for each cursor column; None where no read follows.
     ahead : Stage or None
@@ -62,13 +64,14 @@ class PieceReader:
     table: str
     selection: Selection
     key: Sequence[SelectColumn]
+    identity: Sequence[SelectColumn]
     bounds: Sequence[str] | None
     ahead: Stage | None
 
     @property
-    def key_positions(self) -> list[int]:
-        """Where the key's columns are in a row."""
-        return [self.selection.select.index(column) for column in self.key]
+    def identity_positions(self) -> list[int]:
+        """Where the columns are that the ledger knows a row by."""
+        return self.selection.positions(self.identity)
 
     def pieces(self, after: list[str] | None, up_to: list[str] | None, rows: int) -> Iterator[Piece]:
         """Read a range of keys: so many rows by the first statement, and then about `BLOCK_BYTES` by each."""
@@ -106,7 +109,8 @@ class PieceReader:
             raise RowCountError(f"the server sent {sent} rows of table {self.table!r}, and {read} were read")
 
     def _piece(self, sql: str, most: int) -> Piece:
-        columns, positions = len(self.selection.output), self.key_positions
+        columns, positions = len(self.selection.output), self.identity_positions
+        order = self.selection.positions(self.key)
         parts: list[Entries] = []
         beyond: list[NDArray[np.bool_]] = []
         size, last = 0, None
@@ -116,7 +120,7 @@ class PieceReader:
             if self.ahead is not None:
                 self.ahead.take(rows, nowhere)
             size += rows.payload_bytes
-            last = [(rows.value(rows.rows - 1, position) or b"").hex() for position in positions]
+            last = [(rows.value(rows.rows - 1, position) or b"").hex() for position in order]
         entries = Entries.joined(parts)
         later = np.concatenate(beyond) if beyond else np.zeros(0, np.bool_)
         return Piece(sql, entries, later, size, last, len(entries) < most)

@@ -198,7 +198,7 @@ class Prover:
         """Deliver rows again: read once more, in the same snapshot, since nobody keeps the rows of a whole piece."""
         order = np.lexsort((keys[:, 1], keys[:, 0]))
         wanted = keys[order]
-        positions = self.reader.key_positions
+        positions = self.reader.identity_positions
         for block in self.reader.rows(piece.sql):
             rows: Rows = block.keep(contained(keys_of(block, positions), wanted))
             if not rows.rows:

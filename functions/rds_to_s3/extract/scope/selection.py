@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rds_to_s3.checks.binding import BoundChecks, bind_checks, checked_names
@@ -122,6 +122,10 @@ class Selection:
         """Return a column of the select list."""
         return next(column for column in self.select if column.name == name)
 
+    def positions(self, columns: Sequence[SelectColumn]) -> list[int]:
+        """Return where columns are in the select list."""
+        return [self.select.index(column) for column in columns]
+
     def position_column(self, name: str) -> SelectColumn:
         """Return the column of the select list for a position: the column itself, or its bytes."""
         return next(column for column in reversed(self.select) if column.name == name)
@@ -129,6 +133,11 @@ class Selection:
     def key_columns(self, table: Table) -> list[SelectColumn]:
         """Return the key's columns. They are always read, also where the files leave them out."""
         return [self.column(column.name) for name in table.key if (column := table.column(name))]
+
+    def identity(self, table: Table) -> list[SelectColumn]:
+        """Return the columns whose values tell rows apart: the key's, or the bytes of a text that is ambiguous."""
+        keys = [(self.column(column.name), self.position_column(column.name)) for column in self.key_columns(table)]
+        return [exact if exact.own_bytes else column for column, exact in keys]
 
     def key_of(self, table: Table) -> list[str]:
         """Return the key's columns, or none where the files lack one of them."""
@@ -201,6 +210,12 @@ def select_columns(table: Table, spec: TableSpec, *, denied: DeniedColumns = NON
         SelectColumn(column.name, column.data_type, "text", own_bytes=column.character_set)
         for column in key
         if column.kind == "text" and not round_trips(table, column)
+    ]
+    ordered = [column for name in table.ordered_key if (column := table.column(name))]
+    select += [
+        SelectColumn(column.name, column.data_type, "numeric", by_number=True)
+        for column in ordered
+        if column.sorts_by_number
     ]
     selection = Selection(
         columns=columns,
@@ -315,7 +330,11 @@ def unseen_changes(table: Table, spec: TableSpec, selection: Selection) -> tuple
 def _table_warnings(table: Table, denied: DeniedColumns) -> list[str]:
     warnings = []
     if not table.ordered_key:
-        warning = "the table has no primary key by which a read can be resumed: it must be read in one invocation"
+        types = ", ".join(f"{column.name} {column.column_type}" for name in table.key if (column := table.column(name)))
+        key = (
+            f"key in whose order a read can be resumed ({types})" if types else "primary key by which to resume a read"
+        )
+        warning = f"the table has no {key}: it must be read in one invocation, and is not proved"
         grant = key_grant(table, denied)
         warnings.append(warning if grant is None else f"{warning}. The database user may not read its key: {grant}")
     if table.engine.lower() != "innodb":

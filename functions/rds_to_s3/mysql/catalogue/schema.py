@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _NUMERIC_TYPES = {
     *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"),
 }
 _CURSOR_TYPES = {"date", "datetime", "timestamp"}
-# An ENUM sorts by its member's number but compares as text; a read cannot be resumed in the order of a key with one.
+_NUMBERED_TYPES = {"enum", "set", "bit"}
+# An ENUM sorts by its member's number but compares as text.
 _UNORDERED_TYPES = {"enum", "set", "json", "float", "double"} | (_BINARY_TYPES - {"binary", "varbinary"})
 
 
@@ -66,6 +68,14 @@ class TableColumn:
         """
         is_char_without_pad = self.data_type == "char" and "_nopad_" in (self.collation or "")
         return self.data_type not in _UNORDERED_TYPES and not is_char_without_pad
+
+    @property
+    def sorts_by_number(self) -> bool:
+        """Whether the values sort by their numbers, and each number has a text of its own.
+
+        An ENUM with the empty string as a member has it twice: it is also the text of an invalid value.
+        """
+        return self.data_type in _NUMBERED_TYPES and "''" not in self.column_type
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the manifest's ``columns`` shows."""
@@ -195,6 +205,9 @@ class Table:
         for index in sorted(self.indexes, key=lambda index: index.name != "PRIMARY"):
             if index.columns != self.key or not index.ascending:
                 continue
-            if all((column := self.column(name)) and column.sorts_as_it_compares for name in self.key):
+            columns = [column for name in self.key if (column := self.column(name))]
+            # A condition on a number finds no range in an index, so a column before it has to.
+            numbers = [column.sorts_by_number and place > 0 for place, column in enumerate(columns)]
+            if all(map(or_, numbers, (column.sorts_as_it_compares for column in columns))):
                 return self.key
         return ()
