@@ -24,7 +24,7 @@ class Memory:
 
     def of(self, table: str, **settings: Any) -> dict[str, Any]:
         """Return the rows, the files, and the peak in MB of one extraction."""
-        self.pipeline.tables = [{"name": table, "mode": "full", **settings}]
+        self.pipeline.tables = [{"name": table, "mode": "full"} | settings]
         plan = self.pipeline.plan(self.pipeline.execution(uuid4().hex))
         return measured("measured_extraction", self.pipeline, self.aws, run_id=plan["run_id"], table=table)
 
@@ -68,3 +68,16 @@ def test_parquet_takes_no_more_for_more_rows_and_five_times_a_value(memory: Memo
     once = memory.of("once", format="parquet")["peak_mb"]
     assert memory.of("four_times", format="parquet")["peak_mb"] < once + 40
     assert memory.of("huge", format="parquet")["peak_mb"] < once + 5 * 64
+
+
+def test_the_ledger_and_its_comparison_take_the_same_memory_for_three_times_the_rows(memory: Memory) -> None:
+    peaks = {}
+    for table, rows in (("once", 100_000), ("three_times", 300_000)):
+        fill(memory.pipeline, table, rows, 100)  # a block of the ledger has 80,000 of them
+        loaded = memory.of(table, mode="compare")
+        assert loaded["rows"] == rows
+        memory.pipeline.database.execute(f"UPDATE {table} SET id = -id WHERE id % 1000 = 0")
+        compared = memory.of(table, mode="compare")
+        assert compared["rows"] == rows + rows // 1000  # it also reports the first run, which wrote no manifest
+        peaks[table] = loaded["peak_mb"], compared["peak_mb"]
+    assert all(more < once + 16 for once, more in zip(*peaks.values(), strict=True)), peaks
