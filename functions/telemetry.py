@@ -66,6 +66,11 @@ def emit_event_not_sent() -> None:
     _emit_for_alarms("EventsNotSent", MetricUnit.Count, 1)
 
 
+def emit_unregistered(tables: int) -> None:
+    """Emit for how many tables the catalogue did not get every partition."""
+    _emit_for_alarms("PartitionsNotRegistered", MetricUnit.Count, tables)
+
+
 def _emit_for_alarms(name: str, unit: MetricUnit, value: float) -> None:
     with single_metric(name=name, unit=unit, value=value):
         pass

@@ -39,6 +39,18 @@ class BucketSettings(BaseModel):
             ) from None
 
 
+class ManifestSettings(BucketSettings):
+    """What WriteManifest needs.
+
+    Attributes
+    ----------
+    glue_database : str
+        Where partitions are registered; empty for nowhere.
+    """
+
+    glue_database: str = ""
+
+
 class DatabaseSettings(BucketSettings):
     """What a function that connects to MySQL needs.
 

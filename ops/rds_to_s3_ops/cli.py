@@ -30,6 +30,11 @@ COMMANDS = {
     ),
     "verify": Command("files", "verify", "Compare files with their manifest: rows, bytes and hash."),
     "ddl": Command("files", "print_ddl", "Print the SQL that loads a run's files into a warehouse."),
+    "catalogue": Command(
+        "catalogue",
+        "print_catalogue",
+        "Print Athena's DDL for tables over the files themselves, with a partition for each day (layout hive).",
+    ),
     "rewind": Command(
         "tables", "rewind", "Move a table's watermark back, so that the next run extracts its rows again."
     ),

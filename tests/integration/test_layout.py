@@ -24,9 +24,7 @@ def orders(pipeline: Pipeline, **settings: Any) -> Pipeline:
 
 
 def add(pipeline: Pipeline, key: int) -> None:
-    pipeline.database.execute(
-        f"INSERT INTO orders (id, part, createdDate) VALUES ({key}, 'z', NOW() - INTERVAL 1 MINUTE)"
-    )
+    pipeline.database.execute(f"INSERT INTO orders (id, part, createdDate) VALUES ({key}, 'z', NOW())")
 
 
 def keys(manifest: Json) -> list[str]:

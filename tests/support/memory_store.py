@@ -66,6 +66,10 @@ class MemoryStore(ObjectStore):
     def keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix))
 
+    def folders(self, prefix: str) -> list[str]:
+        rests = {key.removeprefix(prefix) for key in self.objects if key.startswith(prefix)}
+        return sorted({prefix + rest.partition("/")[0] + "/" for rest in rests if "/" in rest})
+
     def head(self, key: str) -> ObjectHead | None:
         if key not in self.objects:
             return None

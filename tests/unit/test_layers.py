@@ -33,7 +33,7 @@ FLOORS = {
         ["inspection"],
         ["runs", "verify"],
         ["verify/reading"],
-        ["warehouses"],
+        ["catalogue", "warehouses"],
         ["deployment"],
         ["screen"],
         [""],

@@ -45,6 +45,7 @@ def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:
         "RowsQuarantined",
         "RowsHealed",
         "EventsNotSent",
+        "PartitionsNotRegistered",
     }
 
 
@@ -81,13 +82,17 @@ def test_the_dashboard_shows_the_tables_of_this_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "on_the_dashboard"), [("ENABLED", set(ALARMS)), ("DISABLED", {*ALARMS} - {"NothingStartedAlarm"})]
+    ("parameters", "missing"),
+    [
+        ({"GlueDatabase": "lake"}, set()),
+        ({"ScheduleState": "DISABLED", "GlueDatabase": "lake"}, {"NothingStartedAlarm"}),
+        ({}, {"PartitionsNotRegisteredAlarm"}),
+    ],
 )
-def test_the_dashboard_shows_every_alarm_that_there_is(state: str, on_the_dashboard: set[str]) -> None:
-    body = json.loads(Stack(ScheduleState=state).resource("Dashboard")["DashboardBody"])
-    assert {
-        alarm.strip("<>").removesuffix(".Arn") for alarm in body["widgets"][0]["properties"]["alarms"]
-    } == on_the_dashboard
+def test_the_dashboard_shows_every_alarm_that_there_is(parameters: dict[str, str], missing: set[str]) -> None:
+    body = json.loads(Stack(**parameters).resource("Dashboard")["DashboardBody"])
+    shown = {alarm.strip("<>").removesuffix(".Arn") for alarm in body["widgets"][0]["properties"]["alarms"]}
+    assert shown == set(ALARMS) - missing
 
 
 def test_a_limit_of_a_week_is_within_what_an_alarm_can_look_back_at() -> None:

@@ -185,3 +185,18 @@ def test_only_the_manifests_function_writes_where_operators_look_and_only_the_pl
         "<DataBucket.Arn>/_state/runs/*/reported.json",
     ]
     assert granted(stack, "PlanRunRole", "s3:PutObject") == ["<DataBucket.Arn>/_state/*"]
+
+
+def test_the_catalogue_is_open_to_the_manifests_function_only_where_it_is_wanted() -> None:
+    of_glue = {"glue:GetTable", "glue:GetPartitions", "glue:BatchCreatePartition"}
+    assert not actions(Stack(), "WriteManifestRole") & of_glue
+    stack = Stack(GlueDatabase="lake")
+    assert {action for action in actions(stack, "WriteManifestRole") if action.startswith("glue:")} == of_glue
+    assert granted(stack, "WriteManifestRole", "glue:BatchCreatePartition") == [
+        f"arn:aws:glue:{ACCOUNT}:catalog",
+        f"arn:aws:glue:{ACCOUNT}:database/lake",
+        f"arn:aws:glue:{ACCOUNT}:table/lake/*_files",
+    ]
+    assert stack.resource("WriteManifestFunction")["Environment"]["Variables"] == {"GLUE_DATABASE": "lake"}
+    alarm = stack.template["Resources"]["PartitionsNotRegisteredAlarm"]
+    assert alarm["Condition"] == "HasGlueDatabase"

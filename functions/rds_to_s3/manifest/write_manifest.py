@@ -55,6 +55,7 @@ def write_manifest(
     region: str = "",
     on_problem: Callable[[BaseException], None] = lambda _: None,
     on_lags: Callable[[dict[str, float]], None] = lambda _: None,
+    on_written: Callable[[Manifest, Sequence[TableSpec]], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless it is a later run's.
 
@@ -72,6 +73,8 @@ def write_manifest(
         Called with the error if there is no report.
     on_lags : callable
         Called with the seconds that each listed table is behind the database.
+    on_written : callable
+        Called with the manifest and the run's tables once it is written; it must not raise.
 
     Returns
     -------
@@ -104,6 +107,7 @@ def write_manifest(
     register.publish()
     key = manifest_key(run_id)
     _write_latest(store, manifest)
+    on_written(manifest, plan.tables if plan else [])
     try:
         history = _remember(store, manifest, plan, of_all=is_of_all(execution))
         on_lags(history.freshness.lags(time.time()))

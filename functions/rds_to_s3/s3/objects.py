@@ -175,6 +175,14 @@ class ObjectStore:
                 for item in page.get("Contents", []):
                     yield ListedObject(item["Key"], item["ETag"], item["LastModified"])
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the folders whose keys start with `prefix`, each with the slash at its end."""
+        with self._translated("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+            )
+            return [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", [])]
+
     def head(self, key: str) -> ObjectHead | None:
         """Return an object's ETag and user metadata, None where there is no object."""
         with self._translated("read", key):
