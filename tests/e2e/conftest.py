@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from local.database import SAMPLE_DATA
 from local.demo import empty_bucket
+from local.ministack_server import MiniStack
 from local.system import LocalSystem, down
+from rds_to_s3.aws import database as aws_database
+from rds_to_s3_ops.cli import app
+
+Command = Callable[..., Result]
+
+# What a stack may have beside the extraction, so that this tier sees it work.
+OVERRIDES = {
+    "NotifySuccess": "true",
+    "GlueDatabase": "lake",
+    "SnowpipeQueueArn": "arn:aws:sqs:us-east-1:000000000000:snowpipe",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,10 @@ class DeployedSystem:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedSystem]:
     home = tmp_path_factory.mktemp("system")
     try:
-        yield DeployedSystem(LocalSystem.up(home, say=print))
+        # S3 refuses to notify a queue that does not exist.
+        queue = OVERRIDES["SnowpipeQueueArn"].rpartition(":")[2]
+        MiniStack.start(home / "aws").client("sqs").create_queue(QueueName=queue)
+        yield DeployedSystem(LocalSystem.up(home, overrides=OVERRIDES, say=print))
     finally:
         down(home)
         # 200 MB of a server's data are not worth keeping for a look afterwards.
@@ -107,3 +123,13 @@ def system(deployed: DeployedSystem) -> DeployedSystem:
     deployed.local.database.reset()
     empty_bucket(deployed.client("s3"), deployed.bucket)
     return deployed
+
+
+@pytest.fixture
+def command(system: DeployedSystem, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command with the environment that ``.local/env`` gives."""
+    for name, value in system.local.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    aws_database._source.cache_clear()
+    aws_database._ca_bundle.cache_clear()
+    return lambda *words: CliRunner().invoke(app, [*words, "--stack", system.local.stack_name])

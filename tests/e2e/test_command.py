@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-import pytest
-from typer.testing import CliRunner, Result
-
-from rds_to_s3.aws import database as aws_database
-from rds_to_s3_ops.cli import app
-from tests.e2e.conftest import DeployedSystem, Run
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def command(system: DeployedSystem, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the command with the environment that ``.local/env`` gives."""
-    for name, value in system.local.aws.environment.items():
-        monkeypatch.setenv(name, value)
-    aws_database._source.cache_clear()
-    aws_database._ca_bundle.cache_clear()
-    return lambda *words: CliRunner().invoke(app, [*words, "--stack", system.local.stack_name])
+from tests.e2e.conftest import Command, DeployedSystem, Run
 
 
 def test_a_failed_table_is_found_fixed_and_redriven_from_the_command_line(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.system import LocalSystem
-from tests.e2e.conftest import DeployedSystem, Run
+from tests.e2e.conftest import OVERRIDES, DeployedSystem, Run
 from tests.e2e.examples import EventQueue
 
 CHANGED = {
@@ -125,7 +125,7 @@ def test_the_deployed_schedule_starts_a_run(system: DeployedSystem) -> None:
 def test_up_again_reuses_what_runs_and_deploys_nothing(system: DeployedSystem) -> None:
     lines: list[str] = []
 
-    again = LocalSystem.up(system.local.home, say=lines.append)
+    again = LocalSystem.up(system.local.home, overrides=OVERRIDES, say=lines.append)
 
     assert again.environment == system.local.environment
     assert again.outputs == system.local.outputs
@@ -136,7 +136,7 @@ def test_up_restarts_a_database_server_that_was_killed(system: DeployedSystem) -
     rows = system.count("orders")
     os.kill(int((system.local.home / "mysql" / "mysqld.pid").read_text()), signal.SIGKILL)
 
-    again = LocalSystem.up(system.local.home)
+    again = LocalSystem.up(system.local.home, overrides=OVERRIDES)
 
     assert again.environment == system.local.environment
     assert system.count("orders") == rows
