@@ -105,8 +105,8 @@ def statements(table: HiveTable) -> list[str]:
     entry = table.entry
     if PARTITION in (name.lower() for name in entry.names):
         raise InvalidInputError(
-            f"table {entry.table!r} has a column {PARTITION}, which is the name of the partitions: leave it out with "
-            "exclude_columns"
+            f"table {entry.table!r} has a column {PARTITION}, which is the name of the partitions: give it "
+            "another with rename, or leave it out with exclude_columns"
         )
     view = _view(entry)
     return [_table(table), *([view] if view else [])]
