@@ -58,6 +58,7 @@ class Stack:
 
     def __init__(self, **parameters: str) -> None:
         self.template = load()
+        self.pseudo = dict(PSEUDO)
         self.parameters: dict[str, Any] = {}
         for name, parameter in self.template["Parameters"].items():
             value = parameters.get(name, parameter.get("Default", "secretsmanager:shop/database"))
@@ -71,6 +72,31 @@ class Stack:
 
     def of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self.template["Resources"].items() if resource["Type"] == kind]
+
+    @classmethod
+    def in_region(cls, region: str, **parameters: str) -> Stack:
+        stack = cls(**parameters)
+        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+        stack.pseudo |= {"AWS::Region": region, "AWS::Partition": partition}
+        return stack
+
+    def violations(self) -> list[str]:
+        """The descriptions of the rules' assertions that the parameters do not fulfil."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template["Rules"].values()
+            if "RuleCondition" not in rule or self.resolve(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.resolve(assertion["Assert"])
+        ]
+
+    def there(self) -> set[str]:
+        """The names of the resources that are made."""
+        return {
+            name
+            for name, resource in self.template["Resources"].items()
+            if "Condition" not in resource or self.condition(resource["Condition"])
+        }
 
     def condition(self, name: str) -> bool:
         return bool(self.resolve(self.template["Conditions"][name]))
@@ -112,13 +138,21 @@ class Stack:
                 return not argument[0]
             case "Fn::Or":
                 return any(argument)
+            case "Fn::And":
+                return all(argument)
+            case "Fn::EachMemberEquals":
+                return all(member == argument[1] for member in argument[0])
+            case "Fn::FindInMap":
+                return self.template["Mappings"][argument[0]][argument[1]][argument[2]]
+            case "Fn::Contains":
+                return argument[1] in argument[0]
         raise AssertionError(function)
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return NO_VALUE
-        if name in PSEUDO:
-            return PSEUDO[name]
+        if name in self.pseudo:
+            return self.pseudo[name]
         return self.parameters.get(name, f"<{name}>")
 
     def _sub(self, argument: Any) -> str:

@@ -7,13 +7,20 @@ from typing import Any
 
 import telemetry
 from rds_to_s3.aws.database import open_connection
+from rds_to_s3.aws.self_check import check_from_inside
 from rds_to_s3.plan.plan_run import plan_run
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Plan a run. `event` is ``{"execution": $$.Execution, "state": $}``."""
+    """Plan a run. `event` is ``{"execution": $$.Execution, "state": $}``.
+
+    ``{"check": true}`` plans nothing, and answers what the function reaches from where it runs.
+    """
+    if event.get("check") is True:
+        settings = PlanSettings.from_environment()
+        return check_from_inside(settings, ObjectStore(settings.data_bucket))
     logger = telemetry.logger(run_id=event["execution"]["Name"])
     settings = PlanSettings.from_environment()
     answer = plan_run(

@@ -166,6 +166,11 @@ def reported_key(run_id: str) -> str:
     return f"_state/runs/{run_id}/reported.json"
 
 
+def gate_key(run_id: str) -> str:
+    """Return the key of what the gate last answered in a run."""
+    return f"_state/runs/{run_id}/gate.json"
+
+
 def manifest_key(run_id: str) -> str:
     """Return the key of a run's manifest."""
     return f"runs/{run_id}/manifest.json"

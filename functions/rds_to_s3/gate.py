@@ -1,18 +1,23 @@
 """The gate: decides how a run continues, by its manifest.
 
 It ends the run or fails it. After a redrive of a failed execution, it sends the failed tables round again. It fails the
-run by raising: a redrive re-enters only the state that failed uncaught, so that state must decide what to do next.
+run by raising: a redrive re-enters only the state that failed uncaught, so that state must decide what to do next. It
+keeps its answer in S3, and so recognises a redrive by itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from rds_to_s3.bucket_keys import gate_key
 from rds_to_s3.commit.entries import ErrorEntry
-from rds_to_s3.errors import PlanFailed, TablesFailed
+from rds_to_s3.errors import PlanFailed, RdsToS3Error, TablesFailed
+from rds_to_s3.plan.execution import redrives_of, started_at
+from rds_to_s3.reported.gate_answer import GateAnswer, read_gate_answer
 from rds_to_s3.reported.manifest import Manifest
+from rds_to_s3.s3.objects import ObjectStore
 
 MAX_CAUSE_CHARS = 30_000
 """Step Functions keeps 32,768 characters of a cause, which also holds the stack trace and JSON's own escapes."""
@@ -25,7 +30,66 @@ class Decision(TypedDict):
     tables: list[str]
 
 
-def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None) -> Decision:
+def ask_gate(
+    execution: Mapping[str, Any],
+    entry: Mapping[str, Any] | None,
+    outcome: Mapping[str, Any],
+    store: ObjectStore,
+    on_problem: Callable[[Exception], None] = lambda _: None,
+) -> Decision:
+    """Decide how a run continues, and keep the answer, so that a redrive is recognised.
+
+    Parameters
+    ----------
+    execution, outcome : Mapping
+        See `decide`.
+    entry : Mapping or None
+        The context object's ``$$.State``: its ``RetryCount`` tells a retry of the gate from a redrive. None in an
+        execution that an earlier release started: then only ``RedriveCount`` counts.
+    on_problem : callable
+        Called with the error if the answer cannot be kept. That must not hide why the tables failed.
+
+    Raises
+    ------
+    PlanFailed, TablesFailed
+        See `decide`.
+    """
+    stored = store.get(outcome["manifest"])
+    manifest = Manifest.from_json(stored.body) if stored else None
+    about = manifest.finished_at if manifest else ""
+    last = read_gate_answer(store, execution) if outcome["status"] != "SUCCEEDED" else None
+    attempt = int((entry or {}).get("RetryCount") or 0)
+    asked_again = entry is not None and last is not None and last.means_redrive(about, attempt)
+
+    def keep(*, sent_again: bool) -> None:
+        known = max(redrives_of(execution), last.redrives if last else 0)
+        noticed = last is not None and asked_again and not last.sent_again and known == last.redrives
+        answer = GateAnswer(
+            version=1,
+            started_at=started_at(execution),
+            outcome=about,
+            sent_again=sent_again,
+            attempt=attempt,
+            redrives=known + noticed,
+        )
+        try:
+            store.put(gate_key(str(execution["Name"])), answer.to_json(), content_type="application/json")
+        except RdsToS3Error as error:
+            on_problem(error)
+
+    try:
+        decision = decide(execution, outcome, manifest, asked_again=asked_again)
+    except (PlanFailed, TablesFailed):
+        keep(sent_again=False)
+        raise
+    if decision["decision"] != "FINISHED":
+        keep(sent_again=True)
+    return decision
+
+
+def decide(
+    execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: Manifest | None, *, asked_again: bool = False
+) -> Decision:
     """Decide how a run continues.
 
     Parameters
@@ -37,6 +101,8 @@ def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: M
         plan.
     manifest : Manifest or None
         The manifest that ``outcome["manifest"]`` names; None where it is gone.
+    asked_again : bool
+        Whether the gate has raised for this outcome before, and this is no retry: the run has been redriven.
 
     Returns
     -------
@@ -59,7 +125,7 @@ def decide(execution: Mapping[str, Any], outcome: Mapping[str, Any], manifest: M
     failed = list(outcome["failed"])
     if outcome["status"] == "SUCCEEDED":
         return {"decision": "FINISHED", "tables": []}
-    if execution.get("RedriveCount", 0) > outcome["redrives"]:
+    if asked_again or redrives_of(execution) > outcome["redrives"]:
         return {"decision": "RETRY_FAILED" if failed else "RETRY_PLAN", "tables": failed}
     if manifest is not None and manifest.error:
         raise PlanFailed(_why_the_plan_failed(outcome, manifest.error))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rds_to_s3.errors import SettingsError
 
@@ -32,7 +32,8 @@ class BucketSettings(BaseModel):
             return cls.model_validate({name: values[name] for name in cls.model_fields if name in values})
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()
+                ": ".join(filter(None, [".".join(map(str, detail["loc"])).upper(), detail["msg"]]))
+                for detail in error.errors()
             )
             raise SettingsError(
                 f"the function's environment is not usable: {wrong}. Check the stack's parameters."
@@ -46,9 +47,16 @@ class ManifestSettings(BucketSettings):
     ----------
     glue_database : str
         Where partitions are registered; empty for nowhere.
+    freshness_limit_hours : float
+        The lag above which the alarm goes off.
+    extract_memory_size : int or None
+        MiB of ExtractTable, for the run's cost.
     """
 
     glue_database: str = ""
+    freshness_limit_hours: Annotated[float, Field(ge=1)] = 8.0
+    extract_memory_size: Annotated[int, Field(ge=128)] | None = None
+    architecture: Literal["arm64", "x86_64"] = "arm64"
 
 
 class DatabaseSettings(BucketSettings):
@@ -60,11 +68,28 @@ class DatabaseSettings(BucketSettings):
         ``secretsmanager:…``, ``ssm:…`` or ``iam:…``.
     database_ca_parameter : str
         Name of an SSM parameter with further trust anchors in PEM; empty for none.
+    database_iam_resource : str or None
+        What the functions' roles may log in as; None for the command, which has other permissions.
     """
 
     database_credentials: str
     database_tls: Literal["verify", "unverified", "off"] = "verify"
     database_ca_parameter: str = ""
+    database_iam_resource: str | None = None
+
+    @model_validator(mode="after")
+    def _iam_needs(self) -> Self:
+        if not self.database_credentials.startswith("iam:"):
+            return self
+        if self.database_tls == "off":
+            raise ValueError(
+                "iam: credentials need TLS, over which alone RDS takes a token: deploy with DatabaseTls=verify"
+            )
+        if self.database_iam_resource == "":
+            raise ValueError(
+                "iam: credentials need DatabaseIamResource=<DbiResourceId>/<user>, the only one the functions log in as"
+            )
+        return self
 
 
 class ExtractSettings(DatabaseSettings):

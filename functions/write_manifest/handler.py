@@ -7,6 +7,7 @@ from typing import Any
 
 import telemetry
 from rds_to_s3.aws.glue import GlueDatabase
+from rds_to_s3.manifest.cost import ExtractSize
 from rds_to_s3.manifest.partitions import register_partitions
 from rds_to_s3.manifest.write_manifest import write_manifest
 from rds_to_s3.plan.table_list import TableSpec
@@ -37,6 +38,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         event["state"],
         store,
         region=event["execution"]["Id"].split(":")[3],
+        size=ExtractSize(settings.extract_memory_size, settings.architecture) if settings.extract_memory_size else None,
+        limit_hours=settings.freshness_limit_hours,
         on_lags=telemetry.emit_lags,
         on_written=register,
         on_problem=lambda error: logger.error("no report was written: %r", error),

@@ -95,7 +95,7 @@ def test_the_deployed_schedule_starts_a_run(system: DeployedSystem) -> None:
     scheduler = system.client("scheduler")
     (summary,) = scheduler.list_schedules()["Schedules"]
     schedule = scheduler.get_schedule(Name=summary["Name"])
-    assert (schedule["ScheduleExpression"], schedule["State"]) == ("rate(4 hours)", "DISABLED")
+    assert (schedule["ScheduleExpression"], schedule["State"]) == ("cron(0 0/4 * * ? *)", "DISABLED")
     step_functions = system.client("stepfunctions")
     machine = system.local.outputs["StateMachineArn"]
     before = {entry["executionArn"] for entry in step_functions.list_executions(stateMachineArn=machine)["executions"]}

@@ -318,6 +318,19 @@ def test_a_replica_of_mariadb_needs_a_heartbeat_and_the_error_has_it(
     pipeline.run()
     assert problems_with_rows(pipeline, "t") == []
 
+    # RDS gives nobody the privilege for SHOW, and has a procedure in its place.
+    rds = ("rds", "rds'pass")
+    last.execute(
+        "CREATE USER 'rds'@'%' IDENTIFIED BY 'rds''pass'",
+        "GRANT SELECT ON *.* TO 'rds'@'%'",
+        "CREATE PROCEDURE mysql.rds_replica_status() SQL SECURITY DEFINER SHOW REPLICA STATUS",
+        "GRANT EXECUTE ON PROCEDURE mysql.rds_replica_status TO 'rds'@'%'",
+    )
+    with closing(connect_to(last, world.name, 10, user=rds)) as connection:
+        found = read_progress(connection)
+        assert (found.role, found.error) == ("replica", None)
+        assert connection.rows("SELECT 1 AS one") == [{"one": 1}]  # the procedure's further results are read
+
 
 def test_a_member_of_a_group_is_read_when_it_has_what_the_others_had(
     start_server: StartServer, bucket: str, s3_client: Any

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast
@@ -45,6 +46,7 @@ class Execution:
     name: str
     input: Any
     redrives: int = 0
+    original: Execution | None = None
 
     def wait(self) -> Execution:
         pause = 0.005
@@ -64,6 +66,13 @@ class Execution:
     @property
     def status(self) -> str:
         return str(self.describe()["status"])
+
+    @property
+    def started_at(self) -> str:
+        """As ``$$.Execution.StartTime``, which a redrive does not change."""
+        first = self.original.arn if self.original else self.arn
+        started: datetime = self.machine.client.describe_execution(executionArn=first)["startDate"]
+        return started.astimezone(UTC).isoformat()
 
     @property
     def error(self) -> str | None:
@@ -136,13 +145,16 @@ class Machine:
         return Execution(self, self._start(self.definition, input, name), name, input)
 
     def start_at(self, state: str, data: Any, original: Execution, kept: dict[str, dict[str, Any]]) -> Execution:
-        redrive = Execution(self, "", original.name, original.input, original.redrives + 1)
+        redrive = Execution(
+            self, "", original.name, original.input, original.redrives + 1, original.original or original
+        )
         name = f"{original.name}.redrive-{redrive.redrives}"
         self.redrives[name] = redrive
         self.kept = kept
         definition = {**self.definition, "StartAt": state}
         if not self.sees_redrives:
             execution = {"Id": original.arn, "Name": original.name, "Input": original.input}
+            execution["StartTime"] = original.started_at
             definition = as_redriven(definition, state, execution | {"RedriveCount": redrive.redrives})
         redrive.arn = self._start(definition, data, name)
         return redrive
@@ -235,6 +247,7 @@ class Engine:
         context: dict[str, Any] = cast(Any, env.states.context_object.context_object_data["Execution"])
         if self.current and (redrive := self.current.redrives.get(context["Name"])):
             context |= {"Name": redrive.name, "Input": redrive.input, "RedriveCount": redrive.redrives}
+            context["StartTime"] = redrive.started_at
         return env
 
 

@@ -8,12 +8,18 @@ from collections.abc import Callable
 
 import pytest
 
-from rds_to_s3.errors import DatabaseUnreachableError, StorageUnavailableError, TableNotFoundError
+from rds_to_s3.errors import DatabaseUnreachableError, StorageUnavailableError, TableListError, TableNotFoundError
 from tests.statemachine.conftest import NINE
 from tests.statemachine.engine import Execution, Machine
 from tests.statemachine.functions import Functions
 
 GONE = TableNotFoundError("create it")
+
+
+@pytest.fixture
+def unseen(functions: Functions) -> None:
+    """A redriven Task sees the ``RedriveCount`` of before: AWS does not document that it sees the new one."""
+    functions.counts_redrives = False
 
 
 def extracted_by(functions: Functions, run: Execution) -> tuple[Execution, list[str]]:
@@ -35,6 +41,45 @@ def test_a_redrive_runs_the_failed_table_again_and_only_that(machine: Machine, f
     assert again.status == "SUCCEEDED"
     assert again.output["redrives"] == 1
     assert statuses(functions, run) == dict.fromkeys(NINE, "SUCCEEDED")
+
+
+@pytest.mark.usefixtures("unseen")
+def test_the_gate_knows_a_redrive_without_its_number(machine: Machine, functions: Functions) -> None:
+    functions.tables = {"menu": [GONE], "orders": [GONE, GONE, GONE]}
+    run = machine.run()
+    assert run.error == "TablesFailed"
+    for expected, error, count in (
+        (["menu", "orders"], "TablesFailed", 1),
+        (["orders"], "TablesFailed", 2),
+        (["orders"], None, 3),
+    ):
+        run, tables = extracted_by(functions, run)
+        assert (tables, run.error) == (expected, error)
+        assert functions.called("CheckRun")[-1]["state"]["outcome"]["redrives"] == count
+    assert run.output["redrives"] == 3
+
+
+@pytest.mark.usefixtures("unseen")
+def test_the_gate_knows_a_redrive_of_a_failed_plan_without_its_number(machine: Machine, functions: Functions) -> None:
+    functions.plan = [TableListError("not JSON")]
+    run = machine.run()
+    assert run.error == "PlanFailed"
+    again, tables = extracted_by(functions, run)
+    assert (again.status, tables) == ("SUCCEEDED", sorted(NINE))
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_gate_whose_answer_is_lost_is_not_a_redrive(machine: Machine, functions: Functions, counts: bool) -> None:
+    functions.counts_redrives = counts
+    functions.tables["menu"] = [GONE, GONE]
+    functions.lost_answers = 2
+    run = machine.run()
+    assert (run.error, functions.attempts()["menu"], len(functions.called("CheckRun"))) == ("TablesFailed", 1, 3)
+    functions.lost_answers = 1  # and a redrive whose answer is lost is one still
+    again, tables = extracted_by(functions, run)
+    assert (again.error, tables) == ("TablesFailed", ["menu"])
+    again, tables = extracted_by(functions, again)
+    assert (again.status, tables) == ("SUCCEEDED", ["menu"])
 
 
 def test_a_failed_table_that_the_redrive_skips_lets_the_run_succeed(machine: Machine, functions: Functions) -> None:

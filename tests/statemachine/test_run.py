@@ -309,8 +309,9 @@ def test_the_gate_is_shown_the_outcome_and_whether_the_event_was_sent_and_nothin
 ) -> None:
     machine.run()
     (payload,) = functions.called("CheckRun")
-    assert set(payload) == {"execution", "state"}
+    assert set(payload) == {"execution", "state", "entry"}
     assert set(payload["state"]) == {"outcome", "announced"}
+    assert payload["entry"]["RetryCount"] == 0
 
 
 def test_the_plan_sees_which_runs_are_running(machine: Machine, functions: Functions) -> None:

@@ -12,6 +12,7 @@ from rds_to_s3.aws import database
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.errors import CredentialsNotFoundError, SettingsError, StorageUnavailableError
 from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
+from rds_to_s3.settings import DatabaseSettings
 
 SECRET = {
     "host": "db",
@@ -50,6 +51,23 @@ class Services:
     def generate_db_auth_token(self, DBHostname: str, Port: int, DBUsername: str) -> str:  # noqa: N803
         self.calls += 1
         return f"token-for-{DBUsername}@{DBHostname}:{Port}-{self.calls}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"database_tls": "off", "database_iam_resource": "db-1/u"}, "deploy with DatabaseTls=verify"),
+        ({"database_iam_resource": ""}, "need DatabaseIamResource"),
+    ],
+)
+def test_iam_credentials_that_cannot_work_are_the_functions_first_error(settings: dict[str, str], told: str) -> None:
+    environment = {"DATA_BUCKET": "data", "DATABASE_CREDENTIALS": "iam:/shop/db"}
+    with pytest.raises(SettingsError, match=told):
+        DatabaseSettings.from_environment(environment | {name.upper(): value for name, value in settings.items()})
+    DatabaseSettings.from_environment(environment)  # the command does not know the roles' resource
+    DatabaseSettings.from_environment(environment | {"DATABASE_IAM_RESOURCE": "db-1/u"})
+    other = environment | {"DATABASE_CREDENTIALS": "ssm:/shop/db", "DATABASE_TLS": "off", "DATABASE_IAM_RESOURCE": ""}
+    DatabaseSettings.from_environment(other)
 
 
 def source(reference: str, services: Services) -> CredentialsSource:
@@ -141,7 +159,7 @@ def test_a_busy_parameter_store_is_worth_another_try_and_a_missing_authority_is_
         def get_parameter(self, **_: Any) -> dict[str, Any]:
             raise ClientError({"Error": {"Code": code, "Message": ""}}, "GetParameter")
 
-    monkeypatch.setattr("rds_to_s3.aws.database.boto3.client", lambda _: Refusing())
+    monkeypatch.setattr("rds_to_s3.aws.database.aws_client", lambda _: Refusing())
     with pytest.raises(expected):
         database._ca_bundle.__wrapped__("/shop/ca", 0)
 

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 import pytest
 
 from rds_to_s3 import gate as gate_module
-from rds_to_s3.errors import PlanFailed, TablesFailed
-from rds_to_s3.gate import Decision, decide
+from rds_to_s3.bucket_keys import gate_key
+from rds_to_s3.errors import PlanFailed, StorageRefusedError, TablesFailed
+from rds_to_s3.gate import Decision, ask_gate, decide
+from rds_to_s3.reported.gate_answer import known_redrives
 from tests.support.manifests import entry_json, manifest
+from tests.support.memory_store import MemoryStore
 
 KEY = "runs/run-1/manifest.json"
 
@@ -30,6 +33,96 @@ def gate(
     )  # fmt: skip
     outcome = {"status": status, "failed": failed, "redrives": planned_at, "manifest": KEY}
     return decide({"Name": "run-1", "RedriveCount": redriven}, outcome, told)
+
+
+class Gate:
+    """The gate of one run over a bucket in memory, on an engine that never shows a redrive's number."""
+
+    def __init__(self, store: MemoryStore | None = None, started: str = "2025-04-02T12:00:00Z") -> None:
+        self.store = store or MemoryStore()
+        self.execution = {"Name": "run-1", "StartTime": started}
+        self.problems: list[Exception] = []
+        self.rounds = 0
+
+    def write_manifest(self) -> None:
+        self.rounds += 1
+        failed = manifest(
+            entry_json("orders", "FAILED", error={"type": "E", "message": "denied"}),
+            status="FAILED",
+            finished_at=f"2025-04-02T12:00:0{self.rounds}.000Z",
+        )
+        self.store.put(KEY, failed.to_json())
+
+    def ask(self, attempt: int | None) -> str:
+        outcome = {"status": "FAILED", "failed": ["orders"], "redrives": 0, "manifest": KEY}
+        entry = None if attempt is None else {"Name": "CheckRun", "RetryCount": attempt}
+        try:
+            return ask_gate(self.execution, entry, outcome, self.store, self.problems.append)["decision"]
+        except TablesFailed:
+            return "TablesFailed"
+
+    @property
+    def redrives(self) -> int:
+        return known_redrives(self.store, self.execution)
+
+
+FAILS, AGAIN = "TablesFailed", "RETRY_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "answers"),
+    [
+        ([0], [FAILS]),
+        ([0, 0], [FAILS, AGAIN]),
+        ([0, 1, 2], [FAILS, FAILS, FAILS]),  # the answers were lost on their way
+        ([2, 0], [FAILS, AGAIN]),
+        ([0, 1, 0], [FAILS, FAILS, AGAIN]),
+        ([0, 0, 1], [FAILS, AGAIN, AGAIN]),  # the redrive's answer was lost
+        ([0, 0, 0], [FAILS, AGAIN, AGAIN]),  # all its answers were, and the execution failed at the gate
+        ([None, None], [FAILS, FAILS]),  # an execution of an earlier release's definition
+    ],
+)
+def test_the_gate_tells_a_redrive_from_a_retry_by_the_attempts_number(
+    attempts: list[int | None], answers: list[str]
+) -> None:
+    run = Gate()
+    run.write_manifest()
+    assert [run.ask(attempt) for attempt in attempts] == answers
+    assert run.redrives == min(answers.count(AGAIN), 1)
+
+
+def test_a_new_manifest_has_not_been_asked_about() -> None:
+    run = Gate()
+    for count in range(3):
+        run.write_manifest()
+        assert [run.ask(0), run.ask(0), run.redrives] == [FAILS, AGAIN, count + 1]
+
+
+def test_an_earlier_execution_of_the_same_name_was_not_this_one() -> None:
+    run = Gate()
+    run.write_manifest()
+    run.ask(0)
+    later = Gate(run.store, "2025-09-02T12:00:00Z")
+    assert (later.ask(0), later.redrives) == (FAILS, 0)
+
+
+def test_an_answer_that_cannot_be_kept_does_not_hide_why_the_tables_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Gate()
+    run.write_manifest()
+
+    def refuse(*_: object, **__: object) -> str:
+        raise StorageRefusedError("denied")
+
+    monkeypatch.setattr(run.store, "put", refuse)
+    assert run.ask(0) == FAILS
+    assert [type(problem) for problem in run.problems] == [StorageRefusedError]
+
+
+def test_an_unreadable_answer_counts_as_none() -> None:
+    run = Gate()
+    run.write_manifest()
+    run.store.put(gate_key("run-1"), b"{}")
+    assert [run.ask(0), run.ask(0)] == [FAILS, AGAIN]
 
 
 def cause(error: pytest.ExceptionInfo[Exception]) -> str:

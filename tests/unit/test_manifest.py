@@ -142,7 +142,6 @@ def test_a_redrive_keeps_the_records_of_the_tables_that_did_not_run_again() -> N
             },
             {"type": "TableListError", "message": "bad list"},
         ),
-        ({"Error": "Sandbox.Timedout", "Cause": "timed out"}, {"type": "Sandbox.Timedout", "message": "timed out"}),
         ({"Error": "States.Runtime"}, {"type": "States.Runtime", "message": ""}),
     ],
 )
@@ -153,6 +152,18 @@ def test_a_run_that_could_not_be_planned_says_why(error: dict[str, str], expecte
     ).model_dump()
     validate_manifest(manifest)
     assert (manifest["status"], manifest["error"], manifest["tables"]) == ("FAILED", expected, [])
+
+
+@pytest.mark.parametrize("cause", ["timed out", '{"errorType": "Sandbox.Timedout", "errorMessage": "timed out"}'])
+def test_a_plan_that_was_killed_for_its_time_has_a_remedy(cause: str) -> None:
+    error = {"Error": "Sandbox.Timedout", "Cause": cause}
+    manifest = build_manifest(
+        EXECUTION, None, {}, [], state_of=lambda *_: KnownState(), plan_error=error, finished_at=datetime.now(UTC)
+    )
+    assert manifest.error is not None
+    assert manifest.error.type == "Sandbox.Timedout"
+    assert manifest.error.message.startswith("timed out PlanRun was killed while it waited")
+    assert "rds-to-s3 doctor" in manifest.error.message
 
 
 def test_the_newest_manifest_is_the_one_that_started_last() -> None:

@@ -40,6 +40,23 @@ def test_an_empty_table_list_is_reported(document: str, expected: str) -> None:
     assert verdict(aws_checks.check_table_list(parse_table_list(document), "/food/table-list")) == expected
 
 
+@pytest.mark.parametrize(
+    ("stacks", "expected", "told"),
+    [
+        (None, "pass", "does not own"),
+        ('{"tables": ["menu", {"name": "order*", "format": "parquet"}]}', "pass", "name the same tables"),
+        ('{"tables": ["menu"]}', "warn", "would drop order*"),
+        ('{"tables": ["menu", "order*", "old"]}', "warn", "would bring back old"),
+        ('{"tables": ["old"]}', "warn", "would drop menu, order* and bring back old"),
+        ("{", "warn", "is not a table list"),
+    ],
+)
+def test_a_deploy_that_would_put_another_table_list_back(stacks: str | None, expected: str, told: str) -> None:
+    finding = aws_checks.check_stack_list(parse_table_list('{"tables": ["menu", "order*"]}'), stacks)
+    assert verdict(finding) == expected
+    assert told in finding.message
+
+
 def test_a_bucket_that_could_be_made_public_fails() -> None:
     blocked = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
     assert verdict(aws_checks.check_public_access(blocked)) == "pass"

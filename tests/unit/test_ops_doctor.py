@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.errors import CredentialsNotFoundError, DatabaseAccessError
 from rds_to_s3_ops import cli
 from rds_to_s3_ops.deployment.aws import Aws
+from rds_to_s3_ops.deployment.stack import Stack
 from rds_to_s3_ops.findings import Finding, failed, passed, warned
 from rds_to_s3_ops.inspection import doctor
+from rds_to_s3_ops.inspection.inside import ask_plan_run
 
 OUTPUTS = {
     "StateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:extract",
@@ -65,7 +68,7 @@ class RefusingAws(Aws):
         }
         self.service: Any = Service(code, **answers)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, answer_seconds: float | None = None) -> Any:
         return self.service
 
     def cloudformation(self) -> Any:
@@ -106,6 +109,40 @@ def test_the_alarms_limit_is_held_against_the_schedule_where_the_stack_has_one(
     aws.service._answers["get_schedule"] = {"ScheduleExpression": "rate(4 hours)", "State": "ENABLED"}
     found = [finding for finding in doctor.examine(aws, "food") if finding.check == "freshness limit"]
     assert [finding.verdict for finding in found] == expected
+
+
+def answered(payload: Any, error: str | None = None) -> dict[str, str]:
+    """Return what the doctor shows of PlanRun's answer."""
+    aws = RefusingAws("AccessDenied")
+    resource = {"StackResourceDetail": {"PhysicalResourceId": "plan-run"}}
+    aws.service._answers["describe_stack_resource"] = resource
+    body = BytesIO(json.dumps(payload).encode())
+    aws.service._answers["invoke"] = {"Payload": body} | ({"FunctionError": error} if error else {})
+    stack = Stack("food", "arn", "data", "/food/table-list")
+    return {finding.check: finding.verdict.value for finding in ask_plan_run(aws, stack)}
+
+
+def test_the_doctor_shows_what_the_functions_reach() -> None:
+    findings = [
+        {"check": "S3", "result": "pass", "message": "bucket data answers"},
+        {"check": "credentials", "result": "fail", "message": "no interface endpoint"},
+    ]
+    assert answered({"check": True, "reached": False, "findings": findings}) == {
+        "from the functions: S3": "pass",
+        "from the functions: credentials": "fail",
+    }
+
+
+@pytest.mark.parametrize(
+    ("payload", "verdict"),
+    [
+        ({"errorType": "KeyError", "errorMessage": "'execution'"}, "skip"),  # an earlier release
+        ({"errorType": "Sandbox.Timedout", "errorMessage": "timed out"}, "fail"),
+        (None, "fail"),
+    ],
+)
+def test_a_function_that_does_not_answer_is_reported(payload: Any, verdict: str) -> None:
+    assert answered(payload, "Unhandled") == {"from the functions": verdict}
 
 
 def test_without_aws_nothing_else_is_looked_at() -> None:

@@ -143,5 +143,51 @@ def test_mariadb_from_11_6_on_says_what_it_has_executed() -> None:
     assert "CREATE EVENT" in str(progress_of(older).error)
 
 
+def test_on_rds_mariadb_a_procedure_answers_what_show_refuses() -> None:
+    refused: dict[str, Any] = {"SHOW ALL SLAVES STATUS": DENIED, "INTERVAL 2 HOUR": [{"utc": NOW - 11}]}
+    status = {"slave_io_running": "Yes", "slave_last_event_time": "2025-11-24 16:00:00"}
+    newer = refused | {"rds_replica_status": [status]}
+    read_only = {"read_only": "ON"}  # as every replica of RDS is
+    assert progress_of(Recorded(read_only, newer, is_mariadb=True)) == Progress("replica", NOW - 11)
+    # Before 11.6 it has no such time: then RDS's own heartbeat counts, if the user may read it.
+    older = refused | {"rds_replica_status": [{"seconds_behind_master": 0}], "rds_heartbeat2": [{"beat": NOW - 200}]}
+    assert progress_of(Recorded(read_only, older, is_mariadb=True)) == Progress("replica", NOW - 200)
+    # A primary's answer is empty, whatever it looks like.
+    assert progress_of(Recorded(read_only, refused | {"rds_replica_status": []}, is_mariadb=True)).role == "primary"
+    neither = refused | {"rds_replica_status": DENIED}
+    error = progress_of(Recorded(read_only, neither, is_mariadb=True)).error
+    assert "GRANT EXECUTE ON PROCEDURE mysql.rds_replica_status TO 'reader'@'10.%'" in str(error)
+    assert (
+        progress_of(Recorded({}, neither | {"Slaves_running": [], "AS replica": []}, is_mariadb=True)).role == "primary"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "row", "role", "shown"),
+    [
+        # A writer has no lag; it is one by innodb_read_only, not by what the status table says.
+        ({"aurora_server_id": "shop-1", "innodb_read_only": "OFF"}, None, "primary", NOW),
+        # A reader that has not reported for a while is as late as that.
+        (
+            {"aurora_server_id": "shop-2", "innodb_read_only": "ON"},
+            {"age_in_utc": 95.0, "age_here": 95.0, "lag": 0.0},
+            "replica",
+            NOW - 95,
+        ),
+        # A lag that is unknown counts as none beside the age.
+        (
+            {"aurora_server_id": "shop-2", "innodb_read_only": "ON"},
+            {"age_in_utc": 2.0, "age_here": 2.0, "lag": None},
+            "replica",
+            NOW - 2,
+        ),
+    ],
+)
+def test_aurora(variables: dict[str, str], row: dict[str, Any] | None, role: str, shown: float) -> None:
+    found = progress_of(Recorded(MYSQL | variables, {"replica_host_status": [row]} if row else {}))
+    assert found.role == role
+    assert found.shown == pytest.approx(shown)
+
+
 def test_an_account_is_written_in_sql() -> None:
     assert account("o'neil@%") == "'o''neil'@'%'"

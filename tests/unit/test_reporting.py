@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.bucket_keys import HISTORY_KEY, LATEST_MANIFEST_KEY, manifest_key, plan_key, record_key, report_key
+from rds_to_s3.bucket_keys import (
+    HISTORY_KEY,
+    LATEST_MANIFEST_KEY,
+    gate_key,
+    manifest_key,
+    plan_key,
+    record_key,
+    report_key,
+)
+from rds_to_s3.manifest.cost import ExtractSize
 from rds_to_s3.manifest.write_manifest import write_manifest
 from tests.support.memory_store import MemoryStore
 from tests.unit.test_manifest import record
-from tests.unit.test_plan import plan
+from tests.unit.test_plan import LISTED, plan
 
 
 def execution(name: str = "run-1") -> dict[str, Any]:
@@ -19,12 +28,14 @@ def execution(name: str = "run-1") -> dict[str, Any]:
     return {"Id": arn, "Name": name, "StartTime": "2025-04-02T12:00:00Z", "Input": {}}
 
 
+BOUND = {"decided_by": "clock", "server_now": "2025-04-02 12:00:02.000005", "settle_seconds": 2.0}
+
+
 @pytest.fixture
 def store() -> MemoryStore:
     """A bucket with a planned run whose two tables were extracted."""
     store = MemoryStore()
-    bound = {"decided_by": "clock", "server_now": "2025-04-02 12:00:02.000005", "settle_seconds": 2.0}
-    store.put(plan_key("run-1"), plan(planned_at=1743595200.0, bound=bound).to_json())
+    store.put(plan_key("run-1"), plan(planned_at=1743595200.0, bound=BOUND).to_json())
     for table in ("orders", "menu"):
         store.put(record_key("run-1", table), json.dumps(record(table)).encode())
     return store
@@ -51,6 +62,36 @@ def test_a_run_leaves_manifest_report_and_history_and_tells_how_far_its_tables_a
     assert set(lags) == {"orders", "menu"}
     assert min(lags.values()) > 0
     assert set(json.loads(body(store, HISTORY_KEY))["freshness"]["until"]) == {"orders", "menu"}
+
+
+def test_the_manifest_has_what_the_run_cost_where_the_functions_size_is_known(store: MemoryStore) -> None:
+    told(store)
+    assert "cost" not in json.loads(body(store, manifest_key("run-1")))
+    write_manifest(execution(), {}, store, size=ExtractSize(1769, "arm64"))
+    cost = json.loads(body(store, manifest_key("run-1")))["cost"]
+    assert cost["amount"] > 0
+    assert b"Cost at least" in body(store, report_key("run-1"))
+
+
+def test_a_run_of_fewer_tables_than_the_last_one_names_them_and_keeps_their_lag(store: MemoryStore) -> None:
+    told(store)
+    store.put(plan_key("run-1"), plan(planned_at=1743609600.0, bound=BOUND, tables=LISTED.tables[1:]).to_json())
+    lags, _ = told(store)
+    warnings = json.loads(body(store, manifest_key("run-1")))["warnings"]
+    assert [warning for warning in warnings if "covered: orders." in warning] != []
+    assert set(lags) == {"orders", "menu"}
+    assert lags["orders"] > lags["menu"] - 1
+
+
+def test_a_redrive_that_only_the_gate_has_noticed_is_counted(store: MemoryStore) -> None:
+    told(store)
+    noticed = {"started_at": "2025-04-02T12:00:00.000Z", "outcome": "", "sent_again": True, "attempt": 0, "redrives": 2}
+    store.put(gate_key("run-1"), json.dumps(noticed).encode())
+    store.put(record_key("run-1", "menu"), json.dumps(record("menu", attempts=2)).encode())
+    outcome = write_manifest(execution(), {"plan": {"redrives": 0}}, store)
+    manifest = json.loads(body(store, manifest_key("run-1")))
+    assert (outcome["redrives"], manifest["redrives"]) == (2, 2)
+    assert {entry["table"]: entry["redrive"] for entry in manifest["tables"]} == {"orders": 0, "menu": 2}
 
 
 @pytest.mark.parametrize(

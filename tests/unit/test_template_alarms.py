@@ -142,3 +142,12 @@ def test_snowpipe_hears_of_data_files_only_and_only_where_its_queue_is_given() -
     assert [[suffix for suffix in suffixes if key.endswith(suffix)] for key in written] == [[s] for s in suffixes]
     others = [watermark_key("orders", "csv"), manifest_key("r"), report_key("r"), HISTORY_KEY, state_key("a", "csv")]
     assert not [key for key in others if key.endswith(tuple(suffixes))]
+
+
+def test_an_alarm_for_starting_nothing_is_quiet_until_a_run_has_started() -> None:
+    """Missing data alone changes no state: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html."""
+    alarm = Stack().resource("NothingStartedAlarm")
+    assert alarm["TreatMissingData"] == "missing"
+    assert alarm["InsufficientDataActions"] == ["<AlarmTopic>"]
+    others = [name for name in ALARMS if name != "NothingStartedAlarm"]
+    assert {Stack().resource(name)["TreatMissingData"] for name in others} <= {"notBreaching", "ignore"}

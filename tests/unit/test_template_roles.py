@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from rds_to_s3.bucket_keys import (
     HISTORY_KEY,
     LATEST_MANIFEST_KEY,
+    gate_key,
     manifest_key,
     report_key,
 )
 from tests.statemachine import definition
-from tests.template import Stack, actions, as_list, granted, statements
+from tests.template import Stack, actions, as_list, granted, load, statements
 
+TEMPLATE = load()
 FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
 ACCOUNT = "eu-central-1:123456789012"
 
@@ -22,7 +25,12 @@ ACCOUNT = "eu-central-1:123456789012"
 STACKS = {
     "secret": Stack(),
     "parameters": Stack(DatabaseCredentials="ssm:/shop/db", KmsKeyArn="arn:key", DatabaseCaParameter="/shop/ca"),
-    "iam": Stack(DatabaseCredentials="iam:/shop/db", SubnetIds="subnet-1", SecurityGroupIds="sg-1"),
+    "iam": Stack(
+        DatabaseCredentials="iam:/shop/db",
+        DatabaseIamResource="db-1/extractor",
+        SubnetIds="subnet-1",
+        SecurityGroupIds="sg-1",
+    ),
 }
 ROLES = Stack().of_type("AWS::IAM::Role")
 # What AWS knows no narrower resource for.
@@ -52,7 +60,8 @@ UNBOUND = {
 @pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
 def test_no_role_has_a_wildcard_where_a_name_would_do(stack: Stack, role: str) -> None:
     for statement in statements(stack, role):
-        assert statement["Effect"] == "Allow"
+        if statement["Effect"] == "Deny":
+            continue
         assert not [action for action in as_list(statement["Action"]) if "*" in action]
         if "*" in as_list(statement["Resource"]):
             assert set(as_list(statement["Action"])) <= UNBOUND
@@ -110,6 +119,16 @@ def test_iam_credentials_allow_to_log_in_as_the_one_user_that_was_named() -> Non
     assert granted(stack, "PlanRunRole", "ssm:GetParameters") == [f"arn:aws:ssm:{ACCOUNT}:parameter/shop/db/*"]
 
 
+@pytest.mark.parametrize(
+    ("resource", "allowed"),
+    [("", True), ("db-ABC/extractor", True), ("cluster-ABC/app_ro", True), ("*/*", False), ("db-ABC/*", False)],
+)
+def test_an_iam_login_is_as_one_user_of_one_server(resource: str, allowed: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["DatabaseIamResource"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, resource)) is allowed
+    assert granted(Stack(DatabaseCredentials="iam:/shop/db"), "PlanRunRole", "rds-db:connect") == []
+
+
 def test_the_functions_without_a_database_can_reach_no_credentials() -> None:
     for stack in STACKS.values():
         for role in ("WriteManifestRole", "CheckRunRole"):
@@ -117,10 +136,12 @@ def test_the_functions_without_a_database_can_reach_no_credentials() -> None:
             assert services <= {"logs", "xray", "s3", "kms"}
 
 
-def test_the_gate_may_only_read_manifests() -> None:
+def test_the_gate_reads_manifests_and_writes_its_answer_only() -> None:
     stack = Stack()
-    assert granted(stack, "CheckRunRole", "s3:GetObject") == ["<DataBucket.Arn>/runs/*"]
-    assert {action for action in actions(stack, "CheckRunRole") if action.startswith("s3:")} == {"s3:GetObject"}
+    answers = "<DataBucket.Arn>/_state/runs/*/gate.json"
+    assert granted(stack, "CheckRunRole", "s3:GetObject") == ["<DataBucket.Arn>/runs/*", answers]
+    assert granted(stack, "CheckRunRole", "s3:PutObject") == [answers]
+    assert fnmatchcase(f"<DataBucket.Arn>/{gate_key('r')}", answers)
 
 
 def test_the_state_machine_may_do_what_its_states_do_and_no_more() -> None:

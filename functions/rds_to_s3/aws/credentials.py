@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError
 
+from rds_to_s3.aws.clients import aws_client
 from rds_to_s3.aws.errors import translated_errors
 from rds_to_s3.errors import CredentialsNotFoundError
 from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
@@ -34,7 +34,7 @@ class CredentialsSource:
 
     def __init__(self, reference: CredentialsReference, client: Callable[[str], Any] | None = None) -> None:
         self.reference = reference
-        self._client = client or boto3.client
+        self._client = client or aws_client
         self._cached: Credentials | None = None
         self._fetched_at = 0.0
 

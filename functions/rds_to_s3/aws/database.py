@@ -6,14 +6,14 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-import boto3
-
+from rds_to_s3.aws.clients import aws_client
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.aws.errors import translated_errors
 from rds_to_s3.mysql.connection import Connection, Tls, connect
 from rds_to_s3.mysql.credentials import CredentialsReference
 
 if TYPE_CHECKING:
+    from rds_to_s3.mysql.credentials import Credentials
     from rds_to_s3.settings import DatabaseSettings
 
 CA_SECONDS = 300  # a warm function sees new authorities after this time
@@ -35,9 +35,20 @@ def open_connection(settings: DatabaseSettings, read_seconds: int, *, fresh: boo
         See `rds_to_s3.mysql.connection.connect` and `rds_to_s3.aws.credentials.CredentialsSource.get`.
     """
     source = _source(settings.database_credentials)
-    period = int(time.monotonic() // CA_SECONDS)
-    tls = Tls(settings.database_tls, _ca_bundle(settings.database_ca_parameter, period))
+    tls = Tls(settings.database_tls, ca_bundle(settings))
     return connect(lambda refresh: source.get(refresh=fresh or refresh), tls, read_seconds=read_seconds)
+
+
+def fresh_credentials(settings: DatabaseSettings) -> Credentials:
+    """Return the credentials as they are now; see `rds_to_s3.aws.credentials.CredentialsSource.get`."""
+    return _source(settings.database_credentials).get(refresh=True)
+
+
+def ca_bundle(settings: DatabaseSettings, *, fresh: bool = False) -> str | None:
+    """Return the further certificate authorities, None where there are none; `fresh` reads them anew."""
+    if fresh:
+        _ca_bundle.cache_clear()
+    return _ca_bundle(settings.database_ca_parameter, int(time.monotonic() // CA_SECONDS))
 
 
 @cache
@@ -51,5 +62,5 @@ def _ca_bundle(parameter: str, _period: int) -> str | None:
         return None
     advice = "Check DatabaseCaParameter, and that the function's role may read it."
     with translated_errors("ssm", f"the CA certificates at ssm:{parameter}", advice):
-        response = boto3.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
+        response = aws_client("ssm").get_parameter(Name=parameter, WithDecryption=True)
         return str(response["Parameter"]["Value"])

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from rds_to_s3.commit.entries import ErrorEntry, TableEntry
+from rds_to_s3.manifest.cost import ExtractSize, cost_of
 from rds_to_s3.plan.execution import parse_utc, redrives_of, started_at, utc_text
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
@@ -26,6 +27,11 @@ _REMEDIES = {
     "Runtime.ExitError": _OUT_OF_MEMORY,
     "Runtime.OutOfMemory": _OUT_OF_MEMORY,
 }  # by the error's name in Lambda or Step Functions
+_PLAN_KILLED = (
+    "PlanRun was killed while it waited for something that does not answer, or for a very slow server. rds-to-s3 "
+    "doctor asks it what it reaches: the database, Secrets Manager, Parameter Store, S3 (docs/deploy.md, The network)."
+)
+_PLAN_REMEDIES = {"Sandbox.Timedout": _PLAN_KILLED, "States.Timeout": _PLAN_KILLED}
 LONGEST_MESSAGE = 2_000
 
 
@@ -59,6 +65,8 @@ def build_manifest(
     map_error: Mapping[str, Any] | None = None,
     taken: Sequence[Taken] = (),
     earlier: Manifest | None = None,
+    warnings: Sequence[str] = (),
+    size: ExtractSize | None = None,
     finished_at: datetime,
 ) -> Manifest:
     """Put a run's manifest together.
@@ -81,6 +89,10 @@ def build_manifest(
         The files of this run that other runs report. The manifest names none of them.
     earlier : Manifest, optional
         The manifest that this run decided on before. The new one also names all its files.
+    warnings : sequence of str
+        What concerns the whole run, beside the plan's warnings.
+    size : ExtractSize, optional
+        Of ExtractTable, for the cost; without it the manifest has none.
     """
     ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
     tables = []
@@ -107,9 +119,10 @@ def build_manifest(
         redrives=redrives_of(execution),
         window_end=format_timestamp(plan.until) if plan else None,
         totals=totals,
-        warnings=plan.warnings if plan else [],
+        warnings=[*(plan.warnings if plan else []), *warnings],
         bound=BoundEntry.model_validate(plan.bound) if plan else None,
         error=error,
+        **({"cost": cost_of(size, tables, redrives_of(execution))} if size is not None else {}),
         tables=tables,
         **_place_of(plan),
     )
@@ -202,7 +215,8 @@ def _plan_error(error: Mapping[str, Any] | None) -> ErrorEntry:
     """Read the error out of the ``Cause``, which is a JSON text when a Lambda raised it."""
     if error is None:
         return ErrorEntry(type="PlanFailed", message="the run left no plan")
-    kind, cause = str(error.get("Error", "Unknown")), str(error.get("Cause", ""))
+    name = str(error.get("Error", "Unknown"))
+    kind, cause = name, str(error.get("Cause", ""))
     try:
         detail = json.loads(cause)
     except ValueError:
@@ -210,4 +224,5 @@ def _plan_error(error: Mapping[str, Any] | None) -> ErrorEntry:
     if isinstance(detail, dict) and "errorMessage" in detail:
         kind = str(detail.get("errorType") or kind)
         cause = str(detail["errorMessage"])
-    return ErrorEntry(type=kind, message=cause[:LONGEST_MESSAGE])
+    remedy = _PLAN_REMEDIES.get(name) or _PLAN_REMEDIES.get(kind)
+    return ErrorEntry(type=kind, message=f"{cause[:LONGEST_MESSAGE]}{f' {remedy}' if remedy else ''}".strip())

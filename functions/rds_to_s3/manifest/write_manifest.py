@@ -25,12 +25,14 @@ from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.commit.state import pending_of
 from rds_to_s3.commit.state_store import read_state
 from rds_to_s3.errors import StateMalformedError
-from rds_to_s3.manifest.freshness import Freshness
+from rds_to_s3.manifest.cost import ExtractSize
+from rds_to_s3.manifest.freshness import Freshness, dropped_warnings
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
 from rds_to_s3.manifest.report import RUNS_IN_TREND, render_report
 from rds_to_s3.plan.execution import is_of_all, parse_utc, redrives_of
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3.reported.gate_answer import known_redrives
 from rds_to_s3.reported.manifest import Manifest, RunSummary
 from rds_to_s3.reported.register import RunRegister, Taken
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
@@ -53,6 +55,8 @@ def write_manifest(
     store: ObjectStore,
     *,
     region: str = "",
+    limit_hours: float = 8,
+    size: ExtractSize | None = None,
     on_problem: Callable[[BaseException], None] = lambda _: None,
     on_lags: Callable[[dict[str, float]], None] = lambda _: None,
     on_written: Callable[[Manifest, Sequence[TableSpec]], None] = lambda *_: None,
@@ -69,6 +73,10 @@ def write_manifest(
         The state machine's data: ``results`` of the Map, ``plan_error`` where the run could not be planned.
     region : str
         For links from the report to the console.
+    limit_hours : float
+        The lag above which the alarm goes off.
+    size : ExtractSize, optional
+        Of ExtractTable, for the run's cost.
     on_problem : callable
         Called with the error if there is no report.
     on_lags : callable
@@ -87,11 +95,14 @@ def write_manifest(
     if plan is not None and not plan.is_of(execution, time.time()):
         plan = None  # that plan is of another execution of the same name; this one was not planned
     records = _records(store, plan)
+    dropped = _history(store.get(HISTORY_KEY)).freshness.dropped_by(plan, of_all=is_of_all(execution))
+    noticed = known_redrives(store, execution)
+    counted = {**execution, "RedriveCount": max(redrives_of(execution), noticed)}
     register = RunRegister(store, run_id, plan.planned_at if plan else None)
 
     def build(taken: Sequence[Taken], earlier: Manifest | None) -> Manifest:
         return build_manifest(
-            execution,
+            counted,
             plan,
             records,
             state.get("results") or [],
@@ -100,6 +111,8 @@ def write_manifest(
             map_error=state.get("map_error"),
             taken=taken,
             earlier=earlier,
+            warnings=dropped_warnings(dropped, limit_hours),
+            size=size,
             finished_at=datetime.now(UTC),
         )
 
@@ -109,15 +122,17 @@ def write_manifest(
     _write_latest(store, manifest)
     on_written(manifest, plan.tables if plan else [])
     try:
-        history = _remember(store, manifest, plan, of_all=is_of_all(execution))
+        history = _remember(store, manifest, plan, of_all=is_of_all(execution), limit_hours=limit_hours)
         on_lags(history.freshness.lags(time.time()))
         _write_report(store, manifest, history.runs, region)
     except Exception as error:  # any error: see the docstring
         on_problem(error)
     # The gate compares with the redrive of the last plan: a table that failed before its Map was aborted has not run
-    # again in the redrive that resumed the Map.
+    # again in the redrive that resumed the Map. What the gate itself has noticed is never more than that.
     planned = (state.get("plan") or {}).get("redrives")
-    return outcome_of(manifest, key) | {"redrives": redrives_of(execution) if planned is None else planned}
+    return outcome_of(manifest, key) | {
+        "redrives": max(noticed, redrives_of(execution) if planned is None else planned)
+    }
 
 
 def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, TableEntry]:
@@ -158,7 +173,9 @@ def _write_report(store: ObjectStore, manifest: Manifest, runs: list[RunSummary]
     store.put(report_key(manifest.run_id), page, content_type="text/html; charset=utf-8")
 
 
-def _remember(store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool) -> History:
+def _remember(
+    store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool, limit_hours: float
+) -> History:
     """Add a run to the history."""
     history = History()
     for _ in range(TRIES):
@@ -167,7 +184,7 @@ def _remember(store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *
         runs = [run for run in known.runs if run.run_id != manifest.run_id] + [manifest.summary]
         history = History(
             runs=sorted(runs, key=lambda run: run.started_at)[-RUNS_IN_TREND:],
-            freshness=known.freshness.after(manifest, plan.planned_at if plan else None, of_all=of_all),
+            freshness=known.freshness.after(manifest, plan, of_all=of_all, limit_hours=limit_hours),
         )
         try:
             store.replace(HISTORY_KEY, history.model_dump_json().encode(), stored)

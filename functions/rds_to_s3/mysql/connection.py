@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 import ssl
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import pymysql
@@ -27,6 +25,7 @@ from rds_to_s3.errors import (
     SettingsError,
 )
 from rds_to_s3.mysql.credentials import Credentials
+from rds_to_s3.mysql.rds import RDS_CA_BUNDLE, bundle_to_fetch, rds_region
 from rds_to_s3.mysql.refusals import Answer, Circumstances, known, login_error, statement_error
 from rds_to_s3.mysql.row_error_numbers import BY_NUMBER
 from rds_to_s3.mysql.select import account
@@ -34,10 +33,6 @@ from rds_to_s3.mysql.session import prepare_session
 
 CONNECT_SECONDS = 10
 TlsMode = Literal["verify", "unverified", "off"]
-
-# The trust anchors of RDS in every region, as AWS publishes them.
-RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
-_RDS_HOST = re.compile(r"\.rds\.amazonaws\.com(\.cn)?\.?$", re.IGNORECASE)
 
 # PyMySQL raises these outside its own classes: a package for the login is missing, or the answer is malformed.
 _UNEXPECTED = (RuntimeError, AttributeError, TypeError, ValueError, LookupError, AssertionError, struct.error)
@@ -70,7 +65,7 @@ class Tls:
         if self.mode == "off":
             return None
         context = ssl.create_default_context()
-        if _RDS_HOST.search(host):
+        if rds_region(host):
             context.load_verify_locations(cafile=str(RDS_CA_BUNDLE))
         if self.ca_pem:
             try:
@@ -201,16 +196,17 @@ def connect(
 
 
 def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -> Connection:
-    where = f"{credentials.host}:{credentials.port}"
+    host = credentials.host
+    where = f"{host}:{credentials.port}"
     try:
         return Connection(
-            host=credentials.host,
+            host=host,
             port=credentials.port,
             user=credentials.username,
             password=credentials.password.encode(),  # PyMySQL takes only Latin-1; a client's session is UTF-8
             database=credentials.database,
             charset="utf8mb4",
-            ssl=tls.context(credentials.host),
+            ssl=tls.context(host),
             ssl_disabled=tls.mode == "off",  # without a context PyMySQL would use unverified TLS where it is offered
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
@@ -220,11 +216,11 @@ def _open(credentials: Credentials, tls: Tls, read_seconds: int, program: str) -
             local_infile=False,
         )
     except ssl.SSLError as error:
-        raise DatabaseTlsError(_tls_message(where, error)) from error
+        raise DatabaseTlsError(_tls_message(host, where, error)) from error
     except pymysql.err.MySQLError as error:
         cause = error.__context__
         if isinstance(cause, ssl.SSLError) or "SSL" in type(cause).__name__:
-            raise DatabaseTlsError(_tls_message(where, cause)) from error
+            raise DatabaseTlsError(_tls_message(host, where, cause)) from error
         answer = _answer(error)
         if answer.number in {CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR}:
             raise DatabaseUnreachableError(_unreachable(where, cause or error)) from error
@@ -331,10 +327,16 @@ def _unreachable(where: str, cause: BaseException) -> str:
     )
 
 
-def _tls_message(where: str, error: BaseException | None) -> str:
+def _tls_message(host: str, where: str, error: BaseException | None) -> str:
     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
+    failed = f"the certificate of {where} could not be verified ({reason})."
+    if (address := bundle_to_fetch(host)) is not None:
+        return (
+            f"{failed} The authorities of RDS in {rds_region(host)} are not included: put those of {address} into an "
+            "SSM parameter (of the advanced tier) and name that in DatabaseCaParameter."
+        )
     return (
-        f"the certificate of {where} could not be verified ({reason}). For a server that is not RDS, put its CA into "
+        f"{failed} For a server that is not RDS, put its CA into "
         "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off is less secure."
     )
 

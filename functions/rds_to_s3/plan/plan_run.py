@@ -103,6 +103,7 @@ def plan_run(
         refused=refused,
         running=running,
         table_list=place,
+        exclude=listed.exclude,
     )
     try:
         # Replaces the plan of an earlier execution with this name, if any.

@@ -116,6 +116,8 @@ class PlannedRun:
         The other runs that were running at the plan; None where they could not be listed.
     table_list : ListPlace or None
         The object that the table list was read from; None where the parameter holds it.
+    exclude : list of str
+        The names and patterns that the table list excludes.
     """
 
     run_id: str
@@ -137,6 +139,7 @@ class PlannedRun:
     running: list[str] | None = None
     unlisted: dict[str, str] = field(default_factory=dict)
     table_list: ListPlace | None = None
+    exclude: list[str] = field(default_factory=list)
 
     @property
     def bound_utc(self) -> float:
@@ -162,6 +165,7 @@ class PlannedRun:
         refused: Mapping[str, Refusal] | None = None,
         running: Sequence[str] | None = None,
         table_list: ListPlace | None = None,
+        exclude: Sequence[str] = (),
     ) -> PlannedRun:
         """Plan `tables` up to `bound`."""
         return cls(
@@ -183,6 +187,7 @@ class PlannedRun:
             unobserved_settle_seconds=margins[1],
             running=None if running is None else list(running),
             table_list=table_list,
+            exclude=list(exclude),
         )
 
     def table(self, name: str) -> TableSpec:
@@ -265,6 +270,7 @@ class PlannedRun:
             "running": self.running,
             "unlisted": self.unlisted,
             "table_list": asdict(self.table_list) if self.table_list else None,
+            "exclude": self.exclude,
             "tables": [
                 {"table": spec.name} | spec.model_dump(exclude={"name"}, exclude_defaults=True) for spec in self.tables
             ],
@@ -299,6 +305,7 @@ class PlannedRun:
             running=data.get("running"),
             unlisted=data.get("unlisted", {}),
             table_list=ListPlace(**data["table_list"]) if data.get("table_list") else None,
+            exclude=data.get("exclude", []),
         )
 
     def answer(self, *, max_concurrency: int, redrives: int, only: Sequence[str] | None = None) -> dict[str, Any]:

@@ -53,6 +53,18 @@ class TableListEntry(Document):
     version: Name = Field(description="S3's version id; the ETag in a bucket without versions.")
 
 
+class CostEntry(Document):
+    """What the run has cost at least, from what is known at its end."""
+
+    gb_seconds: Seconds = Field(description="Of ExtractTable: seconds by GB of memory.")
+    requests: Count = Field(description="Invocations of the four functions.")
+    transitions: Count = Field(description="Of the state machine, those of redrives included.")
+    amount: Annotated[float, WithJsonSchema({"type": "number", "minimum": 0})]
+    currency: Name
+    prices_as_of: Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"})]
+    prices_of: Name = Field(description="The region whose prices they are.")
+
+
 class RunSummary(Document):
     """A run's figures, as they are kept from run to run for the trend."""
 
@@ -95,6 +107,9 @@ class Manifest(RunSummary):
     table_list: TableListEntry | None = Field(None, description="Absent where the SSM parameter itself holds the list.")
     error: ErrorEntry | None = Field(
         None, description="Why the run could not be planned; null or absent when it could."
+    )
+    cost: CostEntry | None = Field(
+        None, description="Lambda and Step Functions only; S3's requests, logs and network are not known here."
     )
     tables: list[TableEntry]
 

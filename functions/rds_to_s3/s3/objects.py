@@ -21,6 +21,7 @@ from botocore.exceptions import (
 )
 
 from rds_to_s3.errors import StorageRefusedError, StorageUnavailableError
+from rds_to_s3.s3.endpoints import bound_first_connection
 from rds_to_s3.s3.error_codes import EXPIRED, meaning
 
 if TYPE_CHECKING:
@@ -294,9 +295,10 @@ class ObjectStore:
 def s3_client() -> S3Client:
     """Make a client with patient retries and bounded time-outs."""
     config = Config(
-        retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=16
+        retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=60, max_pool_connections=16
     )
-    return boto3.client("s3", config=config)
+    client: S3Client = bound_first_connection(boto3.client("s3", config=config))
+    return client
 
 
 def _unless_absent(ask: Callable[[], T]) -> T | None:

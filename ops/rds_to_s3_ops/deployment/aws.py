@@ -95,8 +95,13 @@ class Aws:
         """Return a client of Step Functions."""
         return cast("SFNClient", self.client("stepfunctions"))
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, answer_seconds: float | None = None) -> Any:
         """Return a client of a service, by boto3's name of it.
+
+        Parameters
+        ----------
+        answer_seconds : float, optional
+            For calls that take long, such as an invocation: the wait for the answer, which is asked for once.
 
         Raises
         ------
@@ -104,7 +109,10 @@ class Aws:
             Region, profile or endpoint are missing or malformed.
         """
         with aws_errors(), _endpoint_errors():
-            made: Any = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            config = _CONFIG
+            if answer_seconds is not None:
+                config = config.merge(Config(read_timeout=answer_seconds, retries={"total_max_attempts": 1}))
+            made: Any = self._session.client(service, config=config)  # type: ignore[call-overload]
             # Otherwise an invalid port would show only in the first call, as an unspecific error.
             _ = urlsplit(made.meta.endpoint_url).port
             return made

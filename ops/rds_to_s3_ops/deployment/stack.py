@@ -40,6 +40,13 @@ class Stack:
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    @property
+    def list_after_deploy(self) -> str | None:
+        """The list that a deploy may write to the SSM parameter: None where it is not the stack's, empty if unknown."""
+        if self.parameters.get("ExistingTableListParameter"):
+            return None
+        return self.parameters.get("TableList", "")
+
     def execution_arn(self, run_id: str) -> str:
         """Return the ARN of a run: a run's id is its execution's name."""
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{run_id}"

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3.errors import TableListError
 from rds_to_s3.manifest.report.figures import duration
+from rds_to_s3.plan.table_list import parse_table_list
+from rds_to_s3.wording import first_names
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped, warned
 from rds_to_s3_ops.inspection.schedules import longest_pause, next_start
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from rds_to_s3.reported.manifest import Manifest
     from rds_to_s3_ops.runs.runs import Run
 
+_DEPLOY_THE_LIST = "deploy with the live list as TableList, or with ExistingTableListParameter (docs/deploy.md)"
 _HIGHEST_LIMIT = 168  # hours, as the template has it
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -41,6 +45,39 @@ def check_table_list(listed: TableList, parameter: str) -> Finding:
     patterns = sum(spec.is_pattern for spec in listed.tables)
     more = f", {patterns} of them patterns" if patterns else ""
     return passed("table list", f"{len(listed.tables)} entries in {parameter}{more}")
+
+
+def check_stack_list(listed: TableList, template_list: str | None) -> Finding:
+    """Whether a deploy that writes the stack's TableList over the live list would change which tables it has.
+
+    Parameters
+    ----------
+    listed : TableList
+        The live list.
+    template_list : str or None
+        The stack parameter TableList; None if the stack does not own the SSM parameter.
+    """
+    check = "table list and deploys"
+    if template_list is None:
+        return passed(check, "the stack does not own the SSM parameter: no deploy writes to it")
+    try:
+        stacks = {spec.name for spec in parse_table_list(template_list).tables}
+    except TableListError as error:
+        return warned(check, f"the stack parameter TableList is not a table list: {error}", _DEPLOY_THE_LIST)
+    live = {spec.name for spec in listed.tables}
+    differences = [
+        f"{verb} {first_names(sorted(names))}"
+        for verb, names in (("drop", live - stacks), ("bring back", stacks - live))
+        if names
+    ]
+    if differences:
+        return warned(
+            check,
+            "a deploy that touches the SSM parameter, such as one with another tag, writes the stack parameter "
+            f"TableList over it and would {' and '.join(differences)}",
+            _DEPLOY_THE_LIST,
+        )
+    return passed(check, "the live list and the stack parameter TableList name the same tables")
 
 
 # --- the bucket ---------------------------------------------------------------------------------------------------
@@ -121,7 +158,12 @@ def check_layers(used: bool, layers: Mapping[str, str] | None) -> Finding:
         return failed("layers", "the functions have none, so pyarrow and Powertools are missing", "deploy again")
     names = [arn.split(":layer:")[-1] for arn in layers]
     if any(layers.values()):
-        return skipped("layers", f"{', '.join(names)}: attached, but your permissions do not allow reading them")
+        # Lambda refuses a layer of another account alike if it is not there and if it is not shared.
+        return skipped(
+            "layers",
+            f"{', '.join(names)}: attached, and Lambda refuses to show them. Either you lack lambda:GetLayerVersion, "
+            "or a version does not exist or is not shared; then a deployment that changes the functions fails",
+        )
     return passed("layers", ", ".join(names))
 
 

@@ -41,6 +41,7 @@ from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
 from rds_to_s3_ops.errors import AwsError, CommandError
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped
 from rds_to_s3_ops.inspection import aws_checks, database_checks
+from rds_to_s3_ops.inspection.inside import ask_plan_run
 from rds_to_s3_ops.runs.runs import Runs
 from rds_to_s3_ops.verify.unreported import CHECK, check_unreported, unreported_files
 
@@ -82,6 +83,9 @@ def examine(aws: Aws, stack_name: str) -> Findings:
     yield aws_checks.check_stack(stack.name, described["StackStatus"])
     listed, finding = _table_list(aws, stack)
     yield finding
+    if listed is not None and (stacks := stack.list_after_deploy) != "":
+        yield aws_checks.check_stack_list(listed, stacks)
+    yield from ask_plan_run(aws, stack)
     yield from examine_database(stack, listed, Bucket(aws.s3(), stack.bucket))
     yield from _bucket(aws, stack)
     yield from _functions(aws, stack)

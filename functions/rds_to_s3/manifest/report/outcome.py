@@ -8,7 +8,7 @@ from datetime import datetime
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count, duration, size
 from rds_to_s3.manifest.report.pieces import how_often, moment, period, quarantine_id, section, state, text
-from rds_to_s3.reported.manifest import Manifest
+from rds_to_s3.reported.manifest import CostEntry, Manifest
 from rds_to_s3.timestamps import short
 from rds_to_s3.wording import counted
 
@@ -41,6 +41,7 @@ def header(manifest: Manifest) -> str:
         ("Files", count(totals.files), size(totals.bytes)),
         ("Took", duration(seconds), f"{period(manifest.started_at, manifest.finished_at)}{waited}"),
         ("Complete up to", *_window_end(manifest)),
+        *([("Cost at least", *_cost(manifest.cost))] if manifest.cost else []),
     ]
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{text(value)}{f'<small>{text(note)}</small>' if note else ''}</dd></div>"
@@ -51,6 +52,12 @@ def header(manifest: Manifest) -> str:
         f"<header><h1>Run {text(manifest.run_id)}</h1>\n"
         f'<p>{state(manifest.status)} <span class="soft">on {day}{redriven}</span></p>\n<dl>{cells}</dl></header>'
     )
+
+
+def _cost(cost: CostEntry) -> tuple[str, str]:
+    sign = "$" if cost.currency == "USD" else f"{cost.currency} "
+    amount = f"{cost.amount:.2f}" if cost.amount >= 1 else f"{cost.amount:.4f}"
+    return f"{sign}{amount}", f"Lambda and Step Functions, at the prices of {cost.prices_of} on {cost.prices_as_of}"
 
 
 def _window_end(manifest: Manifest) -> tuple[str, str]:

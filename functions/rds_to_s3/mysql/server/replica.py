@@ -256,12 +256,9 @@ def _aurora_reader(connection: Connection, utc_now: float) -> Progress:
 
 
 def _of_mariadb(connection: Connection, variables: dict[str, str]) -> Progress | None:
-    try:
-        statuses = connection.rows("SHOW ALL SLAVES STATUS")
-    except RdsToS3Error:
-        if not _looks_like_a_replica(connection, variables):
-            return None
-        statuses = None
+    statuses = _mariadb_channels(connection)
+    if statuses is None and not _looks_like_a_replica(connection, variables):
+        return None
     if statuses is not None and not statuses:
         return None
     # From 11.6 on; the text is in the session's zone.
@@ -273,6 +270,15 @@ def _of_mariadb(connection: Connection, variables: dict[str, str]) -> Progress |
     if ordered and (beat := _heartbeat(connection, len(statuses or [{}]))) is not None:
         return Progress("replica", beat)
     return Progress("replica", None, _unreadable(connection, variables))
+
+
+def _mariadb_channels(connection: Connection) -> list[dict[str, Any]] | None:
+    # RDS gives nobody the privilege for SHOW, and has a procedure with the same columns in its place:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/mysql_rds_replica_status.html
+    for statement in ("SHOW ALL SLAVES STATUS", "CALL mysql.rds_replica_status"):
+        with contextlib.suppress(RdsToS3Error):
+            return connection.rows(statement)
+    return None
 
 
 def _instant(connection: Connection, text: object) -> float | None:
@@ -323,7 +329,8 @@ def _unreadable(connection: Connection, variables: dict[str, str]) -> ReplicaPro
     if connection.is_mariadb:
         return ReplicaProgressError(
             f"{found}. Run a heartbeat on its primary, in this database: {HEARTBEAT_SQL} If the server is not a "
-            f"replica: GRANT SLAVE MONITOR ON *.* TO {user}"
+            f"replica: GRANT SLAVE MONITOR ON *.* TO {user}; on RDS, GRANT EXECUTE ON PROCEDURE "
+            f"mysql.rds_replica_status TO {user}"
         )
     if variables.get("performance_schema") != "ON":
         return ReplicaProgressError(
