@@ -65,7 +65,11 @@ soak:           ## run the chaos test for SOAK_MINUTES (10): writers, runs, kill
 	@$(SETUP) venv sam test-servers
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
 
-audit:          ## check the pinned packages against PyPI's list of known vulnerabilities
+audit:          ## scan template and code (cfn-lint, checkov, bandit); check the packages against PyPI's vulnerabilities
+	@$(SETUP) scan sam
+	@.local/sam/bin/cfn-lint template.yaml
+	@.local/scan/bin/checkov --config-file .checkov.yaml
+	@.local/scan/bin/bandit -q -c pyproject.toml -r functions ops local benchmarks
 	@$(SETUP) audit
 	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt

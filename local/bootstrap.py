@@ -1,7 +1,7 @@
 """Installs what everything else needs. Runs with the machine's own Python and no other package.
 
 ``python3 -m local.bootstrap venv`` makes ``.venv`` (tests, checks, the local AWS); ``sam`` makes ``.local/sam`` (the
-SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit; ``mysql`` fetches
+SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit, ``scan`` bandit and checkov; ``mysql`` fetches
 a server and ``browser`` a Chromium, unless there is one. Those that are needed are made side by side; what is there
 already costs nothing.
 """
@@ -179,6 +179,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "mysql": fetch_mysql,
     "test-servers": fetch_test_servers,
     "audit": lambda: make_environment(LOCAL / "audit", REPOSITORY / "requirements" / "audit.txt"),
+    "scan": lambda: make_environment(LOCAL / "scan", REPOSITORY / "requirements" / "scan.txt"),
     "browser": fetch_browser,
     "bench": lambda: make_environment(LOCAL / "bench" / "venv", REPOSITORY / "requirements" / "bench.txt"),
 }
