@@ -1,7 +1,8 @@
 """Installs what everything else needs. Runs with the machine's own Python and no other package.
 
 ``python3 -m local.bootstrap venv`` makes ``.venv`` (tests, checks, the local AWS); ``sam`` makes ``.local/sam`` (the
-SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit, ``scan`` bandit and checkov; ``mysql`` fetches
+SAM command pins other versions, so it lives apart), ``bench`` the contenders, ``audit`` pip-audit,
+``scan`` bandit and checkov; ``mysql`` fetches
 a server and ``browser`` a Chromium, unless there is one. Those that are needed are made side by side; what is there
 already costs nothing.
 """
