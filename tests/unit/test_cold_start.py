@@ -35,3 +35,8 @@ def test_handlers_connect_to_nothing_and_read_no_environment_when_imported() -> 
         "import plan_run.handler, extract_table.handler, write_manifest.handler, check_run.handler"
     )
     subprocess.run([sys.executable, "-c", program], cwd=FUNCTIONS, env={}, check=True)
+
+
+def test_the_functions_leave_room_for_their_layers() -> None:
+    """A function and its layers may have 250 MB unpacked; the layers take 208 (docs/deploy.md)."""
+    assert sum(path.stat().st_size for path in FUNCTIONS.rglob("*") if path.suffix != ".pyc") < 5_000_000
