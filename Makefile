@@ -12,7 +12,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test pytest test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
+.PHONY: help up down demo test pytest test-lambda test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
 
 help:           ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ test:           ## all checks and tests; no AWS account and no MySQL server need
 pytest:
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/e2e tests/integration tests/statemachine tests/unit
+
+test-lambda:    ## the tests without servers, with the Python and the versions that Lambda loads (NUMPY=2.4.4: the other numpy)
+	@$(SETUP) venv
+	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
+	@program=$$($(VENV)/python -m local.lambda_python) && PYTHONDONTWRITEBYTECODE=1 $$program -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) tests/unit
 
 test-unit:      ## the tests without servers (under a minute)
 	@$(SETUP) venv

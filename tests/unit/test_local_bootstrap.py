@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from local import bootstrap
+from local import bootstrap, lambda_python
 from local.errors import LocalSystemError
 
 
@@ -83,3 +84,12 @@ def test_one_that_was_moved_is_made_anew(commands: Commands, tmp_path: Path) -> 
     commands.directory = tmp_path / "moved"
 
     assert make(commands) == ["venv", "pip"]
+
+
+def test_the_versions_of_lambdas_layers_replace_the_tests_own() -> None:
+    root = Path(__file__).parents[2] / "requirements"
+    pins = lambda_python.requirements((root / "dev.txt").read_text(), (root / "lambda.txt").read_text())
+    names = [re.split("==", pin)[0].replace("_", "-").lower() for pin in pins]
+    assert len(names) == len(set(names))
+    assert {"pyarrow==20.0.0", "numpy==2.2.6", "PyMySQL==1.1.2", "aws-lambda-powertools==3.24.0"} <= set(pins)
+    assert {"pytest", "moto", "pydantic"} <= set(names)
