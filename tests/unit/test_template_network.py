@@ -108,7 +108,7 @@ def test_a_region_that_nobody_knows_demands_both_arns() -> None:
     ],
 )
 def test_the_layers_are_those_of_the_region(region: str, pandas: str, powertools: str) -> None:
-    first, second = Stack.in_region(region).resource("ExtractTableFunction")["Layers"]
+    first, second = Stack.in_region(region).resource("PlanRunFunction")["Layers"]
     assert first == f"arn:{pandas}"
     assert second == (f"arn:aws:lambda:{region}:{powertools}:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27")
 

@@ -218,6 +218,6 @@ def test_the_catalogue_is_open_to_the_manifests_function_only_where_it_is_wanted
         f"arn:aws:glue:{ACCOUNT}:database/lake",
         f"arn:aws:glue:{ACCOUNT}:table/lake/*_files",
     ]
-    assert stack.resource("WriteManifestFunction")["Environment"]["Variables"] == {"GLUE_DATABASE": "lake"}
+    assert stack.resource("WriteManifestFunction")["Environment"]["Variables"]["GLUE_DATABASE"] == "lake"
     alarm = stack.template["Resources"]["PartitionsNotRegisteredAlarm"]
     assert alarm["Condition"] == "HasGlueDatabase"
