@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rds_to_s3.formats.csv import EXTENSIONS
 from tests.integration.pipeline import Pipeline
 
 PAGE = (Path(__file__).parents[2] / "docs" / "read-it.md").read_text(encoding="utf-8")
@@ -71,15 +72,16 @@ def plain(value: Any) -> Any:
     return value.hex().upper() if isinstance(value, bytes) else value
 
 
-@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("settings", [{"compression": name} for name in EXTENSIONS] + [{"format": "parquet"}], ids=str)
 def test_every_snippet_reads_every_value_with_its_type(
-    pipeline: Pipeline, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file_format = settings.get("format", "csv")
     rows = fill(pipeline)
     pipeline.database.execute(
         "CREATE TABLE single (note VARCHAR(9))", "INSERT INTO single VALUES ('a'), (NULL), (''), (NULL)"
     )
-    pipeline.defaults = {"layout": "hive", "format": file_format, "target_file_bytes": 300}
+    pipeline.defaults = {"layout": "hive", "target_file_bytes": 300, **settings}
     pipeline.tables = ["orders", {"name": "single", "mode": "full"}]
     manifest = pipeline.run()
     for table in manifest["tables"]:

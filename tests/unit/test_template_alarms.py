@@ -16,6 +16,7 @@ from rds_to_s3.bucket_keys import (
     watermark_key,
 )
 from rds_to_s3.extract.proof.ledgers import FEW
+from rds_to_s3.formats.csv import EXTENSIONS
 from tests.statemachine import definition
 from tests.template import Stack, load
 
@@ -138,7 +139,8 @@ def test_snowpipe_hears_of_data_files_only_and_only_where_its_queue_is_given() -
     told = Stack(SnowpipeQueueArn=queue).resource("DataBucket")["NotificationConfiguration"]["QueueConfigurations"]
     assert {each["Queue"] for each in told} == {queue}
     suffixes = [each["Filter"]["S3Key"]["Rules"][0]["Value"] for each in told]
-    written = [data_key("orders", "csv", "20250402_120000", 2, extension) for extension in ("csv", "csv.gz", "parquet")]
+    extensions = [*EXTENSIONS.values(), "parquet"]
+    written = [data_key("orders", "csv", "20250402_120000", 2, extension) for extension in extensions]
     assert [[suffix for suffix in suffixes if key.endswith(suffix)] for key in written] == [[s] for s in suffixes]
     others = [watermark_key("orders", "csv"), manifest_key("r"), report_key("r"), HISTORY_KEY, state_key("a", "csv")]
     assert not [key for key in others if key.endswith(tuple(suffixes))]
