@@ -15,8 +15,8 @@ from rds_to_s3.settings import ExtractSettings
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Extract one table. `event` is ``{"run_id", "table"}``."""
-    logger = telemetry.logger(run_id=event["run_id"], table=event["table"])
+    """Extract one table, or one range of it. `event` is ``{"run_id", "table"}``, or also has ``"range"``."""
+    logger = telemetry.logger(run_id=event["run_id"], table=event["table"], range=str(event.get("range", "")))
     settings = ExtractSettings.from_environment()
     outcome = run_extraction(
         event["run_id"],
@@ -26,10 +26,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         reconnect=partial(open_connection, settings, fresh=True),
         mask_key=mask_key(settings.mask_key_secret).get,
         time_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        number=event.get("range"),
         on_failure=lambda error: logger.error(full_text(error), extra={"error_type": type(error).__name__}),
     )
     telemetry.emit_table(event["table"], outcome)
     logger.info(
         outcome.status, extra={"rows": outcome.rows, "files": outcome.files, "lag_seconds": outcome.lag_seconds}
     )
-    return {"table": event["table"], "status": outcome.status, "rows": outcome.rows, "files": outcome.files}
+    return {
+        "table": event["table"],
+        "range": event.get("range"),
+        "status": outcome.status,
+        "rows": outcome.rows,
+        "files": outcome.files,
+        "ranges": [{"table": event["table"], "range": number} for number in outcome.ranges],
+    }

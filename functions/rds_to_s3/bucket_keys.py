@@ -151,6 +151,16 @@ def ledger_key(table: str, file_format: str, token: str, number: int) -> str:
     return f"{ledger_prefix(table, file_format)}{token}_{number:04d}.bin"
 
 
+def ranges_prefix(table: str, file_format: str) -> str:
+    """Return the prefix of the keys of the registers of a table's ranges, while several readers share a read."""
+    return f"_state/ranges/{segment(table)}/{file_format}/"
+
+
+def range_key(table: str, file_format: str, token: str, number: int) -> str:
+    """Return the key of the register of one range of a division."""
+    return f"{ranges_prefix(table, file_format)}{token}_{number:02d}.json"
+
+
 def plan_key(run_id: str) -> str:
     """Return the key of a run's plan."""
     return f"_state/runs/{run_id}/plan.json"

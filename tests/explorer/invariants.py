@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from rds_to_s3.bucket_keys import data_prefix, key_runs_prefix, seen_prefix, state_key, tail_key, watermark_key
+from rds_to_s3.bucket_keys import (
+    data_prefix,
+    key_runs_prefix,
+    ledger_prefix,
+    range_key,
+    ranges_prefix,
+    seen_prefix,
+    state_key,
+    tail_key,
+    watermark_key,
+)
 from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.reported.register import Reported
@@ -28,6 +38,7 @@ REGISTER = state_key(TABLE, FORMAT)
 WATERMARK = watermark_key(TABLE, FORMAT)
 DATA = data_prefix(TABLE, FORMAT)
 DELETES = f"{TABLE}/deletes/"
+MADE_ONCE = (ledger_prefix(TABLE, FORMAT), key_runs_prefix(TABLE, FORMAT))
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +79,10 @@ def watch(world: World, actor: Actor, request: Request, before: Bucket) -> None:
     operation, arguments = request
     key = arguments["key"]
     bucket = world.bucket
-    if operation == "put" and key == REGISTER:
+    if operation == "put" and key.startswith(MADE_ONCE) and key in before.objects:
+        if before.objects[key].body != bucket.objects[key].body:
+            raise Violation("made once", f"{key} was written a second time, with other bytes")
+    elif operation == "put" and key == REGISTER:
         _register(actor, world, register_of(before), register_of(bucket))
     elif operation == "put" and key == WATERMARK and actor.name != "operator":
         _watermark(bucket, before, register_of(bucket)["commit"])
@@ -152,20 +166,28 @@ def _removed(actor: Actor, operation: str, arguments: Json, before: Bucket) -> N
         raise Violation(
             "living successor", f"{actor.invoked} removed {thing}, which {holder} made, the holder of the table"
         )
-    if arguments.get("upload_id", key) in set(_named(state)):
+    if arguments.get("upload_id", key) in set(_named(state, before)):
         raise Violation("living successor", f"{actor.invoked} removed {thing}, which the table's state names")
 
 
-def _named(state: Json) -> Iterator[str]:
-    """Yield the keys and the uploads that a state needs."""
+def _named(state: Json, bucket: Bucket) -> Iterator[str]:
+    """Yield the keys and the uploads that a state needs, and the registers of its ranges."""
     staged = Staged.model_validate(state["staged"]) if state["staged"] else None
     commit = Commit.model_validate(state["commit"]) if state["commit"] else None
-    for part in (staged, commit):
+    progress = [staged] if staged is not None else []
+    if staged is not None and staged.division is not None:
+        for number in range(1, staged.division.ranges + 1):
+            key = range_key(TABLE, FORMAT, staged.division.token, number)
+            if key in bucket.objects:
+                yield key
+                own = _parsed(bucket.objects[key].body)["staged"]
+                progress += [Staged.model_validate(own)] if own else []
+    for part in (*progress, commit):
         for file in part.every_file if part is not None else []:
             yield file.upload_id
             yield file.key
-    if staged is not None:
-        yield from staged.objects
+    for part in progress:
+        yield from part.objects
     if commit is not None:
         yield from commit.tail.keys if commit.tail is not None else []
         yield from (run.key for run in commit.key_runs)
@@ -251,7 +273,8 @@ def _leftovers(bucket: Bucket) -> Iterator[Violation]:
     for key in sorted((named_tails - tails) | (named_runs - runs)):
         yield Violation("state gone", f"{key} is gone, and the table's state names it")
     # Runs of keys that a merge has replaced stay until the next run.
-    for key in sorted([*left, *(tails - named_tails), *_keys(bucket, seen_prefix(TABLE, FORMAT))]):
+    own = [*_keys(bucket, seen_prefix(TABLE, FORMAT)), *_keys(bucket, ranges_prefix(TABLE, FORMAT))]
+    for key in sorted([*left, *(tails - named_tails), *own]):
         yield Violation("left over", f"{key} is left over")
 
 

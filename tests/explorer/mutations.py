@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from rds_to_s3.commit.read_as import Division, Position
 from rds_to_s3.commit.staged_upload import TOKEN
 from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3.commit.state_store import StateStore
 from rds_to_s3.commit.table_commit import TableCommit
+from rds_to_s3.extract import range_extraction
+from rds_to_s3.extract.ranges import division
 from rds_to_s3.extract.stages.delivered_ahead import DeliveredAhead
 from rds_to_s3.s3.objects import ObjectHead
 from tests.explorer.actor import Player
@@ -19,7 +22,7 @@ from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import REGISTER, WATERMARK, _parsed
 from tests.explorer.programs import run
-from tests.explorer.scenarios import FROZEN, LATE_RETRY, LATE_RULE, ONE_FILE, RETRY, A, B
+from tests.explorer.scenarios import FROZEN, LATE_RETRY, LATE_RULE, ONE_FILE, PROVED, RANGES, RETRY, A, B
 from tests.explorer.search import Broken, Scenario, Search
 
 
@@ -103,7 +106,7 @@ def _any_token() -> AbstractContextManager[Any]:
 
 def _no_fence() -> AbstractContextManager[Any]:
     def undo(self: TableCommit, *arguments: Any) -> None:
-        states, saves = self._states, iter([False])
+        states, saves = self.states, iter([False])
 
         def save(state: TableState) -> None:
             if next(saves, True):
@@ -124,6 +127,13 @@ def _lease_never_ends() -> AbstractContextManager[Any]:
         return self.lease if self.lease and self.lease.run_id != run_id else None
 
     return mock.patch.object(TableState, "held_by_another", held)
+
+
+def _from_the_beginning() -> AbstractContextManager[Any]:
+    def read_from_the_beginning(segments: Any, given: Division, number: int) -> Any:
+        return division.in_range(segments, given, number)[0], Position()
+
+    return mock.patch.object(range_extraction, "in_range", read_from_the_beginning)
 
 
 def _scenario(*players: Player, bounds: Bounds, settings: dict[str, Any] | None = None, **given: Any) -> Scenario:
@@ -231,6 +241,27 @@ MUTATIONS = (
         _without(TableState, "covered_by_newer"),
         "twice",
         _scenario(A, B, bounds=ONE_SWITCH, settings=ONE_FILE),
+    ),
+    Mutation(
+        "range's parts",
+        "Each range has part numbers of its own",
+        _without(Division, "first_part_of", 1),
+        "overwritten",
+        _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=RANGES | ONE_FILE, first=True),
+    ),
+    Mutation(
+        "range's begin",
+        "A range begins behind the last row of the one before",
+        _from_the_beginning,
+        "twice",
+        _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=RANGES | ONE_FILE, first=True),
+    ),
+    Mutation(
+        "another token",
+        "The reader that commits the table names its objects as another invocation would",
+        _without(range_extraction.RangeExtraction, "_renew_token"),
+        "made once",
+        _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=RANGES | PROVED | ONE_FILE),
     ),
     Mutation(
         "own commit",

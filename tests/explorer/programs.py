@@ -77,11 +77,13 @@ def _plan(
     ).to_json()
 
 
-def extract(name: str, run_id: str, failed: int, page_seconds: float) -> Invocation:
+def extract(name: str, run_id: str, failed: int, page_seconds: float, number: int | None = None) -> Invocation:
     """Return one invocation of the extractor; it comes to what the state machine learns.
 
     Parameters
     ----------
+    number : int, optional
+        The range that it reads.
     failed : int
         How many have failed before.
     page_seconds : float
@@ -98,12 +100,13 @@ def extract(name: str, run_id: str, failed: int, page_seconds: float) -> Invocat
                 worker.store,
                 lambda _: worker.connect(),  # type: ignore[arg-type,return-value]
                 time_left=lambda: seconds - worker.elapsed,
+                number=number,
             )
         except RdsToS3Error as error:
             return {"table": TABLE, "status": "FAILED", "error": type(error).__name__, "message": str(error)}
-        return {"table": TABLE, "status": outcome.status}
+        return {"table": TABLE, "status": outcome.status, "ranges": list(outcome.ranges)}
 
-    return Invocation(name, work, (failed, page_seconds))
+    return Invocation(name, work, (failed, page_seconds, number))
 
 
 def run(run_id: str, *, tries: int = 2, planned: bool = True, reports: bool = True) -> Program:
@@ -122,20 +125,42 @@ def run(run_id: str, *, tries: int = 2, planned: bool = True, reports: bool = Tr
     def program(world: World, name: str) -> Steps:
         if planned:
             yield plan(run_id)
-        failed = 0
-        for number in range(1, MOST_INVOCATIONS + 1):
-            page_seconds = world.page_seconds if number == 1 else 0.0
-            result = yield extract(f"{name}.{number}", run_id, failed, page_seconds)
-            if result == DIED:
-                result = {"table": TABLE, "status": "FAILED", "error": "Sandbox.Timedout", "message": "killed"}
-            if result["status"] != "CONTINUE":
-                failed += result["status"] == "FAILED"
-                if result["status"] != "FAILED" or failed >= tries:
-                    break
-        else:
-            raise Violation("ends", f"run {run_id} does not end")
+        result = yield from _called(world, name, run_id, tries)
+        if result["status"] == "DIVIDED":
+            results = []
+            for number in result["ranges"]:
+                results.append((yield from _called(world, f"{name}.range{number}", run_id, tries, number)))
+            failures = [each for each in results if each["status"] == "FAILED"]
+            committed = [each for each in results if each["status"] != "RANGE_READ"]
+            result = [*failures, *committed, *results][0]
         if reports:
             yield from report(world, name, run_id, result)
+
+    return program
+
+
+def _called(
+    world: World, name: str, run_id: str, tries: int, number: int | None = None
+) -> Generator[Invocation | Effect, Any, dict[str, Any]]:
+    """Call an invocation again, as the state machine does, until it has ended or failed too often."""
+    failed = 0
+    for call in range(1, MOST_INVOCATIONS + 1):
+        page_seconds = world.page_seconds if call == 1 else 0.0
+        result: Any = yield extract(f"{name}.{call}", run_id, failed, page_seconds, number)
+        if result == DIED:
+            result = {"table": TABLE, "status": "FAILED", "error": "Sandbox.Timedout", "message": "killed"}
+        if result["status"] != "CONTINUE":
+            failed += result["status"] == "FAILED"
+            if result["status"] != "FAILED" or failed >= tries:
+                return dict(result)
+    raise Violation("ends", f"run {run_id} does not end")
+
+
+def one_range(run_id: str, number: int) -> Program:
+    """Return a Lambda that reads a range beside the others, and that the state machine takes for dead, perhaps."""
+
+    def program(world: World, name: str) -> Steps:
+        yield extract(f"{name}.1", run_id, 0, world.page_seconds, number)
 
     return program
 

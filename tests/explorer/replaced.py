@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
+from rds_to_s3.commit.read_as import Division, Position
 from rds_to_s3.extract import extract_table as extraction_run
 from rds_to_s3.extract import reached
+from rds_to_s3.extract.ranges import division
 from rds_to_s3.manifest import write_manifest as reporting
 from rds_to_s3.manifest.report import render_report
 from rds_to_s3.mysql.catalogue import snapshot
@@ -105,6 +107,16 @@ def _open_snapshot(connection: SourceConnection, *_: object, **__: object) -> An
     return describe_table(average_row_bytes=64)
 
 
+def _divide(
+    _connection: object, _table: object, spec: Any, prepared: Any, **given: Any
+) -> tuple[Division | None, list[str]]:
+    """Divide whatever is read in two: by the key, or a window between its halves. Not in a run that only looks."""
+    if spec.readers != 2 or len(prepared.segments) > 2 or str(given["token"]).startswith(("first", "last")):
+        return None, []
+    cut = Position(segment=1) if len(prepared.segments) == 2 else Position(values=[b"10".hex()])
+    return Division(token=given["token"], cuts=[cut], first_part=given["next_part"](), parts=100), []
+
+
 def _connect_reached(run: Any, _table: str, _reads: object, ways: Any, _seconds: object) -> Any:
     """There is one server, and it has everything."""
     return ways[0](1), run
@@ -143,6 +155,7 @@ def playing() -> Iterator[None]:
         id(result_set.query): _query,
         id(snapshot.open_snapshot): _open_snapshot,
         id(reached.connect_reached): _connect_reached,
+        id(division.divide): _divide,
         id(reached.note_seen): lambda *_: None,
         id(render_report): lambda *_, **__: "",
     }

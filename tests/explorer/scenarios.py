@@ -7,7 +7,7 @@ from tests.explorer.actor import Player
 from tests.explorer.bucket import Bucket
 from tests.explorer.choices import Bounds
 from tests.explorer.invariants import register_of
-from tests.explorer.programs import lifecycle, one_invocation, rewind, run
+from tests.explorer.programs import lifecycle, one_invocation, one_range, rewind, run
 from tests.explorer.search import Scenario
 
 
@@ -22,6 +22,12 @@ def is_decided(bucket: Bucket) -> bool:
     return commit is not None and not commit["applied"]
 
 
+def is_divided(bucket: Bucket) -> bool:
+    """Whether the table is divided into ranges."""
+    staged = register_of(bucket)["staged"]
+    return staged is not None and staged.get("division") is not None
+
+
 A = Player("a", run("a"), execution="a")
 B = Player("b", run("b"), execution="b")
 FROZEN = Player("a0", one_invocation("a", planned=True))
@@ -31,6 +37,8 @@ STOPPED = Player("a", run("a", tries=1, reports=False), execution="a")
 OPERATOR = Player("operator", rewind("2020-01-01 00:00:00"))
 RULE = Player("lifecycle", lifecycle)
 LATE_RULE = Player("lifecycle", lifecycle, is_decided)
+BESIDE = Player("r", one_range("a", 2), is_divided)
+RANGES = {"readers": 2}
 ONE_FILE = {"target_file_bytes": 100_000}
 PROVED = {"prove_bytes": 1_000_000}
 EVERYTHING = {"deletes": "track", "checks": {"note": {"unique": True}}}
@@ -84,6 +92,45 @@ SCENARIOS = (
     ),
     Scenario("deletes", "Deletes: two runs", (A, B), Bounds(1, 1, 1, 1), EVERYTHING | ONE_FILE, quiet_runs=2),
     Scenario("proved", "A proof in every run: two runs", (A, B), Bounds(2, 1, 1, 2), PROVED | ONE_FILE),
+    Scenario(
+        "ranges",
+        "Two ranges, one of them also read by a frozen reader",
+        (A, BESIDE),
+        Bounds(2, 1, 1, 2),
+        RANGES | ONE_FILE,
+    ),
+    Scenario(
+        "ranges of all",
+        "A first load of two ranges, one of them also read by a frozen reader",
+        (A, BESIDE),
+        Bounds(2, 1, 1, 2),
+        RANGES | PROVED | ONE_FILE,
+        first=True,
+    ),
+    Scenario("ranges and a run", "Two ranges, and another run", (A, B), Bounds(2, 1, 1, 2), RANGES | ONE_FILE),
+    Scenario(
+        "ranges stopped",
+        "A run that is stopped between its ranges, and another",
+        (STOPPED, BESIDE, B),
+        Bounds(2, 0, 1, 2),
+        RANGES | ONE_FILE,
+    ),
+    Scenario(
+        "ranges in pages",
+        "Two ranges, each read by several invocations",
+        (A, BESIDE),
+        Bounds(1, 1, 1, 2),
+        RANGES,
+        in_pages=True,
+    ),
+    Scenario(
+        "ranges of everything",
+        "Two ranges with deletes and a proof",
+        (A, BESIDE),
+        Bounds(2, 1, 1, 2),
+        RANGES | PROVED | ONE_FILE | {"deletes": "track"},
+        quiet_runs=2,
+    ),
     Scenario(
         "proved retried", "A proof: a frozen invocation and its retry", (FROZEN, RETRY), Bounds(2, 1, 1, 2), PROVED
     ),

@@ -15,7 +15,7 @@ from tests.integration.pipeline import Pipeline, entry
 from tests.integration.world import FUTURE, HOT, TABLE, World
 from tests.integration.writers import Writers
 from tests.support.csv_reading import read_csv
-from tests.support.deaths import die_at, extract_in_child
+from tests.support.deaths import die_at, extract_in_child, iterate_in_child
 from tests.support.ledger import (
     Row,
     expire_lease,
@@ -216,7 +216,10 @@ class Chaos:
             return None
 
     def _kill(self, run_id: str) -> None:
-        child = extract_in_child(self.pipeline, run_id, TABLE, die_at(self.random.randrange(STEPS)))
+        number = None
+        if self.world.is_divided and self.pipeline.call_until_done(run_id, TABLE)["status"] == "DIVIDED":
+            number = self.random.choice(self.pipeline.missing_ranges(TABLE))
+        child = extract_in_child(self.pipeline, run_id, TABLE, die_at(self.random.randrange(STEPS)), number=number)
         _, status = os.waitpid(child, 0)
         self.report.kills += os.WIFSIGNALED(status)
 
@@ -226,7 +229,7 @@ class Chaos:
             return None
         execution, run_id = planned
         self.report.overlaps += 1
-        return execution, extract_in_child(self.pipeline, run_id, TABLE, lambda _: None)
+        return execution, iterate_in_child(self.pipeline, run_id, TABLE)
 
     def _end_of(self, execution: dict[str, Any], child: int) -> None:
         _, status = os.waitpid(child, 0)

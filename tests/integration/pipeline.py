@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from rds_to_s3.bucket_keys import range_key
+from rds_to_s3.commit.state_store import StateStore
 from rds_to_s3.errors import PermanentError
 from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.gate import decide
@@ -49,6 +53,8 @@ class Pipeline:
         The other runs that are going when a run is planned.
     memory : ObjectStore or None
         Used instead of the bucket.
+    readers : int
+        How many ranges are read at once.
     """
 
     database: Database
@@ -65,6 +71,7 @@ class Pipeline:
     running: list[str] = field(default_factory=list)
     memory: ObjectStore | None = None
     mask_key: bytes = b"a key of the tests"
+    readers: int = 4
 
     @property
     def store(self) -> ObjectStore:
@@ -108,8 +115,8 @@ class Pipeline:
         known = {"table_list": {"document": document}, "running": {"names": [execution["Name"], *self.running]}}
         return plan_run(execution, {**known, **state}, settings, self.store, self.connect)
 
-    def extract(self, run_id: str, table: str, on_effect: OnEffect | None = None) -> str:
-        """Run one invocation of the extractor; return its status."""
+    def extract(self, run_id: str, table: str, on_effect: OnEffect | None = None, *, number: int | None = None) -> str:
+        """Run one invocation of the extractor, on a range or on all of the table; return its status."""
         store = self.store if on_effect is None else self.store_telling(on_effect)
         deadline = time.monotonic() + self.seconds
         return run_extraction(
@@ -119,10 +126,32 @@ class Pipeline:
             self.connect,
             time_left=lambda: deadline - time.monotonic(),
             mask_key=lambda: self.mask_key,
+            number=number,
         ).status
 
     def iterate(self, run_id: str, table: str, extract: Extract | None = None) -> Json:
-        """Do what one iteration of the Map does: call again on CONTINUE, retry what may pass, catch the rest."""
+        """Do what one iteration of the Map does, and if the table is divided, those of its ranges."""
+        result = self.call_until_done(run_id, table, extract)
+        if result["status"] != "DIVIDED":
+            return result
+        with ThreadPoolExecutor(self.readers) as readers:
+            results = [*readers.map(partial(self.read_range, run_id, table), self.missing_ranges(table))]
+        return max(results, key=lambda result: (result["status"] == "FAILED", result["status"] != "RANGE_READ"))
+
+    def read_range(self, run_id: str, table: str, number: int) -> Json:
+        """Do what the iteration of one range does."""
+        return self.call_until_done(run_id, table, partial(self.extract, number=number))
+
+    def missing_ranges(self, table: str) -> list[int]:
+        """Return the ranges of a divided table that are not read to their end."""
+        staged = StateStore(self.store, table, "csv").load().staged
+        assert staged is not None and staged.division is not None
+        keys = [range_key(table, "csv", staged.division.token, n + 1) for n in range(staged.division.ranges)]
+        states = [StateStore(self.store, table, "csv", key).load().staged for key in keys]
+        return [number for number, each in enumerate(states, 1) if each is None or not each.done]
+
+    def call_until_done(self, run_id: str, table: str, extract: Extract | None = None) -> Json:
+        """Call again on CONTINUE, retry what may pass, catch the rest."""
         extract = extract or self.extract
         attempts = 0
         while True:

@@ -42,6 +42,8 @@ class World:
         In seconds; one that has taken longer is rolled back.
     where : str
         Which rows are extracted, in SQL.
+    is_divided : bool
+        Whether several readers share the table.
     pace : float
         How long the application waits, by that of an ordinary one.
     """
@@ -55,6 +57,7 @@ class World:
     longest_transaction: ClassVar[float] = 60.0
     pace: ClassVar[float] = 1.0
     where: ClassVar[str] = "TRUE"
+    is_divided: ClassVar[bool] = False
 
     def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
         self.pipeline = pipeline

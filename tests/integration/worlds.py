@@ -17,6 +17,7 @@ import pymysql
 
 from rds_to_s3.extract import page_reader, reached
 from rds_to_s3.extract.proof import blocks, pieces
+from rds_to_s3.extract.ranges import division
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline
 from tests.integration.world import HOT, TABLE, World
@@ -382,6 +383,23 @@ class Masked(World):
         connection.close()
 
 
+class Shared(World):
+    """Four readers of each window, which die, are frozen and overlap as one would."""
+
+    name = "four readers"
+    is_divided = True
+
+    def __init__(self, pipeline: Pipeline, random_: random.Random, start_server: StartServer) -> None:
+        super().__init__(pipeline, random_, start_server)
+        self.settings |= {"readers": 4, "deletes": random_.choice(["ignore", "track"])}
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Divide windows of any size."""
+        with patch.object(division, "LEAST_BYTES", 1), super().inhabited():
+            yield
+
+
 WORLDS: tuple[type[World], ...] = (
     World,
     Sentinel,
@@ -395,4 +413,5 @@ WORLDS: tuple[type[World], ...] = (
     Unstamped,
     Filtered,
     Masked,
+    Shared,
 )

@@ -82,11 +82,24 @@ def stand_still_at(moment: str) -> OnEffect:
     return on_effect
 
 
-def extract_in_child(pipeline: Pipeline, run_id: str, table: str, on_effect: OnEffect) -> int:
+def extract_in_child(
+    pipeline: Pipeline, run_id: str, table: str, on_effect: OnEffect, *, number: int | None = None
+) -> int:
     """Run one invocation of the extractor in a process of its own; return the process's number."""
 
     def work() -> None:
-        replace(pipeline, s3_client=client).extract(run_id, table, on_effect)
+        replace(pipeline, s3_client=client).extract(run_id, table, on_effect, number=number)
+
+    client = unused_client(pipeline.s3_client)
+    return fork(work)
+
+
+def iterate_in_child(pipeline: Pipeline, run_id: str, table: str) -> int:
+    """Do all of a run's work on a table in a process of its own; return the process's number."""
+
+    def work() -> None:
+        if replace(pipeline, s3_client=client).iterate(run_id, table)["status"] == "FAILED":
+            raise SystemExit(1)
 
     client = unused_client(pipeline.s3_client)
     return fork(work)

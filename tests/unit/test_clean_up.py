@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rds_to_s3.clean_up import clean_up_after, cleaned_up, full_text
-from rds_to_s3.commit.state import Position
+from rds_to_s3.commit.read_as import Position
 from rds_to_s3.errors import ReadInterruptedError, StorageRefusedError
 from rds_to_s3.extract.extract_table import run_extraction
 from rds_to_s3.extract.page_reader import WindowRead

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rds_to_s3.commit.state import Position
+from rds_to_s3.commit.read_as import Position
 from rds_to_s3.extract.page_reader import WindowRead
 from rds_to_s3.extract.scope.index_order import ReadIndex, index_advice, read_index
 from rds_to_s3.mysql.catalogue.remedies import create_index

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rds_to_s3.bucket_keys import key_runs_prefix, ledger_prefix, seen_prefix, tail_key
+from rds_to_s3.bucket_keys import key_runs_prefix, ledger_prefix, ranges_prefix, seen_prefix, tail_key
 from rds_to_s3.commit.state import Staged, TableState
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.side_by_side import side_by_side
@@ -84,6 +84,7 @@ def find_strays(
     places += [seen_prefix(table, file_format)] * (keeps[1] or had_values)
     had_ledger = ledger is not None or any(each.recorded.objects for each in progress)
     places += [ledger_prefix(table, file_format)] * (keeps[2] or had_ledger)
+    places += [ranges_prefix(table, file_format)] * state.has_ranges
     return Strays(
         uploads=[found for prefix in prefixes for found in store.uploads(prefix) if found[1] not in kept],
         keys=[key for place in places for key in store.keys(place) if key not in named],

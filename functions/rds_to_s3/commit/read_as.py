@@ -1,4 +1,4 @@
-"""What a commit records about its read: how the table was read, where the read ended, and what has been delivered."""
+"""What a state records about a read: how and where the table is read, who shares it, and what has been delivered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,41 @@ from rds_to_s3.commit.entries import ProofEntry
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Position(_Part):
+    """The last row read: which segment, and the values of its order, hexadecimal."""
+
+    segment: int = 0
+    values: list[str] | None = None
+
+
+class Division(_Part):
+    """How several readers share a read: each reads a range of the rows in the read's order.
+
+    Attributes
+    ----------
+    token : str
+        Names the registers of its ranges. A read that is begun anew has another.
+    cuts : list of Position
+        The last row of each range but the last one, which reads to the end.
+    first_part, parts : int
+        The part number of the first range's first file, and how many numbers each range has.
+    """
+
+    token: str
+    cuts: list[Position]
+    first_part: int
+    parts: int
+
+    @property
+    def ranges(self) -> int:
+        """How many there are."""
+        return len(self.cuts) + 1
+
+    def first_part_of(self, number: int) -> int:
+        """Return the first part number of a range; ranges are counted from 1."""
+        return self.first_part + (number - 1) * self.parts
 
 
 class Settled(_Part):

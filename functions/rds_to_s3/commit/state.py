@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rds_to_s3.commit.entries import FileEntry, TableEntry, Unreported
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, LedgerRun, Proof, ReadAs, Settled
+from rds_to_s3.commit.read_as import Division, Ledger, LedgerBlock, LedgerRun, Position, Proof, ReadAs, Settled
 from rds_to_s3.timestamps import format_timestamp
 
 
@@ -96,13 +96,6 @@ class KeyRun(_Part):
     base: bool = False
     first: int
     last: int
-
-
-class Position(_Part):
-    """The last row read: which segment, and the values of its order, hexadecimal."""
-
-    segment: int = 0
-    values: list[str] | None = None
 
 
 class Written(_Part):
@@ -196,6 +189,12 @@ class Staged(_Part):
         As far as a comparison of the whole table has come, which takes several invocations.
     proof : Proof or None
         What it has found so far.
+    division : Division or None
+        How several readers share the read, as long as their ranges are not joined. A range has its own progress.
+    done : bool
+        Of a range: whether it is read to its end.
+    readers : int
+        How many have shared the read.
     source, seen_until
         As in `Commit`, of what was read so far.
     """
@@ -213,6 +212,9 @@ class Staged(_Part):
     recorded: Recorded = Field(default_factory=Recorded)
     proving: Ledger | None = None
     proof: Proof | None = None
+    division: Division | None = None
+    done: bool = False
+    readers: int = 1
     seconds: float = 0.0
     invocations: int = 0
     stalled: int = 0
@@ -363,6 +365,8 @@ class TableState(_Part):
         Attempts of the latest run, ``{run_id: count}``.
     spent : dict
         The last part number that undone commits have used, by the prefix of their keys.
+    has_ranges : bool
+        Whether a read of the table was ever divided: then its ranges may have left something.
     """
 
     version: int = 1
@@ -373,6 +377,7 @@ class TableState(_Part):
     staged: Staged | None = None
     commit: Commit | None = None
     spent: dict[str, int] = Field(default_factory=dict)
+    has_ranges: bool = False
 
     def held_by_another(self, run_id: str, now: float) -> Lease | None:
         """Return another run's valid lease, or None."""

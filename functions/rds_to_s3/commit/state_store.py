@@ -26,7 +26,12 @@ def read_state(body: bytes, key: str) -> TableState:
 
 
 class StateStore:
-    """The state of one table.
+    """The state of one table, or of one range of it.
+
+    Parameters
+    ----------
+    key : str, optional
+        Of the object, if it is not the table's own.
 
     Attributes
     ----------
@@ -34,9 +39,9 @@ class StateStore:
         As last read or written.
     """
 
-    def __init__(self, store: ObjectStore, table: str, file_format: str) -> None:
+    def __init__(self, store: ObjectStore, table: str, file_format: str, key: str | None = None) -> None:
         self._store = store
-        self._key = state_key(table, file_format)
+        self._key = key or state_key(table, file_format)
         self._etag: str | None = None
         self.state = TableState(table=table, format=file_format)
 

@@ -39,6 +39,8 @@ class TableCommit:
         Prefixes of the table's files that are not below its format's prefix.
     keeps_keys, keeps_values, keeps_ledger : bool
         Whether its invocations keep delivered keys, values of unique columns, and a ledger in the bucket.
+    register : str, optional
+        The key of a range's register: it has a lease and progress as a table's has, and never a commit.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class TableCommit:
         keeps_keys: bool = True,
         keeps_values: bool = True,
         keeps_ledger: bool = True,
+        register: str | None = None,
     ) -> None:
         self._store = store
-        self._states = StateStore(store, table, file_format)
-        self._clock = clock
+        self.states = StateStore(store, table, file_format, register)
+        self.clock = clock
         self._prefixes = [data_prefix(table, file_format), *side_prefixes]
         self._keeps = (keeps_keys, keeps_values, keeps_ledger)
         self._watermark_key = watermark_key(table, file_format)
@@ -68,11 +71,11 @@ class TableCommit:
     @property
     def state(self) -> TableState:
         """The state as last read or written by this invocation."""
-        return self._states.state
+        return self.states.state
 
     def look(self) -> Commit | None:
         """Read the state without taking the lease; return the last commit."""
-        return self._states.load().commit
+        return self.states.load().commit
 
     @property
     def attempts(self) -> int:
@@ -110,7 +113,9 @@ class TableCommit:
             return newer
         watermark, etag = self.read_watermark()
         staged = self._progress(watermark)
-        self.remove_strays(staged, seconds() / 3)
+        if staged is None or staged.division is None:
+            self.remove_strays(staged, seconds() / 3)
+        # Else others may be reading its ranges. Their uploads are named nowhere yet.
         return Opened(last, watermark, etag, staged)
 
     def finish(self, decision: Commit, seconds: Callable[[], float]) -> Commit:
@@ -150,12 +155,10 @@ class TableCommit:
             Until this invocation is certainly over.
         """
         for _ in range(ACQUIRE_TRIES):
-            state = self._states.load()
-            now = self._clock()
+            state = self.states.load()
+            now = self.clock()
             if (lease := state.held_by_another(self.run_id, now)) is not None:
-                return Refused(
-                    f"run {lease.run_id} is extracting this table (its lease ends in {lease.expires_at - now:.0f} s)"
-                )
+                return held(lease, now)
             if (newer := self.covered()) is not None and state.commit is not None and state.commit.applied:
                 return newer
             staged = state.staged
@@ -178,7 +181,7 @@ class TableCommit:
                 }
             )
             try:
-                self._states.save(wanted)
+                self.states.save(wanted)
             except LeaseLostError:
                 continue
             return None
@@ -194,7 +197,7 @@ class TableCommit:
     def guard(self) -> None:
         """Raise LeaseLostError if the lease has expired: a process that was frozen must not act on old knowledge."""
         lease = self.state.lease
-        if lease is None or lease.token != self.token or lease.expires_at <= self._clock():
+        if lease is None or lease.token != self.token or lease.expires_at <= self.clock():
             raise LeaseLostError("this invocation's lease has expired; nothing of it became visible")
 
     def release(self) -> bool:
@@ -203,7 +206,7 @@ class TableCommit:
         if lease is None or lease.token != self.token:
             return True
         try:
-            self._states.save(self.state.model_copy(update={"lease": None}))
+            self.states.save(self.state.model_copy(update={"lease": None}))
         except LeaseLostError:
             return False
         except (StorageUnavailableError, StorageRefusedError):
@@ -214,8 +217,10 @@ class TableCommit:
         """Record progress; with `lasts_seconds`, keep the table for the run's next invocation."""
         lease = self.state.lease
         if lease and lasts_seconds is not None:
-            lease = lease.model_copy(update={"expires_at": self._clock() + lasts_seconds})
-        self._states.save(self.state.model_copy(update={"staged": staged.model_copy(deep=True), "lease": lease}))
+            lease = lease.model_copy(update={"expires_at": self.clock() + lasts_seconds})
+        has_ranges = self.state.has_ranges or staged.division is not None
+        update = {"staged": staged.model_copy(deep=True), "lease": lease, "has_ranges": has_ranges}
+        self.states.save(self.state.model_copy(update=update))
 
     # --- recovery ---
 
@@ -243,7 +248,7 @@ class TableCommit:
         if not strays:
             return
         self.guard()
-        self._states.confirm()
+        self.states.confirm()
         strays.remove(self._store, seconds)
 
     def next_part(self, stem: str) -> int:
@@ -274,7 +279,7 @@ class TableCommit:
             The lease expired or was taken over.
         """
         self.guard()
-        self._states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
+        self.states.save(self.state.model_copy(update={"commit": commit, "staged": None}))
 
     def apply(self, commit: Commit, *, release: bool, seconds: float = math.inf) -> Commit | None:
         """Apply a decision: make its files visible, move the watermark. It can be repeated at any point.
@@ -313,7 +318,7 @@ class TableCommit:
         record = commit.record.but(warnings=[*commit.record.warnings, edited]) if edited else commit.record
         applied = commit.model_copy(update={"applied": True, "previous": None, "visible": [], "record": record})
         update: dict[str, Any] = {"commit": applied} | ({"lease": None} if release else {})
-        self._states.save(self.state.model_copy(update=update))
+        self.states.save(self.state.model_copy(update=update))
         previous = Commit.model_validate(commit.previous) if commit.previous else None
         # Safe when this invocation is frozen here: only the commit that has just been replaced named them. Each
         # contains the token of the invocation that made it, so no successor makes one of that name.
@@ -329,8 +334,8 @@ class TableCommit:
         )
         lease = self.state.lease
         if lease and completion.error is None:
-            lease = lease.model_copy(update={"expires_at": self._clock() + HANDOVER_SECONDS})
-        self._states.save(self.state.model_copy(update={"commit": kept, "lease": lease}))
+            lease = lease.model_copy(update={"expires_at": self.clock() + HANDOVER_SECONDS})
+        self.states.save(self.state.model_copy(update={"commit": kept, "lease": lease}))
         if completion.error is not None:
             raise completion.error
         if stalled > MOST_STALLED:
@@ -355,8 +360,13 @@ class TableCommit:
                 stem = stem_of(file.key)
                 spent[stem] = max(spent.get(stem, 0), part_of(file.key))
             commit = commit.model_copy(update={"undone": True})
-            self._states.save(self.state.model_copy(update={"commit": commit, "spent": spent}))
+            self.states.save(self.state.model_copy(update={"commit": commit, "spent": spent}))
         if not take_back_files(self._store, commit, until - time.monotonic()):
             self._keep_unfinished(commit, Completion([], lost=True, finished=False), is_own=True)
         previous = Commit.model_validate(commit.previous) if commit.previous else None
-        self._states.save(self.state.model_copy(update={"commit": previous}))
+        self.states.save(self.state.model_copy(update={"commit": previous}))
+
+
+def held(lease: Lease, now: float) -> Refused:
+    """Return the refusal for another run's lease."""
+    return Refused(f"run {lease.run_id} is extracting this table (its lease ends in {lease.expires_at - now:.0f} s)")

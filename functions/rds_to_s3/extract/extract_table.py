@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from rds_to_s3.bucket_keys import plan_key, record_key
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.errors import InputError
 from rds_to_s3.extract.outcome import Outcome
+from rds_to_s3.extract.range_extraction import RangeExtraction
 from rds_to_s3.extract.table_extraction import TableExtraction
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.planned_run import PlannedRun
@@ -25,11 +27,14 @@ def run_extraction(
     reconnect: Callable[[int], Connection] | None = None,
     mask_key: Callable[[], bytes] | None = None,
     on_failure: Callable[[BaseException], None] = lambda _: None,
+    number: int | None = None,
 ) -> Outcome:
     """Extract one table of a planned run, and write its record: the manifest's entry.
 
     Parameters
     ----------
+    number : int, optional
+        The only range to read, if several readers share the table.
     connect, reconnect : callable
         Open a connection with this read timeout in seconds; `reconnect` fetches the credentials anew.
     mask_key : callable, optional
@@ -43,7 +48,8 @@ def run_extraction(
     extraction: TableExtraction | None = None
     try:
         plan = _plan(store, run_id)
-        extraction = TableExtraction(
+        kind = TableExtraction if number is None else partial(RangeExtraction, number=number)
+        extraction = kind(
             plan, plan.table(table), store, connect, time_left=time_left, reconnect=reconnect, mask_key=mask_key
         )
         outcome = extraction.extract()

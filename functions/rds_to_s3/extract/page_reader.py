@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rds_to_s3.clean_up import clean_up_after
-from rds_to_s3.commit.state import Position
+from rds_to_s3.commit.read_as import Position
 from rds_to_s3.errors import CannotResumeError, RowCountError
 from rds_to_s3.extract.stages.stage import Stage
 from rds_to_s3.formats import Rows

@@ -11,14 +11,15 @@ from typing import Any
 from rds_to_s3.clean_up import clean_up_after
 from rds_to_s3.commit.entries import DriftEntry, ErrorEntry, Status, TableEntry
 from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
-from rds_to_s3.commit.read_as import short_hash
 from rds_to_s3.commit.staged_upload import Uploader
 from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
-from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
+from rds_to_s3.errors import CannotResumeError, DiskFullError, LeaseLostError, TableNotFoundError
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of, why_off
+from rds_to_s3.extract.ranges.division import divide
+from rds_to_s3.extract.ranges.shared import SharedTable
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
@@ -44,8 +45,8 @@ from rds_to_s3.reported.unreported import Outstanding, report_other_format, sett
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
-STAGED_LAYOUT = 6  # of what a read keeps between its invocations; another version's progress is begun anew
 LEASE_GRACE_SECONDS = 30.0
+RANGES_WAIT_SECONDS = 900.0  # until the first of a table's ranges is read: other tables may come first
 MOST_ENDING_SECONDS = 30.0  # for uploading the staged files, handing back or committing
 
 
@@ -63,7 +64,16 @@ class TableExtraction:
     ----------
     superseded : bool
         Whether another invocation has taken the table over. Then only that one writes the record.
+    register : TableCommit
+        Where the progress of what is read here is recorded.
+    divides : bool
+        Whether a large read may be divided among several readers.
+    concludes : bool
+        Whether the end of what is read here is the end of the window.
     """
+
+    divides = True
+    concludes = True
 
     def __init__(
         self,
@@ -93,6 +103,7 @@ class TableExtraction:
             keeps_values=any(checks.unique for checks in spec.parsed_checks[0].values()),
             keeps_ledger=wants_proof(spec),
         )
+        self.register = self.commit
         self._began = time.monotonic()
         self._watermark: Watermark | None = None
         self._drift: list[DriftEntry] = []
@@ -112,23 +123,8 @@ class TableExtraction:
         if (refusal := self.run.refused.get(self.spec.name)) is not None:
             self._watermark, _ = self.commit.read_watermark()
             raise refusal.as_error()
-        lease_seconds = self._time_left() + LEASE_GRACE_SECONDS
         try:
-            opened = self.commit.open(lease_seconds, self._working_seconds)
-            if isinstance(opened, Refused):
-                return Outcome.of(self._skipped_record(opened.reason))
-            self._other_format, self._of_other_format = report_other_format(
-                self._store,
-                self.spec,
-                self.run,
-                lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
-                commit_seconds=self._working_seconds,
-            )
-            if isinstance(opened, Decided):
-                return self._done(opened.record)
-            if (reason := self.run.unlisted.get(self.spec.name)) is not None:
-                return self._left_out(reason)
-            return self._extract(opened)
+            return self._begin(self._time_left() + LEASE_GRACE_SECONDS)
         except CommitUnfinished:
             return Outcome("CONTINUE")
         except BaseException as error:
@@ -150,6 +146,23 @@ class TableExtraction:
 
     # --- steps ---
 
+    def _begin(self, lease_seconds: float) -> Outcome:
+        opened = self.commit.open(lease_seconds, self._working_seconds)
+        if isinstance(opened, Refused):
+            return Outcome.of(self._skipped_record(opened.reason))
+        self._other_format, self._of_other_format = report_other_format(
+            self._store,
+            self.spec,
+            self.run,
+            lease_seconds=self._time_left() + LEASE_GRACE_SECONDS,
+            commit_seconds=self._working_seconds,
+        )
+        if isinstance(opened, Decided):
+            return self._done(opened.record)
+        if (reason := self.run.unlisted.get(self.spec.name)) is not None:
+            return self._left_out(reason)
+        return self._extract(opened)
+
     def _extract(self, opened: Opened) -> Outcome:
         self._watermark = opened.watermark
         connection, self.run = connect_reached(
@@ -157,6 +170,8 @@ class TableExtraction:
         )
         try:
             work = self._prepare(connection, opened)
+            if (missing := self._ranges_to_read(work)) is not None:
+                return Outcome("DIVIDED", ranges=missing)
             return self._finish(work) if self._read(work) else self._hand_back(work.staged)
         except TableNotFoundError as error:
             if self.spec.pattern is None:
@@ -176,7 +191,8 @@ class TableExtraction:
         if self._drift and self.spec.on_drift == "fail":
             raise refused_drift(self.spec.name, self._drift)
         checks = TableChecks(self.spec, self._store, self.commit.token)
-        checks.begin(connection, table, prepared.selection, prepared.window)
+        if self.register is self.commit:  # once for the table, not for each range
+            checks.begin(connection, table, prepared.selection, prepared.window)
         deletes = None
         if self.spec.deletes == "track":
             deletes = DeleteTracking(self.spec, self._store, self.commit.token)
@@ -194,7 +210,7 @@ class TableExtraction:
 
     def _progress(self, connection: Connection, opened: Opened, table: Table, prepared: PreparedRead) -> Staged:
         """Return the read's progress, or new progress."""
-        fingerprint = self._fingerprint(prepared)
+        fingerprint = prepared.fingerprint(self.spec, self.run)
         staged = opened.staged
         if staged is not None and (staged.fingerprint != fingerprint or begun_elsewhere(staged, self.run.source)):
             self.commit.remove_strays(None, self._working_seconds() / 3)
@@ -211,6 +227,28 @@ class TableExtraction:
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
         return staged
+
+    def _ranges_to_read(self, work: Work) -> list[int] | None:
+        """Return the ranges of the read that others are to read, None where it is read here."""
+        staged = work.staged
+        if staged.division is None and staged.invocations == 1 and self.divides:
+            free = lambda: self._files(work, Uploader(self._store)).free_part()  # noqa: E731 - asked only if needed
+            token = self.commit.token
+            divided = divide(work.connection, work.table, self.spec, work.prepared, token=token, next_part=free)
+            staged.division, warnings = divided
+            staged.warnings += warnings
+        if staged.division is None:
+            return None
+        shared = SharedTable(self.commit, self._store)
+        registers = shared.registers(staged.division)
+        if missing := shared.missing(registers):
+            self._keep(staged, RANGES_WAIT_SECONDS)
+            return missing
+        joined = shared.join(staged.division, registers)
+        if joined is None:
+            raise LeaseLostError(f"another invocation has taken table {self.spec.name!r}")
+        work.staged = joined.model_copy(deep=True)
+        return None
 
     def _read(self, work: Work) -> bool:
         """Continue the read; return whether it reached the window's end with time left to commit."""
@@ -235,7 +273,7 @@ class TableExtraction:
                 work.table,
                 prepared.selection,
                 staged,
-                partial(files.side, "quarantine", before=len(staged.checked.quarantine)),
+                partial(files.side, "quarantine", before=staged.checked.quarantine),
             )
             work.leaves_out = tail.leaves_out
             ahead = DeliveredAhead(self.spec, self._store, self.commit.token, tail)
@@ -243,15 +281,16 @@ class TableExtraction:
             # A ledger that begins here also needs the rows that were delivered before and are left out now.
             stages: list[Stage] = [*recording, ahead] if prepared.is_whole else [ahead, *recording]
             of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
-            data = DataFiles(files.data(prepared.selection.output, before=len(staged.written.files)))
+            data = DataFiles(files.data(prepared.selection.output, before=staged.written.files))
             stages = [*masking(prepared.selection), *stages, *of_checks]
-            read = CheckpointedRead(work.reading, stages, data, staged, self.commit.save_staged)
+            read = CheckpointedRead(work.reading, stages, data, staged, self.register.save_staged)
             finished = read.run(work.connection, self._working_seconds())
             staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
-            if finished and work.deletes is not None and began_at.segment < len(prepared.segments):
+            concludes = finished and self.concludes
+            if concludes and work.deletes is not None and began_at.segment < len(prepared.segments):
                 # If time is short, the next invocation only compares the keys.
                 finished = self._time_left() >= work.deletes.needs_seconds(work.table)
-            if finished and proving is not None and not (row_checks is not None and row_checks.failed):
+            if concludes and finished and proving is not None and not (row_checks is not None and row_checks.failed):
                 finished = self._prove(work, proving, bounds, ahead, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
             raise work.checks.failure(row_checks.violations, finished=finished)
@@ -282,10 +321,14 @@ class TableExtraction:
                 f"table {self.spec.name!r}: {MOST_STALLED} invocations in a row made no progress. Raise "
                 "ExtractTimeout or ExtractMemorySize, or leave wide columns out with exclude_columns."
             )
+        self._keep(staged, HANDOVER_SECONDS)
+        return Outcome("CONTINUE", rows=staged.written.rows, files=len(staged.written.files))
+
+    def _keep(self, staged: Staged, seconds: float) -> None:
+        """Record the progress for another invocation, and keep what was taken until it begins."""
         staged.seconds += time.monotonic() - self._began
         staged.handed_back = True
-        self.commit.save_staged(staged, lasts_seconds=HANDOVER_SECONDS)
-        return Outcome("CONTINUE", rows=staged.written.rows, files=len(staged.written.files))
+        self.register.save_staged(staged, lasts_seconds=seconds)
 
     def _finish(self, work: Work) -> Outcome:
         outstanding = settle(self._store, self.run, self.spec.name, work.opened.last)
@@ -306,7 +349,7 @@ class TableExtraction:
                 work.connection,
                 work.table,
                 work.staged,
-                partial(self._files(work, uploader).side, "deletes", before=0),
+                partial(self._files(work, uploader).side, "deletes", before=()),
                 whole=work.prepared.is_whole and not work.leaves_out,
                 unreported=outstanding.runs,
             )
@@ -321,20 +364,6 @@ class TableExtraction:
         return WindowFiles(self.spec, work.prepared.window.stamp, uploader, self.commit.next_part, layouts)
 
     # --- what is committed, and what is reported ---
-
-    def _fingerprint(self, prepared: PreparedRead) -> str:
-        """Return a hash of everything that the progress of a read depends on."""
-        spec = self.spec
-        parts: list[Any] = [
-            [STAGED_LAYOUT, self.run.planned_at, prepared.read_as.versions],
-            [spec.checks, spec.on_violation, spec.deletes, spec.mode],
-            format_timestamp(prepared.window.remember_from),
-            [column.name for column in prepared.selection.output],
-            [[part.condition, [column.name for column in part.order], part.index] for part in prepared.segments],
-        ]
-        if spec.layout != "flat":  # so that the progress of an earlier release stays valid
-            parts.append(spec.layout)
-        return short_hash(parts)
 
     def _blank_record(self, status: Status, **members: Any) -> TableEntry:
         drift = {"drift": self._drift} if self._drift else {}

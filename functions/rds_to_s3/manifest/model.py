@@ -80,7 +80,8 @@ def build_manifest(
     records : mapping
         The record of each table's extractor in S3, by table.
     results : sequence of mapping
-        The results of the Map's iterations; after a redrive, those of the tables that ran again.
+        The results of the Maps' iterations, those of tables and those of ranges; after a redrive, of the tables that
+        ran again.
     state_of : callable
         Returns a table's state, for a table whose record and Map result disagree.
     plan_error, map_error : mapping or None
@@ -94,7 +95,7 @@ def build_manifest(
     size : ExtractSize, optional
         Of ExtractTable, for the cost; without it the manifest has none.
     """
-    ended = {result["table"]: result for result in results if isinstance(result, Mapping) and "table" in result}
+    ended = _by_table(results)
     tables = []
     if plan is not None:
         for spec in plan.tables:
@@ -147,6 +148,18 @@ def outcome_of(manifest: Manifest, key: str) -> dict[str, Any]:
 def is_newer(started_at: str, latest: str | None) -> bool:
     """Whether a run did not start earlier than the latest one, if any."""
     return latest is None or parse_utc(started_at) >= parse_utc(latest)
+
+
+def _by_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the result of each table. One whose range failed has failed; else one of its readers has committed it."""
+    ended: dict[str, Mapping[str, Any]] = {}
+    for result in results:
+        if not isinstance(result, Mapping) or "table" not in result:
+            continue
+        before = ended.get(result["table"], result)
+        is_known = before.get("status") == "FAILED" or result.get("status") == "RANGE_READ"
+        ended[result["table"]] = before if is_known else result
+    return ended
 
 
 def _agrees(record: TableEntry, result: Mapping[str, Any] | None) -> bool:

@@ -70,7 +70,8 @@ def write_manifest(
     execution : mapping
         ``$$.Execution``.
     state : mapping
-        The state machine's data: ``results`` of the Map, ``plan_error`` where the run could not be planned.
+        The state machine's data: ``results`` and ``range_results`` of the Maps, ``plan_error`` where the run could not
+        be planned.
     region : str
         For links from the report to the console.
     limit_hours : float
@@ -105,7 +106,7 @@ def write_manifest(
             counted,
             plan,
             records,
-            state.get("results") or [],
+            [*(state.get("results") or []), *(state.get("range_results") or [])],
             state_of=partial(_state, store),
             plan_error=state.get("plan_error"),
             map_error=state.get("map_error"),

@@ -201,7 +201,7 @@ def select_page(
         parts.append(f"FORCE INDEX ({quoted(segment.index)})")
     parts.append(f"WHERE {segment.condition}")
     if position is not None:
-        parts.append(f"AND {_beyond(segment.order, position)}")
+        parts.append(f"AND {beyond(segment.order, position)}")
     if segment.order:
         parts.append("ORDER BY " + ", ".join(quoted(column.name) for column in segment.order))
     if rows is not None:
@@ -209,29 +209,38 @@ def select_page(
     return " ".join(parts)
 
 
+def beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
+    """Write a condition: the row is after a position in an order. No column of the order may be NULL."""
+    return _on_one_side(order, position, ">", ">")
+
+
 def not_beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
     """Write a condition: the row is not after a position in an order. No column of the order may be NULL."""
-    name, bound = _compared(order[0], position[0])
-    at_most = f"{name} <= {bound}"
-    if len(order) == 1:
-        return at_most
-    return f"{at_most} AND NOT ({_beyond(order, position)})"
+    return _on_one_side(order, position, "<", "<=")
 
 
-def _beyond(order: Sequence[SelectColumn], position: Sequence[bytes]) -> str:
+def _on_one_side(order: Sequence[SelectColumn], position: Sequence[bytes], side: str, last: str) -> str:
     """Write ``(a, b) > (x, y)`` in a form that the server reads as a range.
 
-    Row constructors are not always turned into ranges:
+    Row constructors are not always turned into ranges, and a NOT is not either:
     https://dev.mysql.com/doc/refman/8.4/en/row-constructor-optimization.html
     """
     condition = ""
     for column, value in reversed(list(zip(order, position, strict=True))):
         name, bound = _compared(column, value)
-        condition = f"({name} > {bound} OR ({name} = {bound} AND {condition}))" if condition else f"{name} > {bound}"
+        if condition:
+            condition = f"({name} {side} {bound} OR ({name} = {bound} AND {condition}))"
+        else:
+            condition = f"{name} {last} {bound}"
     if len(order) > 1:
         name, bound = _compared(order[0], position[0])
-        return f"{name} >= {bound} AND {condition}"
+        return f"{name} {side}= {bound} AND {condition}"
     return condition
+
+
+def literal_of(column: SelectColumn, value: bytes) -> str:
+    """Write a value of a column as a literal that compares as the column does."""
+    return literal(value, column.kind, column.own_bytes or "utf8mb4")
 
 
 def _compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
@@ -241,7 +250,7 @@ def _compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
     if column.data_type in {"date", "datetime"} and _is_beyond_its_month(value):
         # MySQL refuses to compare with a date such as February 31 (error 1525), and holds it. As numbers they compare.
         return f"({quoted(column.name)} + 0)", re.sub(rb"[-: ]", b"", value).decode("ascii")
-    return quoted(column.name), literal(value, column.kind, column.own_bytes or "utf8mb4")
+    return quoted(column.name), literal_of(column, value)
 
 
 def _is_beyond_its_month(value: bytes) -> bool:

@@ -44,6 +44,7 @@ PINNED: Mapping[str, str] = {
     "show_old_temporals": "OFF",
     "old_mode": "UTF8_IS_UTF8MB3",
     "terminology_use_previous": "NONE",
+    "information_schema_stats_expiry": "0",  # a table's size as it is, not as it was yesterday
     # --- which text ---
     "character_set_client": "utf8mb4",
     "character_set_connection": "utf8mb4",

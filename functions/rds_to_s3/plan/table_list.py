@@ -26,6 +26,7 @@ Compression = Literal["none", "gzip", "zstd", "snappy"]
 
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
 NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
+MOST_READERS = 40
 PROVE_BYTES = 32 * 1024 * 1024
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
 
@@ -56,6 +57,7 @@ class _Settings(BaseModel):
     target_file_bytes: Annotated[int, Field(ge=1)] = DEFAULT_TARGET_FILE_BYTES
     lookback_seconds: Annotated[int, Field(ge=0, le=LONGEST_LOOKBACK_SECONDS)] = 0
     prove_bytes: Annotated[int, Field(ge=0)] = PROVE_BYTES
+    readers: Annotated[int, Field(ge=1, le=MOST_READERS)] | Literal["auto"] = "auto"
     time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
     where: Annotated[str, AfterValidator(_condition)] | None = None
     mask: dict[Name, MaskWay] = Field(default_factory=dict)

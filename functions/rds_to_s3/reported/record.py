@@ -85,6 +85,8 @@ def committed_record(
         proof=proof,
         warnings=list(dict.fromkeys(warnings)),
     )
+    if staged.readers > 1:
+        record = record.but(readers=staged.readers)
     return record.but(invocations=staged.invocations) if staged.invocations > 1 else record
 
 

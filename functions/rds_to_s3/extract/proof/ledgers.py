@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Proof
-from rds_to_s3.commit.state import Commit, Position, Staged
+from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Position, Proof
+from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.errors import NoKeyError
 from rds_to_s3.extract.proof.entries import Entries
 from rds_to_s3.extract.proof.pieces import PieceReader

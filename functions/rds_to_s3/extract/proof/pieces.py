@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rds_to_s3.commit.state import Position
+from rds_to_s3.commit.read_as import Position
 from rds_to_s3.errors import RowCountError
 from rds_to_s3.extract.proof.entries import Entries
 from rds_to_s3.extract.proof.recording import BLOCK_BYTES, MOST_ROWS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from rds_to_s3.commit.read_as import Ledger, ReadAs, short_hash
 from rds_to_s3.commit.state import Commit
@@ -20,8 +21,9 @@ from rds_to_s3.mysql.server.clock import local_times
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.plan.zones import local_times_in
-from rds_to_s3.timestamps import Watermark
+from rds_to_s3.timestamps import Watermark, format_timestamp
 
+STAGED_LAYOUT = 6  # of what a read keeps between its invocations; another version's progress is begun anew
 SECONDS_OF_A_DAY = 86_400.0  # no server writes an earlier instant in every zone
 
 
@@ -57,6 +59,19 @@ class PreparedRead:
     same_cursors: bool
     comparable: bool
     warnings: list[str]
+
+    def fingerprint(self, spec: TableSpec, run: PlannedRun) -> str:
+        """Return a hash of everything that the progress of a read depends on."""
+        parts: list[Any] = [
+            [STAGED_LAYOUT, run.planned_at, self.read_as.versions],
+            [spec.checks, spec.on_violation, spec.deletes, spec.mode],
+            format_timestamp(self.window.remember_from),
+            [column.name for column in self.selection.output],
+            [[part.condition, [column.name for column in part.order], part.index] for part in self.segments],
+        ]
+        if spec.layout != "flat":  # so that the progress of an earlier release stays valid
+            parts.append(spec.layout)
+        return short_hash(parts)
 
 
 def select_readable(connection: Connection, table: Table, spec: TableSpec, last: Commit | None) -> Selection:

@@ -24,7 +24,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from rds_to_s3.bucket_keys import key_run_key, key_runs_prefix
-from rds_to_s3.commit.state import Commit, KeyRun, Position, Staged, StagedFile
+from rds_to_s3.commit.read_as import Position
+from rds_to_s3.commit.state import Commit, KeyRun, Staged, StagedFile
 from rds_to_s3.errors import NoKeyError, RowCountError
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage

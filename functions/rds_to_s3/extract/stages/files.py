@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from rds_to_s3.bucket_keys import data_key, data_stem, segment, side_key, side_prefix
+from rds_to_s3.bucket_keys import data_key, data_stem, part_of, segment, side_key, side_prefix
+from rds_to_s3.commit.read_as import Position
 from rds_to_s3.commit.staged_upload import OpenFile, Uploader
-from rds_to_s3.commit.state import Position, StagedFile
+from rds_to_s3.commit.state import StagedFile
+from rds_to_s3.errors import CannotResumeError
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.formats import OutputColumn, RowEncoder, Rows, open_encoder
 from rds_to_s3.formats.csv import EXTENSIONS
@@ -27,6 +29,8 @@ class FileSeries:
         Returns the key of the nth part.
     next_part : int
         Number of the first file.
+    last_part : int or None
+        The last number that may be used.
 
     Attributes
     ----------
@@ -45,6 +49,7 @@ class FileSeries:
     compression: str
     target_bytes: int
     next_part: int
+    last_part: int | None = None
     finished: list[StagedFile] = field(default_factory=list)
     finished_at: Position | None = None
     finished_rows: int = 0
@@ -108,6 +113,11 @@ class FileSeries:
 
     def _open(self) -> None:
         number = self.next_part + len(self.finished)
+        if self.last_part is not None and number > self.last_part:
+            raise CannotResumeError(
+                "a range of this table has many more files than it was expected to have, and their numbers would be "
+                'those of the next range: set "readers": 1, or raise target_file_bytes'
+            )
         extension = EXTENSIONS[self.compression] if self.file_format == "csv" else self.file_format
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
         self._encoder = open_encoder(
@@ -162,6 +172,8 @@ class WindowFiles:
         Returns the first unused part number of the keys with a prefix.
     layouts : set of str
         The layouts in which files of this window's end may exist.
+    last_part : int or None
+        The last number that may be used.
     """
 
     spec: TableSpec
@@ -169,12 +181,11 @@ class WindowFiles:
     uploader: Uploader
     next_part: Callable[[str], int]
     layouts: AbstractSet[str] = frozenset({"flat"})
+    last_part: int | None = None
 
-    def data(self, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
-        """Return the files of the table's rows; earlier invocations of the read have staged `before` of them."""
+    def data(self, columns: Sequence[OutputColumn], *, before: Sequence[StagedFile]) -> FileSeries:
+        """Return the files of the table's rows; earlier invocations of the read have staged `before`."""
         spec, stamp = self.spec, self.stamp
-        # One numbering for all layouts: readers order a window's files by their numbers.
-        stems = [data_stem(spec.name, spec.format, stamp, layout) for layout in sorted(self.layouts | {spec.layout})]
         return FileSeries(
             uploader=self.uploader,
             key=lambda number, extension: data_key(
@@ -184,13 +195,13 @@ class WindowFiles:
             file_format=spec.format,
             compression=spec.compression or "none",
             target_bytes=spec.target_file_bytes,
-            next_part=before + max(map(self.next_part, stems)),
+            next_part=_after(before, self._next_data_part()),
+            last_part=self.last_part,
         )
 
-    def side(self, kind: str, columns: Sequence[OutputColumn], *, before: int) -> FileSeries:
+    def side(self, kind: str, columns: Sequence[OutputColumn], *, before: Sequence[StagedFile]) -> FileSeries:
         """Return the files of quarantined or of deleted rows, always plain CSV."""
         spec, stamp = self.spec, self.stamp
-        stem = f"{side_prefix(spec.name, kind)}{segment(spec.name)}_{kind}_{stamp}"
         return FileSeries(
             uploader=self.uploader,
             key=lambda number, _: side_key(spec.name, kind, stamp, number),
@@ -198,8 +209,28 @@ class WindowFiles:
             file_format="csv",
             compression="none",
             target_bytes=spec.target_file_bytes,
-            next_part=before + self.next_part(stem),
+            next_part=_after(before, self.next_part(self._side_stem(kind))),
+            last_part=self.last_part,
         )
+
+    def free_part(self) -> int:
+        """Return a part number that no file of rows has, and none of the later numbers either."""
+        aside = self.spec.on_violation == "quarantine"
+        return max(self._next_data_part(), self.next_part(self._side_stem("quarantine")) if aside else 1)
+
+    def _next_data_part(self) -> int:
+        spec = self.spec
+        # One numbering for all layouts: readers order a window's files by their numbers.
+        layouts = sorted(self.layouts | {spec.layout})
+        return max(self.next_part(data_stem(spec.name, spec.format, self.stamp, layout)) for layout in layouts)
+
+    def _side_stem(self, kind: str) -> str:
+        return f"{side_prefix(self.spec.name, kind)}{segment(self.spec.name)}_{kind}_{self.stamp}"
+
+
+def _after(before: Sequence[StagedFile], free: int) -> int:
+    """Return the part number after those of staged files. Of a window that several read, some numbers are left out."""
+    return max([free, *(part_of(file.key) + 1 for file in before)])
 
 
 def side_prefixes(spec: TableSpec) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from rds_to_s3.bucket_keys import seen_key
 from rds_to_s3.checks.engine import RowChecks
-from rds_to_s3.commit.state import Checked, Position, Violation
+from rds_to_s3.commit.read_as import Position
+from rds_to_s3.commit.state import Checked, Violation
 from rds_to_s3.errors import StoredBytesError
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.files import FileSeries

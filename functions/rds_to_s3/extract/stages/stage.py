@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rds_to_s3.commit.state import Position, Staged
+from rds_to_s3.commit.read_as import Position
+from rds_to_s3.commit.state import Staged
 from rds_to_s3.formats import Rows
 
 PositionOf = Callable[[Rows, int], Position]

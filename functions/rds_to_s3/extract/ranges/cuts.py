@@ -1,0 +1,259 @@
+"""Finds where a large read is divided: rows between which the bytes are about equal.
+
+Nothing is scanned. The server estimates how many rows lie between two keys by a few pages of the index (a dive, which
+EXPLAIN shows), and a few rows there tell their size. The heaviest piece is split again, at keys that exist, until all
+pieces are small beside a range.
+
+An estimate of rows counts pages, and takes the rows in each from the first ones
+(``btr_estimate_n_rows_in_range`` in InnoDB). Times the bytes of those first rows it is a measure of pages, and so of
+bytes. Beyond a few pages it is twice what is there, and never more than half of the table.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+
+from rds_to_s3.commit.read_as import Position
+from rds_to_s3.extract.ranges.between import values_between
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, SelectColumn, beyond, literal_of, not_beyond, quoted
+from rds_to_s3.mysql.wire.result_set import query
+
+MOST_SECONDS = 5.0
+FINER = 8  # pieces of a range
+MOST_PIECES = 600
+SAMPLE_ROWS, SAMPLE_BYTES = 30, 512 * 1024
+MOST_STEPPED = 500_000  # rows that are counted to find the middle of a piece, where its values do not tell
+COUNTED_BYTES = 128 * 1024  # of an index: ten pages, most of them full. InnoDB counts the rows in so few
+ESTIMATED_TWICE = 2
+ENTRY_OVERHEAD = 13  # bytes
+MOST_LEFT = 0.9  # of a piece that is split, for its largest part
+
+Key = list[bytes]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the read that one index has in order.
+
+    Attributes
+    ----------
+    number : int
+        Of the segment.
+    index : str
+        The index.
+    until : str or None
+        The last value of the first column that is settled: rows behind it may move.
+    """
+
+    number: int
+    segment: Segment
+    index: str
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The rows after one key up to another.
+
+    Attributes
+    ----------
+    estimate : float
+        Of its rows, as the server says.
+    entry_bytes : float
+        Of a row in the index.
+    is_whole : bool
+        Whether it cannot be split any more.
+    """
+
+    stretch: Stretch
+    low: Key
+    high: Key
+    estimate: float
+    row_bytes: float
+    entry_bytes: float
+    is_whole: bool = False
+
+    @property
+    def rows(self) -> float:
+        """About how many rows it has."""
+        is_counted = self.estimate * self.entry_bytes <= COUNTED_BYTES
+        return self.estimate if is_counted else self.estimate / ESTIMATED_TWICE
+
+    @property
+    def bytes(self) -> float:
+        """About how many bytes these have."""
+        return self.rows * self.row_bytes
+
+
+class CutFinder:
+    """The search for the cuts of one read.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside the snapshot of whoever divides.
+    columns : sequence of SelectColumn
+        What is read.
+    row_bytes : int
+        Of an average row.
+    """
+
+    def __init__(self, connection: Connection, table: str, columns: Sequence[SelectColumn], row_bytes: int) -> None:
+        self._connection = connection
+        self._table = table
+        self._columns = columns
+        self._sample = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(row_bytes, 1)))
+
+    def pieces(self, stretches: Sequence[Stretch], ranges: int) -> list[_Piece]:
+        """Split a read into pieces that are small beside one of so many ranges."""
+        give_up = time.monotonic() + MOST_SECONDS
+        pieces = self._begin(stretches)
+        while len(pieces) < MOST_PIECES and time.monotonic() < give_up:
+            heaviest = max(
+                (piece for piece in pieces if not piece.is_whole), key=lambda piece: piece.bytes, default=None
+            )
+            if heaviest is None or heaviest.bytes <= sum(piece.bytes for piece in pieces) / (ranges * FINER):
+                break
+            place = pieces.index(heaviest)
+            pieces[place : place + 1] = self._split(heaviest)
+        return pieces
+
+    def _begin(self, stretches: Sequence[Stretch]) -> list[_Piece]:
+        pieces = []
+        for stretch in stretches:
+            condition = stretch.segment.condition
+            if stretch.until is not None:
+                first = stretch.segment.order[0]
+                condition += f" AND {quoted(first.name)} <= {literal_of(first, stretch.until.encode())}"
+            low, high = self._key(stretch, condition), self._key(stretch, condition, last=True)
+            if low is not None and high is not None and low != high:
+                pieces.append(self._weighed(stretch, low, high))
+        return pieces
+
+    # --- one piece ---
+
+    def _weighed(self, stretch: Stretch, low: Key, high: Key) -> _Piece:
+        order = stretch.segment.order
+        condition = f"{stretch.segment.condition} AND {beyond(order, low)} AND {not_beyond(order, high)}"
+        # Not FORCE INDEX: then MySQL does not look, and says 1.
+        explained = self._connection.rows(
+            f"EXPLAIN {'EXTENDED' if self._connection.is_mariadb else 'FORMAT=TRADITIONAL'} SELECT 1 "  # noqa: S608
+            f"FROM {quoted(self._table)} USE INDEX ({quoted(stretch.index)}) WHERE {condition}"
+        )
+        row_bytes = self._row_bytes(stretch, condition)
+        is_row = stretch.segment.index is None  # the key's index has the rows themselves
+        entry_bytes = row_bytes if is_row else ENTRY_OVERHEAD + sum(map(len, low))
+        return _Piece(stretch, low, high, float(explained[0]["rows"] or 1), row_bytes, entry_bytes)
+
+    def _row_bytes(self, stretch: Stretch, condition: str) -> float:
+        sql = self._select(self._columns, stretch, condition, rows=self._sample)
+        with query(self._connection, sql, table=self._table) as blocks:
+            sizes = [(block.rows, block.payload_bytes) for block in blocks]
+        rows = sum(rows for rows, _ in sizes)
+        return sum(size for _, size in sizes) / rows if rows else 1.0
+
+    def _split(self, piece: _Piece) -> list[_Piece]:
+        order, stretch = piece.stretch.segment.order, piece.stretch
+        column = next(place for place, (low, high) in enumerate(zip(piece.low, piece.high, strict=True)) if low != high)
+        keys: list[Key] = [piece.low]
+        inside = f"{stretch.segment.condition} AND {not_beyond(order, piece.high)}"
+        inside += "".join(
+            f" AND {quoted(each.name)} = {literal_of(each, value)}"
+            for each, value in zip(order[:column], piece.low[:column], strict=True)
+        )
+        wanted = values_between(order[column], piece.low[column], piece.high[column])
+        for value in wanted:
+            name, literal = quoted(order[column].name), literal_of(order[column], value)
+            after = f"{inside} AND {beyond(order, keys[-1])}"
+            found = []
+            if column + 1 < len(order):
+                found.append(self._key(stretch, f"{after} AND {name} < {literal}", last=True))
+            found.append(self._key(stretch, f"{after} AND {name} >= {literal}"))
+            keys += [key for key in found if key is not None and key not in (piece.low, piece.high)]
+        parts = [self._weighed(stretch, low, high) for low, high in pairwise([*keys, piece.high])]
+        largest = max(parts, key=lambda part: part.estimate)
+        if largest.estimate > MOST_LEFT * piece.estimate:
+            # The values told nothing.
+            middle = self._middle(largest, inside)
+            place = parts.index(largest)
+            parts[place : place + 1] = (
+                [replace(largest, is_whole=True)]
+                if middle is None
+                else [self._weighed(stretch, largest.low, middle), self._weighed(stretch, middle, largest.high)]
+            )
+        return parts
+
+    def _middle(self, piece: _Piece, inside: str) -> Key | None:
+        """Return the key in the middle of a piece, by counting its rows."""
+        skipped = int(piece.rows / 2)
+        if not 0 < skipped <= MOST_STEPPED:
+            return None
+        order = piece.stretch.segment.order
+        key = self._key(piece.stretch, f"{inside} AND {beyond(order, piece.low)}", skipped=skipped)
+        return key if key not in (None, piece.high) else None
+
+    # --- statements ---
+
+    def _key(self, stretch: Stretch, condition: str, *, last: bool = False, skipped: int = 0) -> Key | None:
+        order = stretch.segment.order
+        sql = self._select(order, stretch, condition, rows=1, last=last, skipped=skipped)
+        with query(self._connection, sql, table=self._table) as blocks:
+            keys = [[block.value(0, place) for place in range(len(order))] for block in blocks if block.rows]
+        if not keys or None in keys[0]:
+            return None
+        return [value for value in keys[0] if value is not None]
+
+    def _select(
+        self,
+        columns: Sequence[SelectColumn],
+        stretch: Stretch,
+        condition: str,
+        *,
+        rows: int,
+        last: bool = False,
+        skipped: int = 0,
+    ) -> str:
+        order = ", ".join(quoted(column.name) + " DESC" * last for column in stretch.segment.order)
+        return (
+            f"SELECT {', '.join(column.expression for column in columns)} FROM {quoted(self._table)} "  # noqa: S608
+            f"FORCE INDEX ({quoted(stretch.index)}) WHERE {condition} ORDER BY {order} LIMIT {rows} OFFSET {skipped}"
+        )
+
+
+def chosen_cuts(pieces: Sequence[_Piece], ranges: int, segments: int) -> list[Position]:
+    """Return the last row of each range but the last one: ends of pieces that divide the bytes evenly.
+
+    Parameters
+    ----------
+    ranges : int
+        How many are wanted. There are fewer where the read has not enough different keys.
+    segments : int
+        How many segments the read has.
+    """
+    ends = list(accumulate(piece.bytes for piece in pieces))
+    cuts: list[Position] = []
+    for number in range(1, ranges):
+        wanted = ends[-1] * number / ranges if ends else 0
+        place = bisect_left(ends, wanted)
+        if place > 0 and wanted - ends[place - 1] < ends[min(place, len(ends) - 1)] - wanted:
+            place -= 1
+        if place >= len(pieces):
+            continue
+        cut = _end_of(pieces, place)
+        if cut is not None and cut not in cuts and cut.segment < segments:
+            cuts.append(cut)
+    return cuts
+
+
+def _end_of(pieces: Sequence[_Piece], place: int) -> Position | None:
+    piece = pieces[place]
+    if place + 1 == len(pieces):
+        return None
+    if pieces[place + 1].stretch is not piece.stretch:
+        return Position(segment=piece.stretch.number + 1)
+    return Position(segment=piece.stretch.number, values=[value.hex() for value in piece.high])

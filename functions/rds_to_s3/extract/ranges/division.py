@@ -1,0 +1,111 @@
+"""Whether a read is shared by several readers, and how it is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from rds_to_s3.commit.read_as import Division, Position
+from rds_to_s3.extract.ranges.cuts import CutFinder, Stretch, chosen_cuts
+from rds_to_s3.extract.scope.prepared_read import PreparedRead
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.connection import Connection
+from rds_to_s3.mysql.select import Segment, not_beyond
+from rds_to_s3.plan.table_list import TableSpec
+
+LEAST_BYTES = 32 * 1024 * 1024
+BYTES_OF_A_READER = 128 * 1024 * 1024  # where the number is left to us
+MOST_READERS = 8
+FEWEST_PARTS = 100
+PARTS_SPARE = 4  # so many times the files that a range is expected to have
+
+
+def divide(
+    connection: Connection,
+    table: Table,
+    spec: TableSpec,
+    prepared: PreparedRead,
+    *,
+    token: str,
+    next_part: Callable[[], int],
+) -> tuple[Division | None, list[str]]:
+    """Divide a read among its readers.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside a snapshot of the table.
+    token : str
+        Of the invocation that divides.
+    next_part : callable
+        Returns the first part number that is free.
+
+    Returns
+    -------
+    division : Division or None
+        None where one reader reads all of it.
+    warnings : list of str
+        Why a number of readers that the table list gives is not kept.
+    """
+    if spec.readers == 1 or table.estimated_rows * table.average_row_bytes < LEAST_BYTES:
+        return None, []
+    stretches = _stretches(table, prepared)
+    if isinstance(stretches, str):
+        return None, [stretches] if spec.readers != "auto" else []
+    finder = CutFinder(connection, table.name, prepared.selection.select, table.average_row_bytes)
+    pieces = finder.pieces(stretches, MOST_READERS if spec.readers == "auto" else spec.readers)
+    size = sum(piece.bytes for piece in pieces)
+    readers = readers_for(spec, size)
+    cuts = chosen_cuts(pieces, readers, len(prepared.segments))
+    if not cuts:
+        return None, []
+    files = int(size / (len(cuts) + 1) / spec.target_file_bytes) + 1
+    parts = max(FEWEST_PARTS, -(-PARTS_SPARE * files // FEWEST_PARTS) * FEWEST_PARTS)
+    return Division(token=token, cuts=cuts, first_part=next_part(), parts=parts), []
+
+
+def readers_for(spec: TableSpec, size: float) -> int:
+    """Return how many readers a read of so many bytes has."""
+    if size < LEAST_BYTES:
+        return 1
+    if spec.readers != "auto":
+        return spec.readers
+    return min(max(int(size // BYTES_OF_A_READER), 1), MOST_READERS)
+
+
+def in_range(segments: Sequence[Segment], division: Division, number: int) -> tuple[list[Segment], Position]:
+    """Return the segments of one range, counted from 1, and the position where it begins."""
+    begin, end = [*pairwise([Position(), *division.cuts, Position(segment=len(segments))])][number - 1]
+    if end.values is None:
+        return [*segments[: end.segment]], begin
+    last = segments[end.segment]
+    limit = not_beyond(last.order, [bytes.fromhex(value) for value in end.values])
+    return [*segments[: end.segment], replace(last, condition=f"({last.condition}) AND {limit}")], begin
+
+
+def _stretches(table: Table, prepared: PreparedRead) -> list[Stretch] | str:
+    """Return the parts of a read in which it can be divided, or why it is read by one."""
+    if prepared.selection.checks.unique:
+        return "one reader reads this table: a check for unique values needs all rows of a window"
+    if not all(segment.order for segment in prepared.segments):
+        return "one reader reads this table: it has no key by which a read can be resumed"
+    window = prepared.window
+    if window.read_from is None or prepared.is_whole:
+        index = next((index.name for index in table.indexes if index.columns == table.ordered_key), None)
+        if index is None or len(prepared.segments) != 1:
+            return "one reader reads this table: its key has no index"
+        return [Stretch(0, prepared.segments[0], index)]
+    settled = dict(
+        zip(
+            (column.name for column in prepared.selection.cursors),
+            prepared.marks.each(prepared.selection, window.remember_from),
+            strict=True,
+        )
+    )
+    stretches = []
+    for number, segment in enumerate(prepared.segments):
+        if segment.index is None:
+            return "one reader reads this window: a cursor column has no index, so each reader would scan the table"
+        stretches.append(Stretch(number, segment, segment.index, settled[segment.order[0].name]))
+    return stretches
