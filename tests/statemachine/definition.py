@@ -13,6 +13,7 @@ Definition = dict[str, Any]
 
 PATH = Path(__file__).parents[2] / "statemachine" / "extract_tables.asl.json"
 FUNCTIONS = ("PlanRun", "ExtractTable", "WriteManifest", "CheckRun")
+MAPS = ("ExtractTables", "ReadRanges")
 TABLE_LIST_PARAMETER = "/shop/table-list"
 BUCKET = "shop-data"
 SUBSTITUTIONS = {
@@ -38,12 +39,12 @@ def for_stepfunctions_local(definition: Definition) -> Definition:
     EventBridge, so functions stand in for them.
     """
     translated = copy.deepcopy(definition)
-    tables = translated["States"]["ExtractTables"]
-    tables["Iterator"] = tables.pop("ItemProcessor")
-    del tables["Iterator"]["ProcessorConfig"]
-    tables["Parameters"] = tables.pop("ItemSelector")
-    del tables["MaxConcurrencyPath"]
-    tables["MaxConcurrency"] = 5
+    for items in (translated["States"][name] for name in MAPS):
+        items["Iterator"] = items.pop("ItemProcessor")
+        del items["Iterator"]["ProcessorConfig"]
+        items["Parameters"] = items.pop("ItemSelector")
+        del items["MaxConcurrencyPath"]
+        items["MaxConcurrency"] = 5
     table_list = translated["States"]["ReadTableList"]
     table_list["Resource"] = "arn:aws:states:::lambda:invoke"
     table_list["Parameters"] = {
@@ -95,7 +96,7 @@ def as_redriven(definition: Definition, start_at: str, execution: dict[str, Any]
 
 
 def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Walk over all states, those inside the Map included."""
+    """Walk over all states, those inside the Maps included."""
     for name, state in definition["States"].items():
         yield name, state
         if inside := state.get("ItemProcessor") or state.get("Iterator"):

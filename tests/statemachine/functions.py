@@ -15,6 +15,8 @@ from typing import Any
 from rds_to_s3.bucket_keys import manifest_key
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.gate import ask_gate
+from rds_to_s3.manifest.model import by_table
+from rds_to_s3.manifest.write_manifest import results_of
 from rds_to_s3.reported.gate_answer import known_redrives
 from tests.support.manifests import entry_json, manifest_json
 from tests.support.memory_store import MemoryStore
@@ -48,6 +50,8 @@ class Functions:
         What the table list holds.
     tables : dict
         Per table what its next invocations do, one after the other; after the last one it succeeds.
+    divided : dict
+        How many readers share a table. What each one's next invocations do is in `ranges`, by table and number.
     plan, manifest_faults, event_faults, gate_faults : list
         The same for PlanRun, and faults of the other two functions and of EventBridge.
     lost_answers : int
@@ -60,6 +64,8 @@ class Functions:
 
     listed: list[str]
     tables: dict[str, list[Step]] = field(default_factory=dict)
+    divided: dict[str, int] = field(default_factory=dict)
+    ranges: dict[tuple[str, int], list[Step]] = field(default_factory=dict)
     plan: list[Step] = field(default_factory=list)
     manifest_faults: list[Step] = field(default_factory=list)
     event_faults: list[Step] = field(default_factory=list)
@@ -76,6 +82,7 @@ class Functions:
     _at_once: int = 0
     _bucket: MemoryStore = field(default_factory=MemoryStore)
     _records: dict[str, str] = field(default_factory=dict)
+    _read: set[tuple[str, int]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def invoke(self, function: str, payload: Payload) -> Payload:
@@ -104,8 +111,12 @@ class Functions:
         return [payload for name, payload in self.calls if name == function]
 
     def extracted(self) -> list[str]:
-        """The tables of all ExtractTable invocations, in order."""
-        return [payload["table"] for payload in self.called("ExtractTable")]
+        """The tables of all ExtractTable invocations that are not of one range, in order."""
+        return [payload["table"] for payload in self.called("ExtractTable") if "range" not in payload]
+
+    def ranges_read(self) -> list[tuple[str, int]]:
+        """The tables and ranges of all invocations for a range, in order."""
+        return [(payload["table"], payload["range"]) for payload in self.called("ExtractTable") if "range" in payload]
 
     def attempts(self) -> dict[str, int]:
         counts: dict[str, int] = defaultdict(int)
@@ -155,12 +166,12 @@ class Functions:
         }
 
     def _extract_table(self, payload: Payload) -> Payload:
-        table: str = payload["table"]
+        table, number = str(payload["table"]), payload.get("range")
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            status = self._step(self.tables.get(table, []))
+            status = self._step(self.tables.get(table, []) if number is None else self.ranges.get((table, number), []))
         except Exception as error:
             if not isinstance(error, LambdaFaultError):  # a function that was killed leaves no record
                 self._records[table] = str(error)
@@ -168,22 +179,39 @@ class Functions:
         finally:
             with self._lock:
                 self._at_once -= 1
-        return {"table": table, "status": status, "rows": 1, "files": 1, "not": "passed on"}
+        missing: list[int] = []
+        if status == "SUCCEEDED":
+            with self._lock:
+                self._read |= {(table, number)} if number is not None else set()
+                missing = [n + 1 for n in range(self.divided.get(table, 0)) if (table, n + 1) not in self._read]
+            if missing:
+                status = "DIVIDED" if number is None else "RANGE_READ"
+        ranges = [{"table": table, "range": each} for each in missing] if number is None else []
+        return {
+            "table": table,
+            "range": number,
+            "status": status,
+            "rows": 1,
+            "files": 1,
+            "ranges": ranges,
+            "not": "passed on",
+        }
 
     def _write_manifest(self, payload: Payload) -> Payload:
         self._step(self.manifest_faults)
         execution, state = payload["execution"], payload["state"]
         run_id: str = execution["Name"]
         before = {table["table"]: table for table in self.manifests.get(run_id, {"tables": []})["tables"]}
+        results = by_table(results_of(state))
         now = {
-            result["table"]: entry_json(
-                result["table"],
+            table: entry_json(
+                table,
                 result["status"],
-                error={"type": result["error"], "message": self._records.get(result["table"], "killed")}
+                error={"type": result["error"], "message": self._records.get(table, "killed")}
                 if result["status"] == "FAILED"
                 else None,
             )
-            for result in state.get("results", [])
+            for table, result in results.items()
         }
         plan_error = state.get("plan_error")
         tables = list((before | now).values())

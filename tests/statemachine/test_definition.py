@@ -28,6 +28,10 @@ def test_what_a_database_needs_time_for_is_transient() -> None:
     assert all(issubclass(getattr(errors, name), errors.TransientError) for name in OF_THE_DATABASE)
 
 
+def function_of(task: str) -> str:
+    return str(STATES[task]["Parameters"]["FunctionName"]).rpartition(":")[2]
+
+
 def retriers(name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = STATES[name]["Retry"]
     return found
@@ -41,7 +45,7 @@ def test_every_substitution_is_known_and_used() -> None:
     assert set(re.findall(r"\$\{(\w+)\}", definitions.PATH.read_text())) == set(definitions.SUBSTITUTIONS)
 
 
-TASKS_WITH_A_DATABASE = ["PlanRun", "ExtractTable"]
+TASKS_WITH_A_DATABASE = ["PlanRun", "ExtractTable", "ReadRange"]
 OF_THE_DATABASE = {
     "DatabaseUnreachableError",
     "DatabaseBusyError",
@@ -57,10 +61,26 @@ def test_a_task_retries_permanent_errors_never_lambdas_patiently_and_all_others(
     assert [set(retrier["ErrorEquals"]) for retrier in database] == (
         [OF_THE_DATABASE] if task in TASKS_WITH_A_DATABASE else []
     )
-    assert set(never["ErrorEquals"]) == {error.__name__ for error in errors.RAISED_BY[task]}
+    assert set(never["ErrorEquals"]) == {error.__name__ for error in errors.RAISED_BY[function_of(task)]}
     assert never["MaxAttempts"] == 0
     assert set(service["ErrorEquals"]) == LAMBDAS_OWN
     assert others["ErrorEquals"] == ["States.ALL"]
+
+
+def test_a_range_is_retried_and_timed_as_a_table_is() -> None:
+    table, part = STATES["ExtractTable"], STATES["ReadRange"]
+    assert [part[name] for name in ("Resource", "TimeoutSeconds", "Retry")] == [
+        table[name] for name in ("Resource", "TimeoutSeconds", "Retry")
+    ]
+    assert function_of("ReadRange") == function_of("ExtractTable") == "ExtractTable"
+    assert part["Parameters"]["Payload"] == {**table["Parameters"]["Payload"], "range.$": "$.range"}
+
+
+def test_both_maps_heed_the_same_number_of_connections() -> None:
+    maps = [DEFINITION["States"][name] for name in definitions.MAPS]
+    assert maps == [state for state in STATES.values() if state["Type"] == "Map"]
+    assert {state["MaxConcurrencyPath"] for state in maps} == {"$.plan.max_concurrency"}
+    assert {state["ItemProcessor"]["ProcessorConfig"]["Mode"] for state in maps} == {"INLINE"}
 
 
 def test_the_event_delays_no_run_by_more_than_a_minute() -> None:
@@ -117,8 +137,7 @@ def reachable(start: str, states: dict[str, Any]) -> set[str]:
 
 
 def test_every_state_can_be_reached() -> None:
-    tables = DEFINITION["States"]["ExtractTables"]["ItemProcessor"]
-    for machine in (DEFINITION, tables):
+    for machine in (DEFINITION, *(DEFINITION["States"][name]["ItemProcessor"] for name in definitions.MAPS)):
         assert reachable(machine["StartAt"], machine["States"]) == set(machine["States"])
 
 

@@ -1,6 +1,8 @@
-"""That a run of 500 tables stays inside Step Functions' limits, whatever happens to them."""
+"""That a run of 500 tables, or of hundreds of ranges, stays inside Step Functions' limits, whatever happens to them."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -12,6 +14,8 @@ from tests.statemachine.functions import Functions
 TABLES = [f"{number:03}_{'t' * 60}" for number in range(500)]  # MySQL's longest names
 MAX_EVENTS = 25_000
 MAX_PAYLOAD = 256 * 1024
+EVENTS_OF_A_RANGE = 11  # docs/tune.md
+BYTES_OF_A_RANGE = 80
 
 
 def run(engine: Engine, functions: Functions, caplog: pytest.LogCaptureFixture) -> Execution:
@@ -47,3 +51,19 @@ def test_so_do_five_hundred_tables_that_all_fail_after_every_retry(
     history = execution.history
     assert len(history) < MAX_EVENTS
     assert max(map(longest_text, history)) < MAX_PAYLOAD / 2
+
+
+def test_each_range_takes_eleven_events_and_some_hundred_bytes_of_state(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = []
+    for ranges in (20, 80):
+        functions = Functions(TABLES[:10], divided=dict.fromkeys(TABLES[:10], ranges // 10))
+        execution = run(engine, functions, caplog)
+        assert execution.status == "SUCCEEDED"
+        state = functions.called("WriteManifest")[0]["state"]
+        carried = len(json.dumps([state["extracted"], state["range_results"]], separators=(",", ":")))
+        sizes.append((len(execution.history), carried))
+    (events, carried), (more_events, more_carried) = sizes
+    assert (more_events - events) / 60 == EVENTS_OF_A_RANGE
+    assert (more_carried - carried) / 60 <= BYTES_OF_A_RANGE + 2 * len(TABLES[0])

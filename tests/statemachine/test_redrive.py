@@ -104,6 +104,7 @@ def test_a_redrive_starts_at_the_gate_and_goes_round(machine: Machine, functions
         "ExtractTable",
         "TableFinished?",
         "TableFinished",
+        "ReadRanges",
         "WriteManifest",
         "AnnounceRun",
         "CheckRun",

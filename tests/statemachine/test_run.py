@@ -47,6 +47,7 @@ def test_the_history_reads_like_a_story(machine: Machine, functions: Functions) 
         "ExtractTable",
         "TableFinished?",
         "TableFinished",
+        "ReadRanges",
         "WriteManifest",
         "AnnounceRun",
         "CheckRun",
@@ -165,7 +166,7 @@ def test_a_function_that_dies_without_an_answer_is_in_the_results(
     run = machine.run()
     assert run.error == "TablesFailed"
     assert f"orders: {name}" in run.cause
-    results = functions.called("WriteManifest")[0]["state"]["results"]
+    results = functions.called("WriteManifest")[0]["state"]["extracted"]["results"]
     assert {"table": "orders", "status": "FAILED", "error": name} in results
     assert len(results) == 9
 
@@ -181,7 +182,7 @@ def test_a_function_that_outlives_its_tasks_time_out_is_called_again(machine: Ma
 def test_only_the_errors_name_travels_on_from_a_failed_table(machine: Machine, functions: Functions) -> None:
     functions.tables["orders"] = [TableNotFoundError("x" * 10_000)]
     machine.run({"tables": ["orders"]})
-    assert functions.called("WriteManifest")[0]["state"]["results"] == [
+    assert functions.called("WriteManifest")[0]["state"]["extracted"]["results"] == [
         {"table": "orders", "status": "FAILED", "error": "TableNotFoundError"}
     ]
 
@@ -235,7 +236,8 @@ def test_no_input_can_pass_for_the_runs_own_data(machine: Machine, functions: Fu
         "table_list",
         "running",
         "plan",
-        "results",
+        "extracted",
+        "range_results",
     }
 
 

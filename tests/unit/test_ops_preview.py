@@ -83,6 +83,22 @@ def test_a_long_list_shows_what_is_telling_and_counts_the_rest() -> None:
     assert "quiet_7" in shown([*quiet, busy], everything=True)
 
 
+def test_a_large_table_shows_who_would_share_it_or_why_one_reads_it() -> None:
+    shared = TablePreview("orders", "full", "csv", readers=8, reader_bytes=1_300_000_000)
+    alone = TablePreview("menu", "full", "csv", why_one="one reader reads this table: it has no key")
+    small = TablePreview("location", "full", "csv")
+    text = shown([shared, alone, small])
+    assert "orders\n  8 readers would share it, about 1.3 GB each" in text
+    assert "menu\n  one reader reads this table: it has no key" in text
+    assert text.count("location") == 1
+    told = [table.as_json() for table in (shared, alone, small)]
+    assert [(each["readers"], each["reader_bytes"], bool(each["why_one_reader"])) for each in told] == [
+        (8, 1_300_000_000, False),
+        (1, None, True),
+        (1, None, False),
+    ]
+
+
 class Stored(Bucket):
     """A bucket with one object."""
 

@@ -6,12 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from rds_to_s3.commit.state import Staged
+from rds_to_s3.commit.state import TableState as TableState_
+from rds_to_s3.s3.objects import ListedObject, StoredObject
 from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
+from rds_to_s3_ops.runs import reads
 from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure
+from rds_to_s3_ops.runs.reads import TableRead
 from rds_to_s3_ops.runs.runs import Run
 from tests.support.manifests import entry
 
@@ -45,6 +50,18 @@ class Story:
         entered = self.enters("ExtractTable", seconds, {"run_id": "run-1", "table": table})
         return self.add("TaskScheduled", entered, seconds)
 
+    def divides(self, table: str, seconds: float, ranges: Sequence[int]) -> int:
+        items = [{"table": table, "range": number} for number in ranges]
+        answer = {"result": {"status": "DIVIDED", "rows": 0}, "ranges": items}
+        return self.enters("TableFinished", seconds, {"answer": answer}, self.extracts(table, seconds))
+
+    def reads(self, table: str, number: int, seconds: float) -> int:
+        entered = self.enters("ReadRange", seconds, {"run_id": "run-1", "table": table, "range": number})
+        return self.add("TaskScheduled", entered, seconds)
+
+    def ends(self, previous: int, seconds: float, status: str) -> int:
+        return self.enters("RangeFinished", seconds, {"result": {"status": status}}, previous)
+
     def fails(self, previous: int, seconds: float, error: str, message: str) -> int:
         cause = json.dumps({"errorType": error, "errorMessage": message})
         return self.add("TaskFailed", previous, seconds, taskFailedEventDetails={"error": error, "cause": cause})
@@ -54,11 +71,16 @@ class Story:
 
 
 def look(
-    story: Story, records: Sequence[StoredRecord] = (), run: Run = RUN, plan: Plan | None = PLAN, after: float = 10
+    story: Story,
+    records: Sequence[StoredRecord] = (),
+    run: Run = RUN,
+    plan: Plan | None = PLAN,
+    after: float = 10,
+    reads: dict[str, TableRead] | None = None,
 ) -> RunProgress:
     history = History()
     history.add(story.events)
-    return measure(run, plan, history, records, START + timedelta(seconds=after))
+    return measure(run, plan, history, records, START + timedelta(seconds=after), reads=reads)
 
 
 def record(table: str, status: str, written: float, **members: Any) -> StoredRecord:
@@ -179,3 +201,148 @@ def test_an_input_that_was_cut_or_is_absent_does_no_harm(text: str | None) -> No
     details = {"name": "ExtractTable", "input": text}
     history.add([{"id": 1, "type": "TaskStateEntered", "timestamp": START, "stateEnteredEventDetails": details}])
     assert history.tables() == []
+
+
+# --- one table, several readers -----------------------------------------------------------------------------------
+
+
+def test_a_divided_table_is_running_until_its_last_reader_commits_it() -> None:
+    story = Story()
+    story.divides("menu", 2, [1, 2])
+    first, second = story.reads("menu", 1, 3), story.reads("menu", 2, 4)
+    story.ends(first, 6, "RANGE_READ")
+    assert look(story).tables[0].state is TableState.RUNNING
+    story.ends(second, 8, "SUCCEEDED")
+    menu = look(story, after=100).tables[0]
+    assert (menu.state, menu.seconds) == (TableState.SUCCEEDED, 6.0)
+
+
+def test_a_divided_table_shows_its_ranges_and_when_it_will_end() -> None:
+    story = Story()
+    story.divides("menu", 2, [1, 2, 3, 4])
+    for number in (1, 2):
+        story.reads("menu", number, 5)
+    read = TableRead(rows=250, bytes=9_000, ranges=4, ranges_done=1, expected_rows=1_000)
+    menu, orders = look(story, after=65, reads={"menu": read}).tables
+    assert (menu.state, menu.rows, menu.bytes) == (TableState.RUNNING, 250, 9_000)
+    assert (menu.ranges_done, menu.ranges, menu.seconds_left) == (1, 4, 180.0)
+    assert (orders.state, orders.ranges, orders.seconds_left) == (TableState.WAITING, 1, None)
+
+
+def test_a_range_that_is_retried_or_fails_is_its_table_s_with_its_number() -> None:
+    story = Story()
+    story.divides("menu", 2, [1, 2])
+    lost = story.fails(story.reads("menu", 2, 3), 4, "ReadInterruptedError", "the connection was lost")
+    story.ends(story.reads("menu", 1, 3), 6, "RANGE_READ")
+    menu = look(story).tables[0]
+    assert (menu.state, menu.note) == (
+        TableState.RETRYING,
+        "range 2: ReadInterruptedError: the connection was lost",
+    )
+    story.enters("RangeFailed", 7, previous=lost)
+    read = TableRead(rows=100, bytes=4_000, ranges=2, ranges_done=1, expected_rows=200)
+    menu = look(story, reads={"menu": read}).tables[0]
+    assert (menu.state, menu.rows, menu.ranges_done) == (TableState.FAILED, 100, 1)
+    assert (menu.seconds_left, menu.note) == (None, "range 2: ReadInterruptedError: the connection was lost")
+
+
+def test_a_redrive_reads_the_missing_range_of_a_table_that_had_failed() -> None:
+    story = Story()
+    story.divides("menu", 2, [1, 2])
+    failed = story.fails(story.reads("menu", 2, 3), 4, "RowTooLargeError", "too large")
+    story.enters("RangeFailed", 4, previous=failed)
+    story.ends(story.reads("menu", 1, 3), 6, "RANGE_READ")
+    story.divides("menu", 600, [2])
+    story.reads("menu", 2, 601)
+    menu = look(story, [record("menu", "FAILED", 4)], after=605).tables[0]
+    assert (menu.state, menu.seconds, menu.note) == (TableState.RUNNING, 5.0, "")
+
+
+def test_where_an_engine_keeps_no_history_of_iterations_the_states_say_what_is_read() -> None:
+    read = TableRead(rows=40, bytes=1_000, ranges=8, ranges_done=3, expected_rows=80)
+    menu, orders = look(Story(), after=20, reads={"menu": read}).tables
+    assert (menu.state, menu.ranges_done, menu.seconds_left) == (TableState.RUNNING, 3, 20.0)
+    assert orders.state is TableState.WAITING
+
+
+def test_a_table_that_is_finished_shows_its_record_and_no_ranges() -> None:
+    read = TableRead(rows=40, bytes=1_000, ranges=8, ranges_done=3, expected_rows=80)
+    menu = look(Story(), [record("menu", "SUCCEEDED", 3, rows=22)], reads={"menu": read}).tables[0]
+    assert (menu.state, menu.rows, menu.ranges) == (TableState.SUCCEEDED, 22, 1)
+
+
+def state(run_id: str, **staged: Any) -> TableState_:
+    return TableState_(
+        table="menu",
+        format="csv",
+        staged=Staged.model_validate({"run_id": run_id, "watermark": None, "fingerprint": "f", **staged}),
+    )
+
+
+def written(*rows: int) -> dict[str, Any]:
+    files = [
+        {"key": f"menu/csv/{n}", "upload_id": "u", "token": "t", "parts": [], "rows": n, "bytes": 10 * n, "sha256": "0"}
+        for n in rows
+    ]
+    return {"files": files}
+
+
+DIVISION = {"token": "t", "cuts": [{}, {}], "first_part": 1, "parts": 100, "rows": 900, "bytes": 9_000}
+
+
+def test_what_is_read_is_in_the_registers_of_the_ranges() -> None:
+    ranges = [state("run-1", written=written(100, 200), done=True), state("run-1", written=written(50))]
+    read = TableRead.of(state("run-1", division=DIVISION), ranges, "run-1")
+    assert read == TableRead(rows=350, bytes=3_500, ranges=3, ranges_done=1, expected_rows=900)
+
+
+def test_what_is_read_of_a_table_by_one_reader_is_in_its_own_state() -> None:
+    read = TableRead.of(state("run-1", written=written(7)), [], "run-1")
+    assert read == TableRead(rows=7, bytes=70, ranges=1, ranges_done=1, expected_rows=None)
+
+
+def test_a_read_of_another_run_and_one_without_a_file_are_not_shown() -> None:
+    assert TableRead.of(state("run-0", written=written(7)), [], "run-1") is None
+    assert TableRead.of(state("run-1"), [], "run-1") is None
+    assert TableRead.of(TableState_(table="menu", format="csv"), [], "run-1") is None
+
+
+class CountingBucket:
+    """A bucket with objects, which counts what is read."""
+
+    def __init__(self, **objects: TableState_) -> None:
+        self.objects = objects
+        self.reads: list[str] = []
+
+    def listed(self, prefix: str) -> list[ListedObject]:
+        return [
+            ListedObject(key, str(hash(body.model_dump_json())), START)
+            for key, body in self.objects.items()
+            if key.startswith(prefix)
+        ]
+
+    def table_state(self, table: str, file_format: str) -> TableState_:
+        return self.objects[f"_state/tables/{table}/{file_format}.json"]
+
+    def read(self, key: str) -> StoredObject:
+        self.reads.append(key)
+        return StoredObject(self.objects[key].model_dump_json().encode(), "etag")
+
+
+def test_only_the_ranges_that_changed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(reads, "SHARE", 0)
+    first, second = "_state/ranges/menu/csv/t_01.json", "_state/ranges/menu/csv/t_02.json"
+    bucket = CountingBucket(
+        **{
+            "_state/tables/menu/csv.json": state("run-1", division=DIVISION),
+            first: state("run-1", written=written(5), done=True),
+            second: state("run-1", written=written(6)),
+        }
+    )
+    looks = reads.Reads(cast("Any", bucket), "run-1")
+    assert PLAN.tables[0].format == "csv"
+    assert looks.look(PLAN.tables[:1])["menu"].rows == 11
+    bucket.objects[second] = state("run-1", written=written(6, 7))
+    assert looks.look(PLAN.tables[:1])["menu"].rows == 18
+    assert sorted(bucket.reads) == [first, second, second]

@@ -159,3 +159,45 @@ def test_lines_without_a_table_are_reported_where_they_are_bad() -> None:
         history.succeed(table=f"t{number}", status="UNCHANGED", rows=0, files=0)
     ghost = "  ExtractTable: TableNotFoundError: no table 'ghost'"
     assert short(history) == ["ExtractTables", ghost, ghost, "  and 50 more tables: add --all to list them"]
+
+
+def divided(*, linked: bool = True) -> History:
+    history = History(linked)
+    start = history.enter("Map", "ExtractTables")
+    ranges = [{"table": "orders", "range": 1}, {"table": "orders", "range": 2}]
+    table = history.enter("Task", "ExtractTable", start, table="orders")
+    history.succeed(table, table="orders", range=None, status="DIVIDED", rows=0, files=0, ranges=ranges)
+    start = history.enter("Map", "ReadRanges", extracted={"results": [], "ranges": ranges})
+    one = history.enter("Task", "ReadRange", start, table="orders", range=1)
+    two = history.enter("Task", "ReadRange", start, table="orders", range=2)
+    history.succeed(one, table="orders", range=1, status="RANGE_READ", rows=0, files=0, ranges=[])
+    two = history.succeed(two, table="orders", range=2, status="CONTINUE", rows=9, files=1, ranges=[])
+    two = history.fail("RowTooLargeError", "leave the column out", two)
+    history.enter("Pass", "RangeFailed", two, table="orders", range=2)
+    return history
+
+
+def test_the_lines_of_a_divided_table_name_their_range() -> None:
+    assert divided().lines() == [
+        "ExtractTables",
+        "  orders: ExtractTable: DIVIDED, 2 ranges to read",
+        "ReadRanges: 2 ranges of orders",
+        "  orders, range 1: ReadRange: RANGE_READ",
+        "  orders, range 2: ReadRange: CONTINUE, 9 rows, 1 file",
+        "  orders, range 2: ReadRange: RowTooLargeError: leave the column out",
+        "  orders, range 2: RangeFailed: given up, the others continue",
+    ]
+    assert [line.as_json()["range"] for line in tell(divided().events)] == [None, None, None, 1, 2, 2, 2]
+
+
+def test_so_do_those_of_a_history_without_the_iterations_states() -> None:
+    assert divided(linked=False).lines()[3:5] == [
+        "  orders, range 1: ReadRange: RANGE_READ",
+        "  orders, range 2: ReadRange: CONTINUE, 9 rows, 1 file",
+    ]
+
+
+def test_where_no_table_is_divided_the_map_of_ranges_has_no_line() -> None:
+    history = History()
+    history.enter("Map", "ReadRanges", extracted={"results": [], "ranges": []})
+    assert history.lines() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3_ops.runs import progress_views, views
 from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
-from rds_to_s3_ops.runs.result_views import manifest_view
+from rds_to_s3_ops.runs.result_views import manifest_view, outcome_json, outcome_view
 from rds_to_s3_ops.runs.runs import Run
 from rds_to_s3_ops.screen.table_list import table_list_view
 from tests.support.manifests import entry_json
@@ -119,6 +120,28 @@ def test_away_from_a_terminal_each_change_is_one_line() -> None:
     assert progress_views.progress_lines(None, before) == ["run-1: extracting", "menu: running"]
     assert progress_views.progress_lines(before, after) == ["menu: succeeded (22 rows, 4.1 kB, 0.4 s)"]
     assert progress_views.progress_lines(after, after) == []
+
+
+def test_a_divided_table_shows_its_ranges_and_an_estimate_of_its_end() -> None:
+    running = TableProgress(
+        "orders", TableState.RUNNING, 9_000, 4_096, 61.0, ranges=8, ranges_done=3, seconds_left=125.0
+    )
+    text = " ".join(drawn(progress_views.ProgressView(progress(running))).split())
+    assert text.endswith("orders running 9,000 4.1 kB 1 min 01 s 3 of 8 ranges read, about 2 min 05 s left")
+    one_more = replace(running, ranges_done=4, seconds_left=None)
+    assert progress_views.progress_lines(progress(running), progress(running)) == []
+    assert progress_views.progress_lines(progress(running), progress(one_more)) == [
+        "orders: running (9,000 rows, 4.1 kB, 4 of 8 ranges read)"
+    ]
+    (told,) = progress_views.progress_json(progress(running))["tables"]
+    assert (told["ranges"], told["ranges_done"], told["seconds_left"]) == (8, 3, 125)
+
+
+def test_a_run_that_is_running_is_shown_with_its_tables() -> None:
+    now = progress(TableProgress("orders", TableState.RUNNING, 9_000, 4_096, 3.0, ranges=2))
+    text = drawn(outcome_view(now.run, None, "bucket", progress=now))
+    assert "0 of 2 ranges read" in text
+    assert outcome_json(now.run, None, now)["tables"][0]["rows"] == 9_000
 
 
 def test_a_manifest_is_shown_with_what_failed_and_why() -> None:

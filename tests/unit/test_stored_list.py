@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import TableListError
-from rds_to_s3.plan.lists.limits import MOST_STATE_BYTES, MOST_TABLES, refuse_too_many, state_bytes
+from rds_to_s3.plan.lists.limits import (
+    MOST_STATE_BYTES,
+    MOST_TABLES,
+    RANGE_BYTES,
+    readers_that_fit,
+    refuse_too_many,
+    state_bytes,
+)
 from rds_to_s3.plan.lists.stored_list import pointer_of, read_table_list
+from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3_ops.deployment.table_list_parameter import TableListDocument
 from tests.support.deployed_command import Deployed, manifest
 from tests.support.memory_store import MemoryStore
@@ -144,3 +152,37 @@ def test_what_patterns_bring_in_is_shown_as_of_the_newest_run_where_the_database
     assert "orders ord* full csv" in lines
     assert "menu * incremental csv createdDate modifiedDate" in lines
     assert "as of run run-1" in result.stderr
+
+
+def listed(auto: int, given: dict[int, int] | None = None, width: int = 20) -> list[TableSpec]:
+    """So many tables, and by number of readers so many that have it."""
+    readers = ["auto"] * auto + [number for number, tables in (given or {}).items() for _ in range(tables)]
+    return [
+        TableSpec.model_validate({"name": f"{place:0{width}}", "readers": each}) for place, each in enumerate(readers)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tables", "place", "readers"),
+    [
+        (listed(9), 0, 182),
+        (listed(200), 0, 7),
+        (listed(500), 0, 2),
+        (listed(1_500), 0, 1),
+        (listed(500, {8: 5}), 500, 8),
+        (listed(500, {8: 5}), 0, 2),
+        (listed(0, {40: 100}), 0, 15),
+        (listed(100, {1: 300}), 0, 12),
+    ],
+)
+def test_the_tables_of_a_run_share_the_readers_that_fit(tables: list[TableSpec], place: int, readers: int) -> None:
+    assert readers_that_fit(tables, tables[place]) == readers
+
+
+@pytest.mark.parametrize("tables", [listed(9), listed(240), listed(700, {40: 9}), listed(90, {40: 90}, width=64)])
+def test_whatever_the_tables_all_their_ranges_fit_one_execution(tables: list[TableSpec]) -> None:
+    readers = [readers_that_fit(tables, table) for table in tables]
+    ranges = sum(number for number in readers if number > 1)
+    names = [table.name for table in tables]
+    assert len(tables) + ranges <= MOST_TABLES
+    assert state_bytes(names) + ranges * (RANGE_BYTES + 2 * len(json.dumps(names[0]))) <= MOST_STATE_BYTES

@@ -32,12 +32,16 @@ class Division(_Part):
         The last row of each range but the last one, which reads to the end.
     first_part, parts : int
         The part number of the first range's first file, and how many numbers each range has.
+    rows, bytes : int
+        About how many rows, and bytes of them, all ranges together have.
     """
 
     token: str
     cuts: list[Position]
     first_part: int
     parts: int
+    rows: int = 0
+    bytes: int = 0
 
     @property
     def ranges(self) -> int:

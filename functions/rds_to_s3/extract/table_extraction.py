@@ -38,6 +38,7 @@ from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.execution import utc_now
 from rds_to_s3.plan.left_out import gone_since_the_plan
+from rds_to_s3.plan.lists.limits import readers_that_fit
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import blank_record, joined_record
@@ -232,10 +233,15 @@ class TableExtraction:
         """Return the ranges of the read that others are to read, None where it is read here."""
         staged = work.staged
         if staged.division is None and staged.invocations == 1 and self.divides:
-            free = lambda: self._files(work, Uploader(self._store)).free_part()  # noqa: E731 - asked only if needed
-            token = self.commit.token
-            divided = divide(work.connection, work.table, self.spec, work.prepared, token=token, next_part=free)
-            staged.division, warnings = divided
+            staged.division, warnings = divide(
+                work.connection,
+                work.table,
+                self.spec,
+                work.prepared,
+                token=self.commit.token,
+                next_part=lambda: self._files(work, Uploader(self._store)).free_part(),
+                most=readers_that_fit(self.run.tables, self.spec),
+            )
             staged.warnings += warnings
         if staged.division is None:
             return None

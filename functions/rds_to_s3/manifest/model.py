@@ -95,7 +95,7 @@ def build_manifest(
     size : ExtractSize, optional
         Of ExtractTable, for the cost; without it the manifest has none.
     """
-    ended = _by_table(results)
+    ended = by_table(results)
     tables = []
     if plan is not None:
         for spec in plan.tables:
@@ -150,7 +150,7 @@ def is_newer(started_at: str, latest: str | None) -> bool:
     return latest is None or parse_utc(started_at) >= parse_utc(latest)
 
 
-def _by_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def by_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Return the result of each table. One whose range failed has failed; else one of its readers has committed it."""
     ended: dict[str, Mapping[str, Any]] = {}
     for result in results:

@@ -70,8 +70,8 @@ def write_manifest(
     execution : mapping
         ``$$.Execution``.
     state : mapping
-        The state machine's data: ``results`` and ``range_results`` of the Maps, ``plan_error`` where the run could not
-        be planned.
+        The state machine's data: the Maps' results at ``extracted.results`` and ``range_results``, ``plan_error`` where
+        the run could not be planned.
     region : str
         For links from the report to the console.
     limit_hours : float
@@ -106,7 +106,7 @@ def write_manifest(
             counted,
             plan,
             records,
-            [*(state.get("results") or []), *(state.get("range_results") or [])],
+            results_of(state),
             state_of=partial(_state, store),
             plan_error=state.get("plan_error"),
             map_error=state.get("map_error"),
@@ -134,6 +134,13 @@ def write_manifest(
     return outcome_of(manifest, key) | {
         "redrives": max(noticed, redrives_of(execution) if planned is None else planned)
     }
+
+
+def results_of(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the results of all iterations of both Maps, those of tables first."""
+    # An execution that began with the definition of an earlier release has its results at the top.
+    of_tables = (state.get("extracted") or state).get("results")
+    return [*(of_tables or []), *(state.get("range_results") or [])]
 
 
 def _records(store: ObjectStore, plan: PlannedRun | None) -> dict[str, TableEntry]:

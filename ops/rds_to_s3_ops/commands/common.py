@@ -176,8 +176,12 @@ def print_outcome(
 ) -> None:
     """Print a run's result or current state, with or without a manifest. JSON is one document."""
     from rds_to_s3_ops.runs import result_views
+    from rds_to_s3_ops.runs.watching import look
 
+    progress = None if run is None or not run.is_running else look(session.runs(), session.bucket(), run.run_id)
     if as_json:
-        print_json(result_views.outcome_json(run, manifest), indent=indent)
+        print_json(result_views.outcome_json(run, manifest, progress), indent=indent)
     else:
-        print_view(result_views.outcome_view(run, manifest, session.stack.bucket, everything=everything))
+        print_view(
+            result_views.outcome_view(run, manifest, session.stack.bucket, everything=everything, progress=progress)
+        )

@@ -33,6 +33,7 @@ class PlannedTable(Document):
     """One table of a plan."""
 
     table: str
+    format: str = "csv"
 
 
 class Plan(Document):

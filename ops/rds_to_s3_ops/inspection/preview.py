@@ -19,6 +19,7 @@ from rds_to_s3.errors import (
     WatermarkMalformedError,
 )
 from rds_to_s3.extract.proof.ledgers import wants_proof, why_off
+from rds_to_s3.extract.ranges.division import divide, is_small, why_one
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import prepare_read
 from rds_to_s3.extract.scope.selection import Selection
@@ -29,7 +30,7 @@ from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.plan.bound import Bound
-from rds_to_s3.plan.lists.limits import refuse_too_many
+from rds_to_s3.plan.lists.limits import readers_that_fit, refuse_too_many
 from rds_to_s3.plan.planned_run import PlannedRun, RunInput, choose_tables
 from rds_to_s3.plan.read_bound import read_bound
 from rds_to_s3.timestamps import Watermark, format_timestamp
@@ -111,6 +112,12 @@ class TablePreview:
         Row versions that the last run delivered from after its window's end. This run would skip them.
     error : dict or None
         The error of a table that would fail, as in the manifest.
+    readers : int
+        How many readers would share the read.
+    reader_bytes : int or None
+        About how many bytes each of several would read.
+    why_one : str
+        Why a large read would not be shared; empty if it would be, or is small.
     """
 
     table: str
@@ -123,6 +130,16 @@ class TablePreview:
     remembered: int = 0
     warnings: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
+    readers: int = 1
+    reader_bytes: int | None = None
+    why_one: str = ""
+
+    @property
+    def sharing(self) -> str:
+        """Who would share the read, as the operator sees it; empty for a small table."""
+        if self.readers == 1:
+            return self.why_one
+        return f"{self.readers} readers would share it, about {size(self.reader_bytes)} each"
 
     @property
     def rows(self) -> int | None:
@@ -142,6 +159,9 @@ class TablePreview:
                 for part in self.estimates
             ],
             "columns": self.columns,
+            "readers": self.readers,
+            "reader_bytes": self.reader_bytes,
+            "why_one_reader": self.why_one or None,
             "remembered_rows": self.remembered,
             "warnings": self.warnings,
             "error": self.error,
@@ -258,6 +278,7 @@ def _preview(
         warnings.append(f"run {holder.run_id} is extracting this table now: a run started now would skip it")
     if any(estimate.sorts for estimate in estimates):
         warnings.append("no index has the order of the read: the server sorts the rows")
+    readers = _readers(connection, table, spec, prepared, run)
     shown = window.as_entry()
     return TablePreview(
         table=spec.name,
@@ -269,7 +290,23 @@ def _preview(
         columns=[column.name for column in selection.output],
         remembered=last.tail.count if window.uses_tail and last is not None and last.tail is not None else 0,
         warnings=warnings,
+        **readers,
     )
+
+
+def _readers(
+    connection: Connection, table: Table, spec: TableSpec, prepared: PreparedRead, run: PlannedRun
+) -> dict[str, Any]:
+    """Return how many readers would share the read, and how much each would read, or why only one reads it."""
+    if is_small(table):
+        return {}
+    most = readers_that_fit(run.tables, spec)
+    division, warnings = divide(connection, table, spec, prepared, token="", next_part=lambda: 1, most=most)
+    if division is not None:
+        return {"readers": division.ranges, "reader_bytes": division.bytes // division.ranges}
+    if spec.readers == 1:
+        return {"why_one": "one reader reads this table: its readers are 1 in the table list"}
+    return {"why_one": why_one(table, prepared) or next(iter(warnings), "")}
 
 
 def _about_proof(spec: TableSpec, table: Table, prepared: PreparedRead) -> str | None:

@@ -68,6 +68,8 @@ def preview_view(preview: RunPreview, *, everything: bool = False) -> Renderable
     noted = [about(table.table, "yellow", *table.warnings) for table in shown if table.warnings]
     noted += [paragraph(warning, "yellow") for warning in preview.bound.warnings]
     parts += [Text(), *noted] if noted else []
+    sharing = [about(table.table, "cyan", table.sharing) for table in shown if table.sharing]
+    parts += [Text(), *sharing] if sharing else []
     if shown:
         parts += [Text(), _preview_tables(shown)]
     listed = {table.table for table in shown}

@@ -1,9 +1,9 @@
-"""The progress of a run, from its history, its plan and its tables' records. Pure."""
+"""The progress of a run, from its history, its plan, its tables' records and their states. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
 
 if TYPE_CHECKING:
-    from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
+    from rds_to_s3_ops.deployment.bucket import Plan, PlannedTable, StoredRecord
+    from rds_to_s3_ops.runs.reads import TableRead
     from rds_to_s3_ops.runs.runs import Run
 
 
@@ -39,6 +40,7 @@ _PHASES = {
     "ListRunningRuns": "listing the running runs",
     "PlanRun": "fixing the window",
     "ExtractTables": "extracting",
+    "ReadRanges": "extracting",
     "WriteManifest": "writing the manifest",
     "AnnounceRun": "sending the event",
     "CheckRun": "checking the outcome",
@@ -56,6 +58,10 @@ class TableProgress:
         The time so far; the table's own figure once it has finished.
     note : str
         The error of a failed or retried table; empty otherwise.
+    ranges, ranges_done : int
+        How many readers share the table, and how many of them have finished; 1 and 0 if it is read by one.
+    seconds_left : float or None
+        An estimate.
     """
 
     table: str
@@ -65,6 +71,9 @@ class TableProgress:
     seconds: float | None = None
     attempts: int = 0
     note: str = ""
+    ranges: int = 1
+    ranges_done: int = 0
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,8 @@ class RunProgress:
 
 @dataclass
 class _TableHistory:
+    """The history of a table, or of one range of it; a table has those of its ranges."""
+
     state: TableState = TableState.RUNNING
     began_at: datetime | None = None
     asked_at: datetime | None = None
@@ -102,6 +113,26 @@ class _TableHistory:
     rows: int | None = None
     attempts: int = 0
     note: str = ""
+    ranges: dict[int, _TableHistory] = field(default_factory=dict)
+
+    def joined(self) -> _TableHistory:
+        """Return the table's history with what its ranges say of it: that of one range that failed is the table's."""
+        if not self.ranges or self.state.is_final:
+            return self
+        parts = self.ranges.values()
+        worst = next(
+            (each for state in (TableState.FAILED, TableState.RETRYING) for each in parts if each.state is state), None
+        )
+        number = next((number for number, each in self.ranges.items() if each is worst), None)
+        return _TableHistory(
+            state=worst.state if worst is not None else TableState.RUNNING,
+            began_at=self.began_at,
+            asked_at=max((each.asked_at for each in parts if each.asked_at), default=self.asked_at),
+            ended_at=worst.ended_at if worst is not None else None,
+            attempts=max(each.attempts for each in parts),
+            note=f"range {number}: {worst.note}" if worst is not None and worst.note else "",
+            ranges=self.ranges,
+        )
 
 
 class History:
@@ -132,16 +163,19 @@ class History:
 
     def table(self, name: str) -> _TableHistory | None:
         """Return the history of a table; None if it has not started."""
-        return self._tables.get(name)
+        found = self._tables.get(name)
+        return None if found is None else found.joined()
 
     def tables(self) -> list[str]:
         """Return the tables that have started, in that order."""
         return list(self._tables)
 
     def _add_to_table(self, event: Event) -> None:
-        table = self._tables.setdefault(event.table, _TableHistory())
-        if event.entered == "ExtractTable":
-            if table.state.is_final:  # a redrive has resumed it
+        table = whole = self._tables.setdefault(event.table, _TableHistory())
+        if event.range is not None:
+            table = whole.ranges.setdefault(event.range, _TableHistory())
+        if event.entered in {"ExtractTable", "ReadRange"}:
+            if event.range is None and (table.state.is_final or table.ranges):  # a redrive has resumed it
                 table = self._tables[event.table] = _TableHistory()
             table.began_at = table.began_at or event.at
             table.asked_at, table.attempts = event.at, 0  # a continuation is not a new attempt
@@ -150,16 +184,28 @@ class History:
             table.attempts += 1
         elif event.kind in FAILURES:
             table.state, table.note = TableState.RETRYING, event.failure
-        elif event.entered == "TableFailed":
+        elif event.entered in {"TableFailed", "RangeFailed"}:
             table.state, table.ended_at = TableState.FAILED, event.at
-        elif event.entered == "TableFinished":
-            result = event.input.get("result", {})
-            table.state, table.ended_at, table.note = _final_state(result.get("status")), event.at, ""
+        elif event.entered in {"TableFinished", "RangeFinished"}:
+            result = event.result
+            table.note = ""
+            if result.get("status") == "DIVIDED":
+                return
+            table.state, table.ended_at = _final_state(result.get("status")), event.at
             table.rows = result.get("rows")
+            if event.range is not None and result.get("status") != "RANGE_READ":
+                # This reader was the last one, and committed the table.
+                whole.state, whole.ended_at = table.state, event.at
 
 
 def measure(
-    run: Run, plan: Plan | None, history: History, records: Iterable[StoredRecord], now: datetime
+    run: Run,
+    plan: Plan | None,
+    history: History,
+    records: Iterable[StoredRecord],
+    now: datetime,
+    *,
+    reads: Mapping[str, TableRead] | None = None,
 ) -> RunProgress:
     """Combine what is known about a run at this moment.
 
@@ -172,6 +218,8 @@ def measure(
     records : iterable of StoredRecord
     now : datetime
         Aware.
+    reads : mapping of str to TableRead, optional
+        How far tables are read, by their names.
     """
     by_table = {stored.record.table: stored for stored in records}
     planned = [table.table for table in plan.tables] if plan else []
@@ -181,8 +229,67 @@ def measure(
         phase=history.phase if run.is_running else run.status.lower().replace("_", " "),
         elapsed=max(0.0, ((run.stopped_at or now) - run.started_at).total_seconds()),
         until=plan.until if plan else None,
-        tables=tuple(_table(name, history.table(name), by_table.get(name), run.stopped_at or now) for name in names),
+        tables=tuple(
+            _read_so_far(
+                _table(name, history.table(name), by_table.get(name), run.stopped_at or now),
+                history.table(name),
+                (reads or {}).get(name) if run.is_running else None,
+                run,
+                now,
+            )
+            for name in names
+        ),
     )
+
+
+def unfinished(plan: Plan, history: History, records: Iterable[StoredRecord]) -> list[PlannedTable]:
+    """Return the tables that may be read now, those that the history knows first."""
+    ended = {stored.record.table for stored in records if _final_state(stored.record.status) is not TableState.FAILED}
+    known = {name: table for name in history.tables() if (table := history.table(name)) is not None}
+    left = [
+        table
+        for table in plan.tables
+        if table.table not in ended and not (table.table in known and known[table.table].state.is_final)
+    ]
+    return sorted(left, key=lambda table: table.table not in known)
+
+
+def _read_so_far(
+    table: TableProgress, history: _TableHistory | None, read: TableRead | None, run: Run, now: datetime
+) -> TableProgress:
+    """Add what the table's state says of a read that has not ended."""
+    if read is None or (table.state.is_final and table.state is not TableState.FAILED):
+        return table
+    is_read = table.state is not TableState.FAILED or read.ranges > 1
+    state = TableState.RUNNING if table.state is TableState.WAITING else table.state
+    began = history.began_at if history is not None else None
+    if history is not None and history.ranges:
+        began = min((each.began_at for each in history.ranges.values() if each.began_at), default=began)
+    elapsed = (now - (began or run.started_at)).total_seconds()
+    return replace(
+        table,
+        state=state,
+        rows=read.rows if is_read else table.rows,
+        bytes=read.bytes if is_read else table.bytes,
+        seconds=table.seconds if table.seconds is not None else max(0.0, elapsed),
+        ranges=read.ranges,
+        ranges_done=read.ranges_done if read.ranges > 1 else 0,
+        seconds_left=None if state is TableState.FAILED else seconds_left(read, elapsed),
+    )
+
+
+def seconds_left(read: TableRead, elapsed: float) -> float | None:
+    """Estimate how long a read still takes, as fast as it was so far; None where its size is not known.
+
+    Examples
+    --------
+    >>> from rds_to_s3_ops.runs.reads import TableRead
+    >>> seconds_left(TableRead(rows=250, bytes=9_000, ranges=4, ranges_done=1, expected_rows=1_000), 60.0)
+    180.0
+    """
+    if not read.expected_rows or not read.rows or elapsed <= 0:
+        return None
+    return max(0.0, elapsed * (read.expected_rows - read.rows) / read.rows)
 
 
 def _table(name: str, history: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rds_to_s3.manifest.report.figures import count, duration, size
 from rds_to_s3.wording import counted
-from rds_to_s3_ops.runs.progress import RunProgress, TableState
+from rds_to_s3_ops.runs.progress import RunProgress, TableProgress, TableState
 from rds_to_s3_ops.screen.grid import Column, Grid
 from rds_to_s3_ops.screen.lines import paragraph, plain, state_text
 
@@ -65,7 +65,7 @@ class ProgressView:
         for table in self._tables[:number]:
             grid.add(
                 table.table, state_text(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
-                f"attempt {table.attempts}" if table.attempts > 1 else "",
+                ", ".join([*_so_far(table), *([f"attempt {table.attempts}"] if table.attempts > 1 else [])]),
                 below=[paragraph(table.note)] if table.note else [],
             )  # fmt: skip
         parts: list[RenderableType] = [_headline(self._progress)]
@@ -102,11 +102,12 @@ def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
     known = {table.table: table for table in before.tables} if before else {}
     for table in after.tables:
         was = known.get(table.table)
-        if table.state is TableState.WAITING or (was is not None and was.state is table.state):
+        same = was is not None and (was.state, was.ranges_done) == (table.state, table.ranges_done)
+        if table.state is TableState.WAITING or same:
             continue
         figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
         figures += [size(table.bytes)] if table.bytes else []
-        figures += [duration(table.seconds)] if table.state.is_final else []
+        figures += [duration(table.seconds)] if table.state.is_final else _so_far(table)
         line = f"{table.table}: {table.state.value}"
         line += f" ({', '.join(figures)})" if figures else ""
         lines.append(line + (f": {_one_line(table.note)}" if table.note else ""))
@@ -127,11 +128,22 @@ def progress_json(progress: RunProgress) -> dict[str, Any]:
                 "rows": table.rows,
                 "bytes": table.bytes,
                 "seconds": None if table.seconds is None else round(table.seconds, 1),
+                "ranges": table.ranges,
+                "ranges_done": table.ranges_done,
+                "seconds_left": None if table.seconds_left is None else round(table.seconds_left),
                 "note": table.note,
             }
             for table in progress.tables
         ],
     }
+
+
+def _so_far(table: TableProgress) -> list[str]:
+    """Say how many ranges of a table are read, and when it will end."""
+    if table.ranges <= 1 or (table.state.is_final and table.state is not TableState.FAILED):
+        return []
+    left = [] if table.seconds_left is None else [f"about {duration(table.seconds_left)} left"]
+    return [f"{table.ranges_done} of {table.ranges} ranges read", *left]
 
 
 def _one_line(text: str) -> str:

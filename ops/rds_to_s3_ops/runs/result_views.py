@@ -11,9 +11,11 @@ from rich.text import Text
 from rds_to_s3.manifest.report.figures import count, duration, size
 from rds_to_s3.timestamps import short
 from rds_to_s3.wording import counted, first_names
+from rds_to_s3_ops.runs.progress_views import ProgressView, progress_json
 from rds_to_s3_ops.runs.views import run_json, run_view
 from rds_to_s3_ops.screen.grid import Column, Grid
 from rds_to_s3_ops.screen.lines import (
+    MOST_TABLES,
     about,
     folded,
     instant,
@@ -28,6 +30,7 @@ from rds_to_s3_ops.screen.lines import (
 if TYPE_CHECKING:
     from rds_to_s3.commit.entries import TableEntry
     from rds_to_s3.reported.manifest import Manifest
+    from rds_to_s3_ops.runs.progress import RunProgress
     from rds_to_s3_ops.runs.runs import Run
 
 WAYS = ("redrive", "rerun")
@@ -74,7 +77,12 @@ def manifest_view(
 
 
 def outcome_view(
-    run: Run | None, manifest: Manifest | None, bucket: str, *, everything: bool = False
+    run: Run | None,
+    manifest: Manifest | None,
+    bucket: str,
+    *,
+    everything: bool = False,
+    progress: RunProgress | None = None,
 ) -> RenderableType:
     """Show the result of a run, or its current state.
 
@@ -87,6 +95,8 @@ def outcome_view(
     bucket : str
     everything : bool
         Whether to list every table and file.
+    progress : RunProgress, optional
+        Of a run that is running.
     """
     final = manifest is not None and (run is None or run.is_told_by(manifest))
     shown: RenderableType = Text()
@@ -95,17 +105,23 @@ def outcome_view(
         shown = manifest_view(manifest, bucket, everything=everything, ways=ways if final else ())
     if run is None or final:
         return shown
+    now = [run_view(run)]
+    if progress is not None:
+        # With a note, a table has two lines.
+        now += [Text(), ProgressView(progress, 2 * (len(progress.tables) if everything else MOST_TABLES))]
     if manifest is None:
-        return run_view(run)
+        return Group(*now)
     before = Text(f"Its last manifest is from before that, of {instant(manifest.finished_at)}:", style="yellow")
-    return Group(run_view(run), Text(), before, Text(), shown)
+    return Group(*now, Text(), before, Text(), shown)
 
 
-def outcome_json(run: Run | None, manifest: Manifest | None) -> Mapping[str, Any]:
-    """Return the same for ``--json``: the final manifest, else the run's current state."""
+def outcome_json(run: Run | None, manifest: Manifest | None, progress: RunProgress | None = None) -> Mapping[str, Any]:
+    """Return the same for ``--json``: the final manifest, else the run's current state, with its tables' progress."""
     if manifest and (run is None or run.is_told_by(manifest)):
         return manifest.model_dump()
-    return run_json(run, manifest) if run else {}
+    if run is None:
+        return {}
+    return run_json(run, manifest) | ({"tables": progress_json(progress)["tables"]} if progress else {})
 
 
 # --- the head -----------------------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ _ENDS = {
 }
 _MOST = 300
 _MOST_NAMES = 6
-_INSIDE = {"ExtractTable", "TableFailed"}
+_GIVEN_UP = {"TableFailed", "RangeFailed"}
+_INSIDE = {"ExtractTable", "TableFailed", "ReadRange", "RangeFailed"}
 # Entering these adds nothing to the lines around it, or to their result.
 _UNTOLD = {
     *("TakeInput", "PlanRun", "ExtractTable", "TableFinished?", "TableFinished"),
+    *("ReadRange", "RangeFinished?", "RangeFinished"),
     *("WriteManifest", "AnnounceRun", "CheckRun", "RetryFailed?", "RunFinished"),
 }
 
@@ -42,6 +44,8 @@ class StoryLine:
         Empty if the event concerns no single table, or if the history does not name the table.
     message : str
     is_bad : bool
+    range : int or None
+        Of the table, if several readers share it and the event concerns one of them.
     """
 
     seconds: float
@@ -49,13 +53,15 @@ class StoryLine:
     table: str
     message: str
     is_bad: bool = False
+    range: int | None = None
 
     @property
     def text(self) -> str:
         """The line without its time."""
         if not self.state:
             return self.message
-        table = f"{self.table}: " if self.table else ""
+        part = f", range {self.range}" if self.range is not None else ""
+        table = f"{self.table}{part}: " if self.table else ""
         return (
             f"{'  ' if self.state in _INSIDE else ''}{table}{self.state}{f': {self.message}' if self.message else ''}"
         )
@@ -66,6 +72,7 @@ class StoryLine:
             "seconds": round(self.seconds, 3),
             "state": self.state or None,
             "table": self.table or None,
+            "range": self.range,
             "message": self.message,
         }
 
@@ -121,7 +128,9 @@ def _line(event: Event, began: datetime) -> StoryLine | None:
     seconds = (event.at - began).total_seconds()
     if event.kind.startswith("Execution"):
         return StoryLine(seconds, "", "", *said)
-    return StoryLine(seconds, event.state, event.table or str((event.payload or {}).get("table", "")), *said)
+    payload = event.payload or {}  # an engine without events for the iterations' states has the table only there
+    number = event.range if event.range is not None else payload.get("range")
+    return StoryLine(seconds, event.state, event.table or str(payload.get("table", "")), *said, number)
 
 
 def _say(event: Event) -> tuple[str, bool] | None:
@@ -130,7 +139,9 @@ def _say(event: Event) -> tuple[str, bool] | None:
     if event.entered:
         if event.state in _UNTOLD:
             return None
-        return ("given up, the others continue", True) if event.state == "TableFailed" else ("", False)
+        if event.state == "ReadRanges":
+            return (divided, False) if (divided := _divided(event.input)) else None
+        return ("given up, the others continue", True) if event.state in _GIVEN_UP else ("", False)
     if event.kind in FAILURES:
         line = " ".join(event.failure.split())
         return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...", True
@@ -147,6 +158,13 @@ def _of_the_run(kind: str, details: Mapping[str, Any]) -> tuple[str, bool]:
     return _ENDS.get(kind, kind) + (f": {error}" if error else ""), kind != "ExecutionSucceeded"
 
 
+def _divided(data: Mapping[str, Any]) -> str:
+    """Say how many ranges of which tables are read; nothing where no table is divided."""
+    ranges = (data.get("extracted") or {}).get("ranges") or []
+    tables = list(dict.fromkeys(str(each.get("table")) for each in ranges))
+    return f"{counted(len(ranges), 'range')} of {first_names(tables, _MOST_NAMES)}" if ranges else ""
+
+
 def _result(state: str, payload: Mapping[str, Any] | None) -> str:
     if payload is None:
         return ""
@@ -154,9 +172,8 @@ def _result(state: str, payload: Mapping[str, Any] | None) -> str:
         case "PlanRun":
             names = first_names((item["table"] for item in payload.get("tables", [])), _MOST_NAMES)
             return f"{names} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
-        case "ExtractTable":
-            rows, files = counted(payload.get("rows", 0), "row"), counted(payload.get("files", 0), "file")
-            return f"{payload.get('status')}, {rows}, {files}"
+        case "ExtractTable" | "ReadRange":
+            return _of_a_read(payload)
         case "WriteManifest":
             failed = payload.get("failed", [])
             return f"{payload.get('status')}, {payload.get('manifest')}" + (
@@ -166,3 +183,12 @@ def _result(state: str, payload: Mapping[str, Any] | None) -> str:
             tables = payload.get("tables", [])
             return f"{payload.get('decision')}" + (f": {first_names(tables, _MOST_NAMES)}" if tables else "")
     return ""
+
+
+def _of_a_read(payload: Mapping[str, Any]) -> str:
+    status = payload.get("status")
+    if status == "RANGE_READ":  # its rows are counted with the table's
+        return "RANGE_READ"
+    if status == "DIVIDED":
+        return f"DIVIDED, {counted(len(payload.get('ranges', [])), 'range')} to read"
+    return f"{status}, {counted(payload.get('rows', 0), 'row')}, {counted(payload.get('files', 0), 'file')}"

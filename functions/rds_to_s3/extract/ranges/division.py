@@ -29,6 +29,7 @@ def divide(
     *,
     token: str,
     next_part: Callable[[], int],
+    most: int,
 ) -> tuple[Division | None, list[str]]:
     """Divide a read among its readers.
 
@@ -40,6 +41,8 @@ def divide(
         Of the invocation that divides.
     next_part : callable
         Returns the first part number that is free.
+    most : int
+        How many readers the table may have in this run: `rds_to_s3.plan.lists.limits.readers_that_fit`.
 
     Returns
     -------
@@ -48,21 +51,47 @@ def divide(
     warnings : list of str
         Why a number of readers that the table list gives is not kept.
     """
-    if spec.readers == 1 or table.estimated_rows * table.average_row_bytes < LEAST_BYTES:
+    if spec.readers == 1 or is_small(table):
         return None, []
     stretches = _stretches(table, prepared)
     if isinstance(stretches, str):
         return None, [stretches] if spec.readers != "auto" else []
+    wanted = MOST_READERS if spec.readers == "auto" else spec.readers
+    warnings = [_crowded(wanted, most)] if wanted > most and spec.readers != "auto" else []
+    if most <= 1:
+        return None, warnings
     finder = CutFinder(connection, table.name, prepared.selection.select, table.average_row_bytes)
-    pieces = finder.pieces(stretches, MOST_READERS if spec.readers == "auto" else spec.readers)
+    pieces = finder.pieces(stretches, min(wanted, most))
     size = sum(piece.bytes for piece in pieces)
-    readers = readers_for(spec, size)
+    readers = min(readers_for(spec, size), most)
     cuts = chosen_cuts(pieces, readers, len(prepared.segments))
     if not cuts:
         return None, []
     files = int(size / (len(cuts) + 1) / spec.target_file_bytes) + 1
     parts = max(FEWEST_PARTS, -(-PARTS_SPARE * files // FEWEST_PARTS) * FEWEST_PARTS)
-    return Division(token=token, cuts=cuts, first_part=next_part(), parts=parts), []
+    rows = sum(piece.rows for piece in pieces)
+    return Division(
+        token=token, cuts=cuts, first_part=next_part(), parts=parts, rows=round(rows), bytes=round(size)
+    ), warnings
+
+
+def is_small(table: Table) -> bool:
+    """Whether one reader reads a table, since it is small."""
+    return table.estimated_rows * table.average_row_bytes < LEAST_BYTES
+
+
+def why_one(table: Table, prepared: PreparedRead) -> str:
+    """Return why a large table is read by one although more readers would share it; empty if nothing is against it."""
+    stretches = _stretches(table, prepared)
+    return stretches if isinstance(stretches, str) else ""
+
+
+def _crowded(wanted: int, most: int) -> str:
+    readers = "one reader reads" if most <= 1 else f"{most} readers share"
+    return (
+        f"{readers} this table instead of {wanted}: one execution has 25,000 events and 256 KiB of state for all "
+        "tables and ranges. Divide the tables among several executions"
+    )
 
 
 def readers_for(spec: TableSpec, size: float) -> int:

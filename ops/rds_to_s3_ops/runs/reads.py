@@ -1,0 +1,113 @@
+"""How far the tables of a run are read, from their states in the bucket: by the files that are finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rds_to_s3.bucket_keys import range_key
+from rds_to_s3.commit.state_store import read_state
+from rds_to_s3.errors import StateMalformedError
+from rds_to_s3_ops.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from rds_to_s3.commit.state import TableState
+    from rds_to_s3_ops.deployment.bucket import Bucket, PlannedTable
+
+_READERS = 12
+LEAST_SECONDS = 3.0  # between two looks
+SHARE = 10  # of the time: a table of ten thousand files has a state of megabytes
+MOST_TABLES = 200
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """How far one table is read.
+
+    Attributes
+    ----------
+    rows, bytes : int
+        Of the finished files.
+    ranges : int
+        How many readers share the table: 1 if it is not divided.
+    ranges_done : int
+        How many of them are read to their end. If one reads the table, this says nothing.
+    expected_rows : int or None
+        About how many rows will be read; None where nobody estimated it.
+    """
+
+    rows: int
+    bytes: int
+    ranges: int = 1
+    ranges_done: int = 0
+    expected_rows: int | None = None
+
+    @classmethod
+    def of(cls, state: TableState, ranges: Sequence[TableState], run_id: str) -> TableRead | None:
+        """Return how far a run has read a table, from its state and those of its ranges; None before its first file."""
+        whole = state.staged
+        if whole is None or whole.run_id != run_id:
+            return None
+        parts = [each.staged for each in ranges if each.staged is not None]
+        files = [file for part in [whole, *parts] for file in part.written.files]
+        if not files and whole.division is None:
+            return None
+        return cls(
+            rows=sum(file.rows for file in files),
+            bytes=sum(file.bytes for file in files),
+            ranges=whole.division.ranges if whole.division else whole.readers,
+            ranges_done=sum(part.done for part in parts) if whole.division else whole.readers,
+            expected_rows=(whole.division.rows or None) if whole.division else None,
+        )
+
+
+class Reads:
+    """Looks at the tables of a run, not more often than they change, and reads only the ranges that have changed."""
+
+    def __init__(self, bucket: Bucket, run_id: str) -> None:
+        self._bucket = bucket
+        self._run_id = run_id
+        self._known: dict[str, tuple[str, TableState]] = {}
+        self._found: dict[str, TableRead] = {}
+        self._not_before = 0.0
+
+    def look(self, tables: Iterable[PlannedTable]) -> dict[str, TableRead]:
+        """Return how far these tables are read, by their names; without those that have no finished file."""
+        began = time.monotonic()
+        if began < self._not_before:
+            return self._found
+        wanted = list(tables)[:MOST_TABLES]
+        etags = {item.key: item.etag for item in self._bucket.listed("_state/ranges/")} if wanted else {}
+        with ThreadPoolExecutor(_READERS) as readers:
+            found = readers.map(lambda table: self._read(table, etags), wanted)
+            self._found = {table.table: read for table, read in zip(wanted, found, strict=True) if read is not None}
+        self._not_before = time.monotonic() + max(LEAST_SECONDS, SHARE * (time.monotonic() - began))
+        return self._found
+
+    def _read(self, table: PlannedTable, etags: dict[str, str]) -> TableRead | None:
+        try:
+            state = self._bucket.table_state(table.table, table.format)
+        except UnreadableError:
+            return None  # the run says so
+        division = state.staged.division if state.staged is not None else None
+        keys = (
+            [range_key(table.table, table.format, division.token, n + 1) for n in range(division.ranges)]
+            if division is not None
+            else []
+        )
+        ranges = [self._range(key, etags[key]) for key in keys if key in etags]
+        return TableRead.of(state, [each for each in ranges if each is not None], self._run_id)
+
+    def _range(self, key: str, etag: str) -> TableState | None:
+        if key not in self._known or self._known[key][0] != etag:
+            stored = self._bucket.read(key)
+            if stored is None:
+                return None
+            try:
+                self._known[key] = etag, read_state(stored.body, key)
+            except StateMalformedError:
+                return None
+        return self._known[key][1]
