@@ -117,6 +117,8 @@ def _stretches(table: Table, prepared: PreparedRead) -> list[Stretch] | str:
     """Return the parts of a read in which it can be divided, or why it is read by one."""
     if prepared.selection.checks.unique:
         return "one reader reads this table: a check for unique values needs all rows of a window"
+    if not prepared.segments:
+        return "one reader reads this table: mode compare compares all of it with what was delivered, in one pass"
     if not all(segment.order for segment in prepared.segments):
         return "one reader reads this table: it has no key by which a read can be resumed"
     window = prepared.window
