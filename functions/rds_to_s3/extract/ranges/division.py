@@ -113,14 +113,20 @@ def in_range(segments: Sequence[Segment], division: Division, number: int) -> tu
     return [*segments[: end.segment], replace(last, condition=f"({last.condition}) AND {limit}")], begin
 
 
+def _only_as_a_whole(prepared: PreparedRead) -> str:
+    if prepared.selection.checks.unique:
+        return "a check for unique values needs all rows of a window"
+    if not prepared.segments:
+        return "mode compare compares all of it with what was delivered, in one pass"
+    if not all(segment.order for segment in prepared.segments):
+        return "it has no key by which a read can be resumed"
+    return ""
+
+
 def _stretches(table: Table, prepared: PreparedRead) -> list[Stretch] | str:
     """Return the parts of a read in which it can be divided, or why it is read by one."""
-    if prepared.selection.checks.unique:
-        return "one reader reads this table: a check for unique values needs all rows of a window"
-    if not prepared.segments:
-        return "one reader reads this table: mode compare compares all of it with what was delivered, in one pass"
-    if not all(segment.order for segment in prepared.segments):
-        return "one reader reads this table: it has no key by which a read can be resumed"
+    if whole := _only_as_a_whole(prepared):
+        return f"one reader reads this table: {whole}"
     window = prepared.window
     if window.read_from is None or prepared.is_whole:
         index = next((index.name for index in table.indexes if index.columns == table.ordered_key), None)
