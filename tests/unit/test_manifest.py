@@ -67,6 +67,32 @@ def ended(table: str, status: str = "SUCCEEDED", error: str | None = None) -> di
     return {"table": table, "status": status} | ({"error": error} if error else {})
 
 
+@pytest.mark.parametrize(
+    ("ends", "status", "kind"),
+    [
+        (["DIVIDED", "RANGE_READ", "SUCCEEDED"], "SUCCEEDED", None),
+        (["DIVIDED", "SUCCEEDED", "RANGE_READ"], "SUCCEEDED", None),
+        (["DIVIDED", "FAILED ReadInterruptedError", "RANGE_READ"], "FAILED", "ReadInterruptedError"),
+        (["DIVIDED", "RANGE_READ", "FAILED ReadInterruptedError"], "FAILED", "ReadInterruptedError"),
+        # The record has the error of whichever range failed last.
+        (
+            ["DIVIDED", "FAILED DatabaseUnreachableError", "FAILED ReadInterruptedError"],
+            "FAILED",
+            "ReadInterruptedError",
+        ),
+        (["DIVIDED", "FAILED ReadInterruptedError", "FAILED Sandbox.Timedout"], "FAILED", "ReadInterruptedError"),
+        (["DIVIDED", "FAILED Sandbox.Timedout", "RANGE_READ"], "FAILED", "Sandbox.Timedout"),
+    ],
+)
+def test_a_divided_table_ends_as_its_ranges_do(ends: list[str], status: str, kind: str | None) -> None:
+    results = [ended("orders", *each.split()) for each in ends]
+    found = build([record("orders", status), record("menu")], [*results, ended("menu")])["tables"][0]
+    assert found["status"] == status
+    assert (found["error"] or {}).get("type") == kind
+    if kind == "ReadInterruptedError":
+        assert found["error"]["message"] == "gone"
+
+
 def test_records_become_the_manifest_and_its_totals() -> None:
     manifest = build([record("orders"), record("menu", "UNCHANGED", rows=0)], [ended("orders"), ended("menu")])
     assert manifest["status"] == "SUCCEEDED"

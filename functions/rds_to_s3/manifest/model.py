@@ -151,12 +151,18 @@ def is_newer(started_at: str, latest: str | None) -> bool:
 
 
 def by_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the result of each table. One whose range failed has failed; else one of its readers has committed it."""
+    """Return the result of each table. One whose range failed has failed; else one of its readers has committed it.
+
+    If several ranges of a table failed, ``others`` has the errors of all but the first.
+    """
     ended: dict[str, Mapping[str, Any]] = {}
     for result in results:
         if not isinstance(result, Mapping) or "table" not in result:
             continue
         before = ended.get(result["table"], result)
+        if before is not result and before.get("status") == result.get("status") == "FAILED":
+            ended[result["table"]] = {**before, "others": [*before.get("others", []), result.get("error")]}
+            continue
         is_known = before.get("status") == "FAILED" or result.get("status") == "RANGE_READ"
         ended[result["table"]] = before if is_known else result
     return ended
@@ -169,7 +175,8 @@ def _agrees(record: TableEntry, result: Mapping[str, Any] | None) -> bool:
     """
     if record.error is None or result is None:
         return True
-    return result.get("status") == "FAILED" and result.get("error") in {record.error.type, "Runtime.HandlerError"}
+    errors = {result.get("error"), *result.get("others", [])}
+    return result.get("status") == "FAILED" and not errors.isdisjoint({record.error.type, "Runtime.HandlerError"})
 
 
 def _without_taken(record: TableEntry, taken: Sequence[Taken]) -> TableEntry:
