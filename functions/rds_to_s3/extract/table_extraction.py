@@ -14,7 +14,7 @@ from rds_to_s3.commit.opening import CommitUnfinished, Decided, Opened, Refused
 from rds_to_s3.commit.staged_upload import Uploader
 from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, MOST_STALLED, TableCommit
-from rds_to_s3.errors import CannotResumeError, DiskFullError, LeaseLostError, TableNotFoundError
+from rds_to_s3.errors import CannotResumeError, DiskFullError, TableNotFoundError
 from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of, why_off
@@ -250,10 +250,7 @@ class TableExtraction:
         if missing := shared.missing(registers):
             self._keep(staged, RANGES_WAIT_SECONDS)
             return missing
-        joined = shared.join(staged.division, registers)
-        if joined is None:
-            raise LeaseLostError(f"another invocation has taken table {self.spec.name!r}")
-        work.staged = joined.model_copy(deep=True)
+        work.staged = shared.joined(staged.division, registers)
         return None
 
     def _read(self, work: Work) -> bool:

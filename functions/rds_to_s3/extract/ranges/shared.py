@@ -109,6 +109,13 @@ class SharedTable:
 
         return joined if isinstance(self._change(replaced), Staged) else None
 
+    def joined(self, division: Division, ranges: list[TableState]) -> Staged:
+        """Return the joined progress. Raise LeaseLostError if another invocation has joined the ranges."""
+        joined = self.join(division, ranges)
+        if joined is None:
+            raise LeaseLostError(f"another invocation has taken table {self._commit.state.table!r}")
+        return joined.model_copy(deep=True)
+
     def leave(self, division: Division) -> None:
         """Give the table free, unless a range of it is being read: this run's read of it has failed."""
         now = self._commit.clock()
