@@ -96,6 +96,12 @@ def test_the_tables_say_how_complete_each_is_a_failed_one_only_as_before() -> No
     ]  # fmt: skip
 
 
+def test_a_table_that_several_read_says_how_many() -> None:
+    shown = said(parsed(manifest(table("orders", readers=4, seconds=61.0), table("menu"))))
+    assert "1 min 01 s, 4 readers" in shown
+    assert shown.count("readers") == 1
+
+
 def test_the_proof_says_what_was_compared_and_found_and_up_to_when_the_table_is_proved() -> None:
     page = parsed(HEALED)
     rows = page.findall(".//section/div[@aria-label='Proof']//tbody/tr")

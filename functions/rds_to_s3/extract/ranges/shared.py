@@ -183,7 +183,8 @@ def joined_progress(whole: Staged, ranges: list[Staged]) -> Staged:
                 blocks=[block for each in ranges for block in each.recorded.blocks],
                 runs=[run for each in ranges for run in each.recorded.runs],
             ),
-            "seconds": whole.seconds + sum(each.seconds for each in ranges),
+            # Side by side: the report draws when the table was read.
+            "seconds": whole.seconds + max(each.seconds for each in ranges),
             "invocations": whole.invocations + sum(each.invocations for each in ranges),
             "warnings": list(dict.fromkeys([*whole.warnings, *(text for each in ranges for text in each.warnings)])),
             "seen_until": max(each.seen_until for each in [whole, *ranges] if each.seen_until is not None)

@@ -16,7 +16,7 @@ def tables_section(tables: Sequence[TableEntry]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{breakable(table.table)}</th><td>{state(table.status)}</td>'
         f'<td class="n">{count(table.rows)}</td><td class="n">{size(table.bytes)}</td>'
-        f'<td class="n">{duration(table.seconds)}</td><td class="n">{table.attempts}</td>'
+        f'<td class="n">{duration(table.seconds)}{_readers(table)}</td><td class="n">{table.attempts}</td>'
         f"<td>{text(_after(table))}</td><td>{text(_complete_up_to(table))}</td></tr>\n"
         for table in tables
     )
@@ -26,6 +26,10 @@ def tables_section(tables: Sequence[TableEntry]) -> str:
     ]  # fmt: skip
     caption = "Rows written by this run, and the upper bound of each table in the bucket, on the database's clock"
     return section("Tables", scrolling_table("tables", caption, heads, rows))
+
+
+def _readers(table: TableEntry) -> str:
+    return f", {table.readers} readers" if table.readers > 1 else ""
 
 
 def _after(table: TableEntry) -> str:
