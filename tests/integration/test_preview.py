@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
+from rds_to_s3.extract.ranges import division
 from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.deployment.stack import Stack
@@ -73,6 +75,24 @@ def test_the_window_is_the_one_that_the_run_then_has(food: Pipeline) -> None:
     window = next(table for table in manifest["tables"] if table["table"] == "dish")["window"]
     assert window["after"] == foretold.after
     assert window["until"] >= (foretold.until or "")
+
+
+def test_a_large_read_shows_its_readers_as_the_run_then_has_them_or_why_one_reads_it(
+    food: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "LEAST_BYTES", 1_000)
+    food.database.execute("INSERT INTO note VALUES ('2025-04-01', NULL, 'a'), ('2025-04-01', NULL, 'b')")
+    food.database.execute("ANALYZE TABLE note")
+    food.tables = [{"name": "dish", "readers": 4}, {"name": "note", "readers": 4}]
+    tables = by_name(preview(food, json.dumps({"tables": food.tables})))
+    dish, note = tables["dish"], tables["note"]
+    manifest = food.run()
+    readers = {table["table"]: table.get("readers", 1) for table in manifest["tables"]}
+    assert (dish.readers, note.readers) == (readers["dish"], readers["note"]) == (4, 1)
+    assert 100 <= (dish.reader_bytes or 0) <= 2_000
+    assert "no key by which a read can be resumed" in note.why_one
+    alone = by_name(preview(food, '{"tables": [{"name": "dish", "readers": 1}]}'))["dish"]
+    assert (alone.readers, "readers are 1" in alone.why_one) == (1, True)
 
 
 def test_what_would_fail_is_reported_table_by_table(food: Pipeline) -> None:

@@ -34,7 +34,8 @@ def show(
 ) -> None:
     """Show the result of a run, by default the newest finished run. With --json, print its manifest.
 
-    For a run that is running, redriven or stopped: its status, and the last manifest it wrote.
+    For a run that is running, redriven or stopped: its status, how far its tables are read while it is running, and the
+    last manifest it wrote.
     """
     session = Session.open(stack)
     bucket, runs = session.bucket(), session.runs()
