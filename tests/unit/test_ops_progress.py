@@ -15,7 +15,7 @@ from rds_to_s3.commit.state import TableState as TableState_
 from rds_to_s3.s3.objects import ListedObject, StoredObject
 from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
 from rds_to_s3_ops.runs import reads
-from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure
+from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure, unfinished
 from rds_to_s3_ops.runs.reads import TableRead
 from rds_to_s3_ops.runs.runs import Run
 from tests.support.manifests import entry
@@ -346,3 +346,15 @@ def test_only_the_ranges_that_changed_are_read_again(monkeypatch: pytest.MonkeyP
     bucket.objects[second] = state("run-1", written=written(6, 7))
     assert looks.look(PLAN.tables[:1])["menu"].rows == 18
     assert sorted(bucket.reads) == [first, second, second]
+
+
+def test_the_tables_whose_states_are_looked_at_are_those_that_have_not_ended_the_running_first() -> None:
+    names = ("menu", "orders", "delivery", "location")
+    plan = Plan.model_validate({"tables": [{"table": name} for name in names]})
+    story = Story()
+    story.finishes(story.extracts("menu", 2), 4, "SUCCEEDED", 22)
+    story.divides("delivery", 2, [1, 2])
+    history = History()
+    history.add(story.events)
+    records = [record("location", "UNCHANGED", 3), record("delivery", "FAILED", 1)]
+    assert [table.table for table in unfinished(plan, history, records)] == ["delivery", "orders"]
