@@ -39,7 +39,7 @@ pytest:
 test-lambda:    ## the tests without servers, with the Python and the versions that Lambda loads (NUMPY=2.4.4: the other numpy)
 	@$(SETUP) venv
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
-	@program=$$($(VENV)/python -m local.lambda_python) && PYTHONDONTWRITEBYTECODE=1 $$program -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) tests/unit
+	@program=$$($(VENV)/python -m local.lambda_python) && PYTHONDONTWRITEBYTECODE=1 $$program -m pytest -q -p no:cacheprovider $(SIDE_BY_SIDE) --ignore-glob='tests/unit/test_local_*' tests/unit
 
 test-unit:      ## the tests without servers (under a minute)
 	@$(SETUP) venv

@@ -29,6 +29,8 @@ _SITE = """\
 import os, sys
 
 sys.executable = sys._base_executable = os.environ["LAMBDA_PYTHON"]
+for name in ("PYTHONHOME", "PYTHONPATH"):  # another Python that a test starts has its own
+    os.environ.pop(name, None)
 """
 
 
@@ -64,8 +66,8 @@ def prepare() -> Path:
         wanted = HOME / "wanted.txt"
         wanted.write_text(pins)
         _install(wanted, site)
-        (site / "sitecustomize.py").write_text(_SITE)
         wanted.rename(stamp)
+    (site / "sitecustomize.py").write_text(_SITE)
     program.write_text(_starter(program, site))
     program.chmod(0o755)
     return program
@@ -82,7 +84,8 @@ def _install(wanted: Path, site: Path) -> None:
 
 def _starter(program: Path, site: Path) -> str:
     found = shutil.which(f"python{VERSION}")
-    if found:
+    # A version manager's command may be there and run nothing.
+    if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
         command, home = found, ""
     else:
         root = unpack([f"python{VERSION}", "libstdc++6", "libgcc-s1"], "trixie", HOME / "packages")
