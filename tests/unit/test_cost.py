@@ -27,8 +27,8 @@ def test_a_run_of_two_tables_is_priced_by_hand() -> None:
     tables = [entry("orders", seconds=10.0), entry("menu", seconds=2.0)]
     cost = cost_of(ARM, tables, 0)
     assert cost.gb_seconds == pytest.approx(12 * 1769 / 1024, abs=1e-3)
-    assert (cost.requests, cost.transitions) == (2 + 3, 10 + 2 * 2 + 2)
-    assert cost.amount == pytest.approx(12 * 1769 / 1024 * 0.0000133334 + 5 * 0.0000002 + 16 * 0.000025, abs=1e-6)
+    assert (cost.requests, cost.transitions) == (2 + 3, 11 + 2 * 2 + 2)
+    assert cost.amount == pytest.approx(12 * 1769 / 1024 * 0.0000133334 + 5 * 0.0000002 + 17 * 0.000025, abs=1e-6)
     assert (cost.currency, cost.prices_as_of) == ("USD", read_prices()["as_of"])
 
 
@@ -37,7 +37,9 @@ def test_continuations_retries_and_redrives_cost_too_and_x86_costs_more() -> Non
     longer = cost_of(ARM, [entry("orders", seconds=10.0, invocations=3, attempts=2)], 0)
     assert (longer.requests - plain.requests, longer.transitions - plain.transitions) == (3, 6)
     redriven = cost_of(ARM, [entry("orders", seconds=10.0)], 2)
-    assert (redriven.requests - plain.requests, redriven.transitions - plain.transitions) == (6, 20)
+    assert (redriven.requests - plain.requests, redriven.transitions - plain.transitions) == (6, 22)
+    shared = cost_of(ARM, [entry("orders", seconds=10.0, readers=4)], 0)
+    assert (shared.requests - plain.requests, shared.transitions - plain.transitions) == (4, 4 * 3)
     assert cost_of(ExtractSize(1769, "x86_64"), [entry("orders", seconds=10.0)], 0).amount > plain.amount
 
 

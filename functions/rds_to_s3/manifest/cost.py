@@ -1,7 +1,8 @@
 """What a run has cost at least, from what is known at its end. The prices are data of their own: ``prices.json``.
 
 Not known here, and so not counted: requests to S3, Secrets Manager and Parameter Store, logs, traces, the time of the
-three short functions, network, and the attempts of a table that were replaced in a redrive.
+three short functions, network, the attempts of a table that were replaced in a redrive, and, where several read a table,
+the time of the ranges beside its longest.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.reported.manifest import CostEntry
 
 PRICES = Path(__file__).with_name("prices.json")
-STATES_OF_A_ROUND = 10
-"""TakeInput or TakeFailedTables, ReadTableList, ListRunningRuns, PlanRun, ExtractTables, WriteManifest, AnnounceRun,
-CheckRun, RetryFailed? and the end."""
+STATES_OF_A_ROUND = 11
+"""TakeInput or TakeFailedTables, ReadTableList, ListRunningRuns, PlanRun, ExtractTables, ReadRanges, WriteManifest,
+AnnounceRun, CheckRun, RetryFailed? and the end."""
 STATES_OF_AN_INVOCATION = 2
-"""ExtractTable and TableFinished?. A table's last state, TableFinished or TableFailed, is one more."""
+"""ExtractTable and TableFinished?, or ReadRange and RangeFinished?. The last state of a table or range is one more."""
 FUNCTIONS_OF_A_ROUND = 3
 
 
@@ -48,9 +49,11 @@ def cost_of(size: ExtractSize, tables: Sequence[TableEntry], redrives: int) -> C
     """
     rounds = 1 + redrives
     invocations = sum(max(table.invocations, 1) + max(table.attempts - 1, 0) for table in tables)
+    ranges = sum(table.readers for table in tables if table.readers > 1)
     gb_seconds = sum(table.seconds for table in tables) * size.memory / 1024
-    requests = invocations + FUNCTIONS_OF_A_ROUND * rounds
-    transitions = STATES_OF_A_ROUND * rounds + STATES_OF_AN_INVOCATION * invocations + len(tables)
+    requests = invocations + ranges + FUNCTIONS_OF_A_ROUND * rounds
+    transitions = STATES_OF_A_ROUND * rounds + STATES_OF_AN_INVOCATION * (invocations + ranges)
+    transitions += len(tables) + ranges
     prices = read_prices()
     usd = (
         gb_seconds * prices["lambda_gb_second"][size.architecture]
