@@ -1,7 +1,7 @@
 """What a run has cost at least, from what is known at its end. The prices are data of their own: ``prices.json``.
 
-Not known here, and so not counted: requests to S3, Secrets Manager and Parameter Store, logs, traces, the time of the
-three short functions, network, the attempts of a table that were replaced in a redrive, and, where several read a table,
+Not known here, and so not counted: requests to S3, Secrets Manager and Parameter Store, logs, traces, network, the time
+of the three short functions, the attempts of a table that were replaced in a redrive, and, where several read a table,
 the time of the ranges beside its longest.
 """
 
