@@ -12,7 +12,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test pytest test-lambda test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots
+.PHONY: help up down demo test pytest test-lambda test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots test-snowflake
 
 help:           ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,11 @@ soak:           ## run the chaos test for SOAK_MINUTES (10): writers, runs, kill
 	@$(SETUP) venv sam test-servers
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
 
+test-snowflake: ## run the load into Snowflake on fakesnow, in an environment of its own (350 MB)
+	@$(SETUP) venv test-servers fakesnow
+	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
+	@$(VENV)/python -m pytest -q tests/integration/test_load_snowflake.py
+
 audit:          ## scan template and code (cfn-lint, checkov, bandit); check the packages against PyPI's vulnerabilities
 	@$(SETUP) scan sam
 	@.local/sam/bin/cfn-lint template.yaml
@@ -77,7 +82,8 @@ audit:          ## scan template and code (cfn-lint, checkov, bandit); check the
 	@.local/scan/bin/bandit -q -c pyproject.toml -r functions ops local benchmarks
 	@$(SETUP) audit
 	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
-	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt
+	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt \
+	  -r requirements/fakesnow.txt
 
 lint: venv      ## check formatting, ruff and mypy
 	@$(MAKE) --no-print-directory check

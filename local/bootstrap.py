@@ -182,6 +182,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "audit": lambda: make_environment(LOCAL / "audit", REPOSITORY / "requirements" / "audit.txt"),
     "scan": lambda: make_environment(LOCAL / "scan", REPOSITORY / "requirements" / "scan.txt"),
     "browser": fetch_browser,
+    "fakesnow": lambda: make_environment(LOCAL / "fakesnow", REPOSITORY / "requirements" / "fakesnow.txt"),
     "bench": lambda: make_environment(LOCAL / "bench" / "venv", REPOSITORY / "requirements" / "bench.txt"),
 }
 

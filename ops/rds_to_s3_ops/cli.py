@@ -29,7 +29,16 @@ COMMANDS = {
         "inspection", "doctor", "Check everything that a run depends on, and print how to fix each problem."
     ),
     "verify": Command("files", "verify", "Compare files with their manifest: rows, bytes and hash."),
-    "ddl": Command("files", "print_ddl", "Print the SQL that loads a run's files into a warehouse."),
+    "load": Command(
+        "warehouses",
+        "load",
+        "Bring a warehouse up to date with the bucket: each commit of a run that it does not have, in order, once.",
+    ),
+    "ddl": Command(
+        "warehouses",
+        "print_ddl",
+        "Print the SQL that brings a warehouse up to date, for a first load as well as for every later one.",
+    ),
     "catalogue": Command(
         "catalogue",
         "print_catalogue",

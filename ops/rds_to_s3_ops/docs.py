@@ -35,8 +35,9 @@ $ rds-to-s3 rerun run-20250402-120000-k3x9        # a new run of the tables that
 $ rds-to-s3 redrive run-20250402-120000-k3x9      # continue the same run, in its own window
 $ rds-to-s3 rewind orders '2025-04-01 00:00:00'   # extract April again
 $ rds-to-s3 verify --table orders --source        # compare its files with the table
-$ rds-to-s3 ddl --for duckdb orders | duckdb x.db # load the newest run's files, and merge them by key
 $ rds-to-s3 verify --all                          # every file of every listed table against its manifest
+$ rds-to-s3 load --for duckdb --to shop.duckdb    # bring a warehouse up to date with the bucket
+$ rds-to-s3 ddl --for snowflake orders            # the same as a script
 $ rds-to-s3 tables add invoice --set format=parquet
 $ rds-to-s3 tables set-default prove_bytes=0      # for every table without its own setting
 $ rds-to-s3 history run-20250402-120000-k3x9      # its events, state by state

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from tests.e2e.conftest import Command, DeployedSystem, Run
 
@@ -47,7 +50,9 @@ def test_the_doctor_finds_a_fresh_system_sound(command: Command) -> None:
     assert {check for check, result in results.items() if result == "skip"} <= {"layers", "network from the functions"}
 
 
-def test_the_files_are_verified_against_the_manifest_and_the_database(system: DeployedSystem, command: Command) -> None:
+def test_the_files_are_verified_against_the_manifest_and_the_database_and_loaded(
+    system: DeployedSystem, command: Command, tmp_path: Path
+) -> None:
     ran = command("run", "--table", "menu", "--table", "orders", "--wait", "--json")
     assert ran.exit_code == 0
     verified = command("verify", "--source", "--json")
@@ -55,6 +60,14 @@ def test_the_files_are_verified_against_the_manifest_and_the_database(system: De
     found = json.loads(verified.stdout)
     assert [(table["table"], table["ok"]) for table in found["tables"]] == [("menu", True), ("orders", True)]
     assert all(table["equal"] == table["source_rows"] > 0 for table in found["tables"])
+    file = str(tmp_path / "shop.duckdb")
+    for status in ("LOADED", "CURRENT"):
+        load = json.loads(command("load", "--for", "duckdb", "--to", file, "--json").stdout)
+        results = {table["table"]: table["status"] for table in load["tables"]}
+        assert (load["totals"]["failed"], results["menu"], results["orders"]) == (0, status, status)
+    with duckdb.connect(file, read_only=True) as warehouse:
+        counted = [warehouse.execute(f"SELECT count(*) FROM {table['table']}").fetchone() for table in found["tables"]]
+    assert counted == [(table["source_rows"],) for table in found["tables"]]
     system.sql("DELETE FROM order_item", "DELETE FROM delivery", "DELETE FROM orders WHERE orders_id = 1")
     assert "1 extra" in command("verify", "--table", "orders", "--source").stdout
     assert command("verify", "--table", "orders", "--source", "--ignore-extra").exit_code == 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rds_to_s3.errors import RdsToS3Error
@@ -24,7 +26,9 @@ from tests.support.ledger import (
     problems_with_rows,
     table_rows,
 )
+from tests.support.warehouse import LoadedFile
 
+LOADED_BEFORE = 0.4  # of the runs: the warehouse is loaded
 VERSIONS_OF_A_PHASE = 10**7
 STEPS = 26  # about as many as an invocation has here
 FATES = (
@@ -101,11 +105,13 @@ class Chaos:
         self._manifests: list[dict[str, Any]] = []
         self._fates: list[str] = []
         self._late: dict[str, Any] | None = None
+        self._folder = TemporaryDirectory()
+        self._warehouse = LoadedFile(self.pipeline, Path(self._folder.name) / "chaos.duckdb")
         self._hot: dict[str, str] = {}  # what version the restless row had when a run was planned
 
     def run(self, seconds: float, *, ddl: bool, least_runs: int = 0) -> Report:
         """Go through it; the report lists what was wrong."""
-        with self.world.inhabited():
+        with self._folder, self.world.inhabited():
             self._play(seconds, ddl=ddl, least_runs=least_runs)
         return self.report
 
@@ -138,6 +144,7 @@ class Chaos:
         report.problems += [
             *([] if quiet["status"] == "SUCCEEDED" else [f"the quiet run failed: {entry(quiet, TABLE)['error']}"]),
             *(each for each in self._problems_with_rows() if not world.excuses(each, warnings)),
+            *self._problems_with_warehouse(wanted.values()),
             *problems_with_leftovers(pipeline, TABLE),
             *problems_with_manifests(pipeline, TABLE, self._manifests),
         ]
@@ -145,8 +152,15 @@ class Chaos:
     def _problems_with_rows(self) -> list[str]:
         return problems_with_rows(self.pipeline, TABLE, where=self.world.where, as_written=self.world.as_written)
 
+    def _problems_with_warehouse(self, rows: Iterable[Row]) -> list[str]:
+        """Load what came since the last load, and compare every row."""
+        problems = [f"load: {each.error}" for each in self._warehouse.load(TABLE).values() if each.error]
+        return problems or self._warehouse.problems(TABLE, map(self.world.as_written, rows))
+
     def _one_run(self) -> None:
         pipeline, report = self.pipeline, self.report
+        if self.random.random() < LOADED_BEFORE:
+            self._warehouse.load(TABLE)
         if not self._fates:
             self._fates = self.random.sample(FATES, len(FATES))
         fate = self._fates.pop()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import signal
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from rds_to_s3.commit.entries import TableEntry
@@ -187,7 +190,7 @@ def test_files_of_a_format_that_the_table_had_are_reported_too(orders: Pipeline,
     orders.tables = [{"name": "orders", "format": "parquet"}]
     manifest = orders.run("later")
     table = entry(manifest, "orders")
-    assert (table["format"], table["rows"]) == ("parquet", 6), "everything, in the new format, beside the old file"
+    assert (table["format"], table["rows"], len(table["superseded"])) == ("parquet", 3, 1), "the new file has every row"
     assert {key.rpartition(".")[2] for key in TableEntry.model_validate(table).keys} == {"csv", "parquet"}
     assert orders.data_keys("orders") == [key for key in TableEntry.model_validate(table).keys if key.endswith(".csv")]
     assert entry(orders.run("last"), "orders")["status"] == "UNCHANGED"
@@ -200,6 +203,48 @@ def test_the_last_full_extraction_is_to_be_loaded_and_those_before_it_are_named(
     table = entry(orders.run("later"), "orders")
     assert (table["mode"], table["rows"], len(table["files"]), len(table["superseded"])) == ("full", 4, 1, 1)
     assert sorted(TableEntry.model_validate(table).keys) == orders.data_keys("orders")
+
+
+def test_commits_that_are_reported_together_keep_their_places_in_the_tables_order(orders: Pipeline) -> None:
+    stopped_run(orders, "first")
+    insert(orders, "d")
+    orders.running = ["first"]  # as it seems to the next one
+    slow = stopped_run(orders, "slow")
+    insert(orders, "e")
+    orders.running = ["slow"]
+    later = entry(orders.run("later"), "orders")
+    between = entry(orders.report(slow), "orders")
+    first, own = later["files"]
+    assert "sequence" not in own
+    assert first["sequence"] < between["sequence"] < later["sequence"]
+    assert later["window"]["after"] is None
+
+
+def test_what_was_delivered_before_a_whole_extraction_is_replaced_by_it(orders: Pipeline) -> None:
+    orders.run("first")
+    insert(orders, "d")
+    stopped_run(orders, "stopped")
+    orders.store.delete("orders/csv/last_extract.txt")
+    table = entry(orders.run("later"), "orders")
+    assert (table["window"]["after"], table["rows"], len(table["superseded"])) == (None, 4, 1)
+
+
+@pytest.mark.parametrize("settings", [{}, {"compression": "gzip"}, {"format": "parquet"}])
+def test_a_full_table_has_a_file_in_every_run_a_header_alone_where_it_is_empty(
+    orders: Pipeline, settings: Json
+) -> None:
+    orders.tables = [{"name": "orders", "mode": "full", **settings}]
+    orders.run()
+    orders.database.execute("DELETE FROM orders")
+    table = entry(orders.run(), "orders")
+    assert (table["status"], table["rows"], [file["rows"] for file in table["files"]]) == ("SUCCEEDED", 0, [0])
+    body = orders.body(table["files"][0]["key"])
+    if settings.get("format") == "parquet":
+        assert pq.read_table(io.BytesIO(body)).column_names == ["id", "note", "createdDate", "modifiedDate"]
+    else:
+        text = gzip.decompress(body) if settings else body
+        assert text == b"id,note,createdDate,modifiedDate\n"
+        assert problems(orders) == []
 
 
 def test_quarantined_and_deleted_rows_of_a_stopped_run_are_reported_and_its_deletes_come_first(

@@ -74,7 +74,7 @@ class MemoryStore(ObjectStore):
         if key not in self.objects:
             return None
         body, metadata = self.objects[key]
-        return ObjectHead(_etag(body), metadata)
+        return ObjectHead(_etag(body), metadata, len(body))
 
     def start_upload(self, key: str, *, content_type: str, metadata: dict[str, str]) -> str:
         upload_id = f"upload-{next(self._ids)}"

@@ -42,7 +42,7 @@ def expected_field(value: bytes | None, kind: Kind) -> bytes:
         return b""
     if kind == "binary":
         value = value.hex().upper().encode()
-    if value == b"" or any(special in value for special in (b",", b'"', b"\n", b"\r")):
+    if value in {b"", b"\\N", b"\\."} or any(special in value for special in (b",", b'"', b"\n", b"\r")):
         return b'"' + value.replace(b'"', b'""') + b'"'
     return value
 
@@ -55,7 +55,11 @@ def expected(rows: Sequence[wire.Row], kinds: Sequence[Kind]) -> bytes:
 
 
 text = st.one_of(
-    st.none(), st.text(max_size=8), st.text('a,"\r\n\x00 é😀', max_size=5), st.text("x", min_size=249, max_size=255)
+    st.none(),
+    st.text(max_size=8),
+    st.text('a,"\r\n\x00 é😀', max_size=5),
+    st.text("\\N.", max_size=3),
+    st.text("x", min_size=249, max_size=255),
 )
 text_value = text.map(lambda value: None if value is None else value.encode())
 binary_value = st.one_of(st.none(), st.binary(max_size=8), st.integers(248, 256).map(os.urandom))
@@ -90,6 +94,11 @@ def test_pythons_csv_module_reads_the_values_back(rows: list[wire.Row]) -> None:
 
 def test_null_is_nothing_and_the_empty_string_is_two_quotes() -> None:
     assert encode([[None, b"", b"x"]], ["text", "text", "text"]) == b'c0,c1,c2\n,"",x\n'
+
+
+def test_what_a_reader_takes_for_null_or_for_the_end_is_quoted() -> None:
+    row: wire.Row = (b"\\N", b"\\.", b"\\n", b"\\N ", b"a\\N")
+    assert encode([row], ["text"] * 5).split(b"\n")[1] == b'"\\N","\\.",\\n,\\N ,a\\N'
 
 
 def test_blanks_and_single_quotes_need_no_quotes() -> None:

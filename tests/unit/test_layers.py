@@ -31,7 +31,7 @@ FLOORS = {
         ["cli"],
         ["commands"],
         ["inspection"],
-        ["runs", "verify"],
+        ["load", "runs", "verify"],
         ["verify/reading"],
         ["catalogue", "warehouses"],
         ["deployment"],

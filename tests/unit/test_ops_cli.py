@@ -265,7 +265,7 @@ def test_a_bucket_that_is_not_there_is_reported_in_aws_s_words(deployed: Deploye
     [
         ("runs/latest.json", ("show",)),
         ("runs/latest.json", ("verify",)),
-        ("runs/latest.json", ("ddl", "--for", "duckdb")),
+        ("runs/run-1/manifest.json", ("ddl", "--for", "duckdb")),
         ("runs/run-1/manifest.json", ("show", "run-1")),
         ("runs/run-1/manifest.json", ("rerun", "run-1")),
         ("runs/run-1/manifest.json", ("verify", "--table", "orders")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 import pytest
 
@@ -245,58 +244,3 @@ def test_verify_of_what_is_not_there_is_reported(
 ) -> None:
     with_file(deployed, "run-1", b"a\n1\n2\n")
     assert deployed.run("verify", *arguments).exit_code == exit_code
-
-
-# --- ddl ----------------------------------------------------------------------------------------------------------
-
-
-def with_columns(deployed: Deployed, run_id: str, **changes: Any) -> None:
-    document = manifest(run_id)
-    document["tables"][1].update(
-        format="csv",
-        files=[{"key": "orders/csv/orders_data_20250402_120000.csv", "rows": 2, "bytes": 4, "sha256": "0"}],
-        columns=[{"name": "id", "type": "int", "nullable": False}, {"name": "n", "type": "text", "nullable": True}],
-        **changes,
-    )
-    deployed.put(f"runs/{run_id}/manifest.json", document)
-    deployed.put("runs/latest.json", document)
-
-
-def test_ddl_prints_the_newest_runs_load_for_each_table_with_files(deployed: Deployed) -> None:
-    with_columns(deployed, "run-1", key=["id"])
-    result = deployed.run("ddl", "--for", "duckdb")
-    assert result.exit_code == 0, result.output
-    assert 'MERGE INTO "orders" AS t' in result.stdout
-    assert "menu" not in result.stdout
-    listed = json.loads(deployed.run("ddl", "--for", "snowflake", "orders", "--run", "run-1", "--json").stdout)
-    assert [entry["table"] for entry in listed] == ["orders"]
-    assert listed[0]["statements"][-1].startswith("MERGE")
-
-
-def test_ddl_appends_without_a_key_and_merges_by_one_that_is_given(deployed: Deployed) -> None:
-    with_columns(deployed, "run-1")
-    assert "INSERT INTO" in deployed.run("ddl", "--for", "redshift", "orders").stdout
-    assert "MERGE INTO" in deployed.run("ddl", "--for", "redshift", "orders", "--key", "id").stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "exit_code"),
-    [(("nothing",), 3), (("--run", "run-9"), 3), (("orders", "--key", "nothing"), 2), (("--key", "id"), 2)],
-)
-def test_ddl_of_what_is_not_there_is_reported(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
-    with_columns(deployed, "run-1")
-    assert deployed.run("ddl", "--for", "athena", *arguments).exit_code == exit_code
-    assert deployed.run("ddl", "--for", "oracle").exit_code == 2
-
-
-def test_ddl_loads_the_run_that_started_last_though_an_older_one_was_redriven_since(deployed: Deployed) -> None:
-    columns = [{"name": "id", "type": "int", "nullable": False}]
-    for run_id, hour in (("newer", 16), ("older", 12)):  # written in this order
-        file = {"key": f"orders/csv/of_{run_id}.csv", "rows": 1, "bytes": 5, "sha256": "0"}
-        made = manifest(run_id)
-        made["started_at"] = f"2025-04-02T{hour}:00:00.000Z"
-        made["tables"][1] |= {"files": [file], "columns": columns, "key": ["id"], "format": "csv"}
-        deployed.put(f"runs/{run_id}/manifest.json", made)
-    deployed.put("runs/latest.json", made)
-    printed = deployed.run("ddl", "--for", "snowflake", "orders").stdout
-    assert ("of_newer.csv" in printed, "of_older.csv" in printed) == (True, False)

@@ -11,9 +11,7 @@ from rds_to_s3.bucket_keys import manifest_key, state_key
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.commit.state import Commit, TableState
 from rds_to_s3_ops.deployment.bucket import Bucket
-from rds_to_s3_ops.errors import InvalidInputError
 from rds_to_s3_ops.verify.unreported import check_unreported, unreported_files
-from rds_to_s3_ops.warehouses.loads import table_loads
 from tests.support.deployed_command import Deployed
 from tests.support.manifests import entry_json, manifest_json
 
@@ -90,12 +88,3 @@ def test_files_from_before_the_first_manifest_are_not_looked_for(deployed: Deplo
     assert found(deployed) == []
     put_manifest(deployed, "first", ENTRY | {"files": []}, year=2999)
     assert found(deployed) == []
-
-
-@pytest.mark.parametrize(
-    "other", [FILE | {"columns": ["id", "note"]}, FILE | {"key": KEY.replace("csv", "parquet")}], ids=str
-)
-def test_the_sql_for_a_warehouse_refuses_files_that_have_other_columns(deployed: Deployed, other: Any) -> None:
-    put_manifest(deployed, "later", ENTRY | {"files": [other, FILE]})
-    with pytest.raises(InvalidInputError, match="with other columns or in another format"):
-        table_loads(bucket_of(deployed), "orders", None, [])

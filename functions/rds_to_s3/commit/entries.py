@@ -73,6 +73,7 @@ class FileEntry(Document):
     bytes: Count
     sha256: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
     columns: list[Name] = Field([], description="Its columns, in its order, where they are not those of the entry.")
+    sequence: Count = Field(0, description="The commit that made it, where that is not the commit of the entry.")
 
 
 class WindowEntry(Document):
@@ -188,6 +189,16 @@ class TableEntry(Document):
     redrive: Count = Field(0, description="The redrive of the run that made the entry; 0 before the first.")
     invocations: Count = Field(1, description="Invocations for the table, continuations included.")
     finished_at: str = Field("", description="When the extraction of the table ended, UTC.")
+    sequence: Count = Field(
+        0,
+        description="The commit's place in the order of the table's commits: a later commit has a greater number. A "
+        "loader applies them in this order, each once.",
+    )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its files have every row of the table, so that they replace what was delivered before."""
+        return self.mode == "full" or self.window.after is None
 
     @property
     def every_file(self) -> list[FileEntry]:

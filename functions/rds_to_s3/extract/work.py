@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +60,14 @@ class Work:
         return Reading(self.table, self.prepared.selection, self.prepared.window, self.prepared.segments)
 
     def commit(
-        self, run: PlannedRun, spec: TableSpec, token: str, blank: TableEntry, outstanding: Outstanding
+        self,
+        run: PlannedRun,
+        spec: TableSpec,
+        token: str,
+        blank: TableEntry,
+        outstanding: Outstanding,
+        *,
+        other_format: Commit | None,
     ) -> Commit:
         """Return the decision.
 
@@ -69,6 +77,8 @@ class Work:
             The table's entry in the manifest, without the results of the read.
         outstanding : Outstanding
             The earlier commits that it has to report as well.
+        other_format : Commit or None
+            The last commit in the table's other format.
         """
         staged, selection, window = self.staged, self.prepared.selection, self.prepared.window
         last = self.opened.last
@@ -92,6 +102,7 @@ class Work:
                 *(self.deletes.warnings if self.deletes is not None else []),
                 *outstanding.warnings(),
             ],
+            sequence=next_sequence(last, other_format),
         )
         record = joined_record(record, [each.record for each in outstanding.taken])
         bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}
@@ -121,3 +132,11 @@ class Work:
             unreported=outstanding.carried,
             previous=last.model_copy(update=bare).model_dump() if last else None,
         )
+
+
+def next_sequence(*before: Commit | None) -> int:
+    """Return a commit's place among the commits of its table.
+
+    Greater than those before, and at least the time in milliseconds: if the state is lost, the order goes on.
+    """
+    return max([int(time.time() * 1000), *(commit.record.sequence + 1 for commit in before if commit is not None)])

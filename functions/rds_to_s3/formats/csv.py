@@ -2,7 +2,7 @@
 
 RFC 4180, UTF-8, a header row, LF line ends. NULL is written as nothing (so in a file of one column it is an empty
 line), the empty string as ``""``, binary values as upper-case hexadecimal. A value is quoted if it is empty, or
-contains a separator, a quote or a line end.
+contains a separator, a quote or a line end, and if it is one of `WORDS`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from rds_to_s3.formats.encoder import Rows, Sink
-from rds_to_s3.formats.framing import Framing
+from rds_to_s3.formats.framing import WORDS, Framing
 from rds_to_s3.formats.gzip_stream import GzipStream
 from rds_to_s3.formats.zstd_stream import ZstdStream
 from rds_to_s3.rows import Block, SpooledRow
@@ -77,7 +77,7 @@ class CsvEncoder:
             if column in self._binary and row.length(column):
                 for piece in row.pieces(column):
                     self._sink(binascii.hexlify(piece).upper())
-            elif row.length(column) == 0 or any(_SPECIAL.search(piece) for piece in row.pieces(column)):
+            elif _needs_quotes(row, column):
                 self._sink(b'"')
                 for piece in row.pieces(column):
                     self._sink(piece.replace(b'"', b'""'))
@@ -88,8 +88,16 @@ class CsvEncoder:
         self._sink(b"\n")
 
 
+def _needs_quotes(row: SpooledRow, column: int) -> bool:
+    length = row.length(column)
+    if length is not None and length <= len(WORDS[0]):
+        value = b"".join(row.pieces(column))
+        return quoted(value) != value
+    return any(_SPECIAL.search(piece) for piece in row.pieces(column))
+
+
 def quoted(value: bytes) -> bytes:
     """Return a value as a CSV field, in quotes where needed."""
-    if value and not _SPECIAL.search(value):
+    if value and value not in WORDS and not _SPECIAL.search(value):
         return value
     return b'"' + value.replace(b'"', b'""') + b'"'

@@ -22,6 +22,9 @@ _LOWEST_MARK = _HEX
 _MARKS = {_OPEN: b',"', _CLOSE: b'",', _CLOSE_OPEN: b'","', _QUOTE: b'"'}
 
 _SPECIAL = b',"\r\n'
+# PostgreSQL's COPY before 18 ends at the second, and several readers take the first for NULL:
+# https://www.postgresql.org/docs/17/sql-copy.html, https://clickhouse.com/docs/interfaces/formats/CSV
+WORDS = (b"\\N", b"\\.")
 _DENSE = 1  # special bytes a row; from there on it is cheaper to sort all values' bounds
 _SHORT = 64  # bytes; up to there it is cheaper to loop over bytes than over values
 _ROOM = 2  # behind the last row, for its line's end
@@ -91,6 +94,7 @@ class Framing:
     def _quoted(self, special: Sequence[int]) -> NDArray[np.bool_]:
         """Return which values need quotes, shape (columns, rows)."""
         empty: NDArray[np.bool_] = self._prefixes == 0
+        self._quote_words(empty)
         if not special:
             return empty
         found = self._bytes == special[0]
@@ -106,6 +110,17 @@ class Framing:
         holding = np.zeros(rows * columns, np.bool_)
         holding[np.searchsorted(self._bounds.T.ravel(), places) - 1] = True
         return empty | holding.reshape(rows, columns).T
+
+    def _quote_words(self, quoted: NDArray[np.bool_]) -> None:
+        """Add the values that a reader takes for something else unless they are quoted: see `WORDS`."""
+        if WORDS[0][0] not in self._text:
+            return
+        short = self._prefixes == len(WORDS[0])
+        first = self._bounds[short] + 1
+        found = np.zeros(len(first), np.bool_)
+        for word in WORDS:
+            found |= (self._bytes[first] == word[0]) & (self._bytes[first + 1] == word[1])
+        quoted[short] |= found
 
     def _separate(self, quoted: NDArray[np.bool_]) -> None:
         """Write the bytes between the values."""

@@ -56,6 +56,7 @@ def committed_record(
     key: list[str],
     proof: ProofEntry | None,
     warnings: Sequence[str],
+    sequence: int,
 ) -> TableEntry:
     """Return the entry of a table whose window has been read.
 
@@ -83,6 +84,7 @@ def committed_record(
         columns=columns,
         key=key,
         proof=proof,
+        sequence=sequence,
         warnings=list(dict.fromkeys(warnings)),
     )
     if staged.readers > 1:
@@ -93,18 +95,22 @@ def committed_record(
 def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
     """Return a table's entry with what earlier commits have to report, the oldest first.
 
-    A reader applies an entry's deletes and then its rows, and replaces the table where the entry's mode is ``full``. So
-    files before the last full extraction are `superseded`: they are listed, and not to be loaded.
+    A reader applies an entry's deletes and then its rows, and first empties the table where the entry `is_whole`. So
+    files before the last whole extraction are `superseded`: they are listed, and not to be loaded.
     """
+    if earlier and not own.columns:
+        # An entry that has extracted nothing, such as a skipped table's: its readers still need the columns' types.
+        own = own.but(columns=earlier[-1].columns, key=earlier[-1].key)
     entries = [*earlier, own]
-    last_full = max((place for place, entry in enumerate(entries) if entry.mode == "full"), default=0)
+    extracted = [place for place, entry in enumerate(entries) if entry.status in {"SUCCEEDED", "UNCHANGED"}]
+    start = max((place for place in extracted if entries[place].is_whole), default=0)
     files: dict[str, list[FileEntry]] = {kind: [] for kind in _LOADED if any(entry.has(kind) for entry in entries)}
     superseded: list[FileEntry] = []
     for place, entry in enumerate(entries):
         superseded += entry.superseded
         for kind in _LOADED:
-            named = [with_columns(file, kind, entry, own) for file in getattr(entry, kind)]
-            if place < last_full and kind != "quarantine":
+            named = [described_for(file, kind, entry, own) for file in getattr(entry, kind)]
+            if place < start and kind != "quarantine":
                 superseded += named
             elif named:
                 files[kind] += named
@@ -117,16 +123,20 @@ def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
         changes["drift"] = drift
     if any(entry.keys for entry in entries):
         changes["status"] = "SUCCEEDED"
-    if own.format == entries[0].format:
-        changes["window"] = WindowEntry(after=entries[0].window.after, until=own.window.until)
+    after = entries[start].window.after
+    if own.format == entries[start].format or (after is None and start in extracted):
+        changes["window"] = WindowEntry(after=after, until=own.window.until)
     return own.with_files(files, **changes)
 
 
-def with_columns(file: FileEntry, kind: str, entry: TableEntry, joined: TableEntry) -> FileEntry:
-    """Return a file of `entry` as `joined` names it: with its columns, where they are not those of `joined`."""
+def described_for(file: FileEntry, kind: str, entry: TableEntry, joined: TableEntry) -> FileEntry:
+    """Return a file of `entry` as `joined` lists it: with its columns and its commit, where they are others."""
     names = file.columns if file.has("columns") else _columns(kind, entry)
-    own = {} if names == _columns(kind, joined) else {"columns": names}
-    return FileEntry(**file.model_dump(exclude={"columns"}), **own)
+    sequence = file.sequence or entry.sequence
+    own: dict[str, Any] = {} if names == _columns(kind, joined) else {"columns": names}
+    if sequence and sequence != joined.sequence:
+        own["sequence"] = sequence
+    return FileEntry(**file.model_dump(exclude={"columns", "sequence"}), **own)
 
 
 def without_files(record: TableEntry, taken: Collection[str]) -> TableEntry:

@@ -56,10 +56,11 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class ObjectHead:
-    """An object's ETag and metadata, without its content."""
+    """An object's ETag, metadata and size, without its content."""
 
     etag: str
     metadata: dict[str, str]
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class ObjectStore:
         """Return an object's ETag and user metadata, None where there is no object."""
         with self._translated("read", key):
             found = _unless_absent(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
-            return ObjectHead(found["ETag"], dict(found["Metadata"])) if found else None
+            return ObjectHead(found["ETag"], dict(found["Metadata"]), found["ContentLength"]) if found else None
 
     def start_upload(self, key: str, *, content_type: str, metadata: dict[str, str]) -> str:
         """Start a multipart upload, whose parts nobody sees until it is completed; return its id."""

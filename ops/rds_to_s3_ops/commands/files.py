@@ -1,4 +1,4 @@
-"""The commands for the files in the bucket: verify them, and print the SQL that loads them."""
+"""The command for the files in the bucket: verify them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from rds_to_s3_ops.commands.common import (
     run_id_of,
 )
 from rds_to_s3_ops.errors import InvalidInputError
-from rds_to_s3_ops.warehouses import Warehouse, ddl, load_statements
-from rds_to_s3_ops.warehouses.loads import table_loads
 
 
 @guarded
@@ -107,36 +105,3 @@ def verify(
         typer.echo("\n".join(verification_lines(result, shown)))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
-
-
-@guarded
-def print_ddl(
-    *,
-    table: Annotated[
-        str | None, typer.Argument(metavar="TABLE", help="By default, every table of the newest run.")
-    ] = None,
-    warehouse: Annotated[
-        Warehouse, typer.Option("--for", metavar="WAREHOUSE", help="snowflake, redshift, athena or duckdb.")
-    ],
-    run_id: Annotated[
-        str | None,
-        typer.Option("--run", metavar="RUN", help="The run to load; by default the newest with rows or deletes."),
-    ] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", metavar="COLUMN", help="A column to merge by, if the table has no key. Repeatable."),
-    ] = None,
-    stack: StackOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the SQL that loads a run's files into a warehouse. It applies the deletes, and merges the rows by key.
-
-    The SQL has the file format, a stage or external table with exact types, the load and the merge. Comments list the
-    values that the warehouse cannot store.
-    """
-    session = Session.open(stack)
-    loads = table_loads(session.bucket(), table, run_id_of(run_id) if run_id else None, key or [])
-    if as_json:
-        print_json([{"table": load.table, "statements": load_statements(warehouse, load)} for load in loads])
-    else:
-        typer.echo("\n".join(ddl(warehouse, load) for load in loads), nl=False)

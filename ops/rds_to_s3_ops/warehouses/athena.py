@@ -1,26 +1,23 @@
-"""Athena: an external table over the run's files, and MERGE into an Iceberg table.
+"""Athena: external tables over the listed files, and one MERGE into an Iceberg table.
 
-The files are beside ``last_extract.txt``, and Athena reads every file in a location. So the external table uses a
-list of files: https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
+The files are beside ``last_extract.txt``, and Athena reads every file in a location. So an external table has a list of
+files: https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
+
+Athena has no transactions. Each statement is atomic; the record of a load is written last. A script that ended early is
+run again: a MERGE that is repeated changes nothing, and rows without a key carry the number of their commit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
 
-from rds_to_s3_ops.warehouses.sql import (
-    HAND_NOTE,
-    TableLoad,
-    merge,
-    merge_deletes,
-    name,
-    names,
-    select,
-    text,
-    unused_name,
-)
-from rds_to_s3_ops.warehouses.types import WarehouseColumn
+from rds_to_s3_ops.warehouses.batches import Batch, Source, Target
+from rds_to_s3_ops.warehouses.redshift import long_decimal_notes, retyped_notes
+from rds_to_s3_ops.warehouses.sql import RECORD, Dialect, quoted, select, text
+from rds_to_s3_ops.warehouses.types import WarehouseColumn, unused_name
 
 # https://docs.aws.amazon.com/athena/latest/ug/csv-serde.html
 _CSV_NOTES = [
@@ -29,9 +26,10 @@ _CSV_NOTES = [
 ]
 # https://docs.aws.amazon.com/athena/latest/ug/data-types.html
 _PARQUET_NOTES = ["Over files, Athena reads timestamps to the millisecond."]
+# Hive's serde takes escapeChar '"' for a backslash. A character that no text has turns escaping off.
 _CSV_SERDE = (
     "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'\n"
-    "WITH SERDEPROPERTIES ('separatorChar' = ',', 'quoteChar' = '\"', 'escapeChar' = '\"')"
+    "WITH SERDEPROPERTIES ('separatorChar' = ',', 'quoteChar' = '\"', 'escapeChar' = '\\u0001')"
 )
 _PARQUET_SERDE = "ROW FORMAT SERDE 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe'"
 # Unsigned numbers of 32 and 64 bits are INT32 and INT64, and read as signed ones of that width, for a column of Parquet
@@ -46,122 +44,254 @@ _UNSIGNED = {
         " AS decimal(20, 0))",
     ),
 }
+_TYPES = {"VARCHAR": "string", "BIGINT": "bigint", "TIMESTAMP": "timestamp"}
+_COMMIT = "_rds_to_s3_commit"
 
 
-def notes(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Return notes for the operator, and the lists of files to write."""
-    notes: list[str] = []
-    if load.files:
-        notes.append(HAND_NOTE)
+@dataclass(frozen=True)
+class _External:
+    """An external table over files of the same columns."""
+
+    name: str
+    sources: list[Source]
+
+    @property
+    def is_csv(self) -> bool:
+        return self.sources[0].file.format == "csv"
+
+    @property
+    def gone(self) -> bool:
+        return self.sources[0].gone
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.sources[0].file.names
+
+
+class AthenaDialect(Dialect):
+    """Athena's SQL: Hive's for tables, Trino's for rows."""
+
+    warehouse = "athena"
+    types = _TYPES
+
+    def create_loads(self) -> str:
+        """Return the statement that creates the table with what was applied."""
+        fields = ",\n  ".join(f"{name} {self.type_of(kind)}" for name, kind in RECORD.items())
+        return self._iceberg(f"{self._hive_schema}{tick('_rds_to_s3_loads')}", fields, "_rds_to_s3_loads")
+
+    def create_table(self, table: str, columns: list[WarehouseColumn]) -> str:  # type: ignore[override]
+        """Return the statement that creates a table."""
+        fields = ",\n  ".join(f"{tick(self._case(column.name))} {column.type}" for column in columns)
+        return self._iceberg(f"{self._hive_schema}{tick(self._case(table))}", fields, table)
+
+    def script(self, target: Target) -> list[str]:
+        """Return the statements that bring one table up to date, whatever of the batch it has."""
+        batch = target.batch
+        externals = list(self._externals(target))
+        columns = [*target.columns]
+        if not batch.key:
+            columns.append(WarehouseColumn(_COMMIT, "bigint", "bigint", "numeric", nullable=True))
+        return [
+            self.create_table(batch.table, columns),
+            *(statement for each in externals for statement in self._external(target, each)),
+            *self._application(target, externals),
+            *self._record(batch),
+            *(_drop(f"{self._hive_schema}{tick(each.name)}") for each in externals),
+        ]
+
+    def notes(self, target: Target) -> list[str]:
+        """Return notes for the operator, and the lists of files to write."""
+        table = f"{self._hive_schema}{tick(self._case(target.batch.table))}"
         # No IF NOT EXISTS: https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-alter-table-add-columns.html
-        if added := ", ".join(f"{tick(column.name)} {column.type}" for column in load.added(columns)):
-            notes.append(f"  ALTER TABLE {tick(load.table)} ADD COLUMNS ({added});")
-        notes += _CSV_NOTES if load.format == "csv" else _PARQUET_NOTES
-    for what, files in (("deletes", load.deletes if load.deleted_by(columns) else ()), ("load", load.files)):
-        if files:
-            notes.append(f"Write these lines to {_location(load, what)}files.txt:")
-            notes += [f"  s3://{load.bucket}/{file}" for file in files]
-    return notes
+        notes = ["If the table lacks one of these columns, add it by hand first:"]
+        notes += [
+            f"  ALTER TABLE {table} ADD COLUMNS ({tick(self._case(column.name))} {column.type});"
+            for column in target.columns
+            if column.name not in target.batch.key
+        ]
+        notes += retyped_notes(target)
+        externals = list(self._externals(target))
+        rows = [each for each in externals if not each.gone]
+        notes += _CSV_NOTES if any(each.is_csv for each in rows) else []
+        if any(not each.is_csv for each in rows):
+            notes += [*_PARQUET_NOTES, *long_decimal_notes(target.columns)]
+        for each in externals:
+            notes.append(f"Write these lines to {self._lists(each)}files.txt:")
+            notes += [f"  {self.url(source.file.key)}" for source in each.sources]
+        return notes
 
+    # --- external tables ---
 
-def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Return the statements."""
-    return [
-        *([_create_table(load, columns)] if load.files else []),
-        *_deletes(load, load.deleted_by(columns)),
-        *(_rows(load, columns) if load.files else []),
-    ]
+    def _externals(self, target: Target) -> Iterator[_External]:
+        def alike(source: Source) -> tuple[bool, str, tuple[str, ...]]:
+            return source.gone, source.file.format, source.file.names
 
+        # The commits in the name prevent a DROP of someone else's table.
+        batch = target.batch
+        stem = re.sub(r"\W", "_", batch.table.lower(), flags=re.ASCII)
+        for number, (_, group) in enumerate(groupby(sorted(batch.sources, key=alike), key=alike), 1):
+            yield _External(f"_rds_to_s3_{stem}_{batch.sequences[0]}_{batch.sequences[-1]}_{number}", list(group))
 
-def _create_table(load: TableLoad, columns: Sequence[WarehouseColumn]) -> str:
-    fields = ",\n  ".join(f"{tick(column.name)} {column.type}" for column in columns)
-    return (
-        f"CREATE TABLE IF NOT EXISTS {tick(load.table)} (\n  {fields}\n)\n"
-        f"LOCATION 's3://YOUR_BUCKET/{load.table}/'\nTBLPROPERTIES ('table_type' = 'ICEBERG')"
-    )
+    def _external(self, target: Target, external: _External) -> list[str]:
+        """Return the statements that create the table over a list of files, again if an earlier script did not end."""
+        known = {column.name: column for column in target.columns}
+        fields = []
+        for name in external.names:
+            column = known.get(name)
+            declared = "string" if external.is_csv or column is None else _in_parquet(column)[0]
+            fields.append(f"{tick(name)} {declared}")
+        table = f"{self._hive_schema}{tick(external.name)}"
+        properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if external.is_csv else ""
+        return [
+            _drop(table),
+            f"CREATE EXTERNAL TABLE {table} ({', '.join(fields)})\n"
+            f"{_CSV_SERDE if external.is_csv else _PARQUET_SERDE}\n"
+            "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'\n"
+            "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'\n"
+            f"LOCATION {text(self._lists(external))}{properties}",
+        ]
 
+    # --- rows ---
 
-def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
-    if not key:
-        return []
-    loaded = _external_name(load, "deletes")
-    fields = [f"{tick(column.name)} string" for column in key]
-    keys = select([f"DISTINCT {_from_csv(key[0])[1]}", *(_from_csv(column)[1] for column in key[1:])], name(loaded))
-    return [
-        *_external(load, "deletes", fields, is_csv=True),
-        merge_deletes(load, keys),
-        _drop(loaded),
-    ]
+    def _application(self, target: Target, externals: list[_External]) -> list[str]:
+        batch, table = target.batch, self.table(target.batch.table)
+        statements = []
+        if batch.is_whole:
+            first = f"{self._pending(batch, [batch.sequences[0]])}"
+            statements.append(f"DELETE FROM {table}\nWHERE EXISTS ({first})")
+        if not externals:
+            return statements
+        own, key = target.own, batch.key
+        staged = "\n  UNION ALL ".join(self._rows(target, each) for each in externals)
+        if not key:
+            into = self.names([*target.names, _COMMIT])
+            values = [*map(self.name, target.names), self.name(own.sequence)]
+            done = f"SELECT {quoted(_COMMIT)} FROM {table} WHERE {quoted(_COMMIT)} IS NOT NULL"
+            rows = select(values, f"({staged}) AS r", f"\nWHERE {self.name(own.sequence)} NOT IN ({done})")
+            return [*statements, f"INSERT INTO {table} ({into})\n{rows}"]
+        rank = quoted(unused_name("_rank", {name.lower() for name in target.names}))
+        ranking = f"ROW_NUMBER() OVER (PARTITION BY {self.names(key)} ORDER BY {self.name(own.place)} DESC) AS {rank}"
+        ranked = select([*map(self.name, target.names), self.name(own.gone), ranking], f"({staged}) AS r")
+        newest = select([*map(self.name, target.names), self.name(own.gone)], f"({ranked}) AS n", f"\nWHERE {rank} = 1")
+        gone = f"s.{self.name(own.gone)}"
+        return [
+            *statements,
+            "\n".join(
+                [
+                    f"MERGE INTO {table} AS t",
+                    f"USING ({newest}) AS s",
+                    f"ON {self.same('t', 's', key)}",
+                    f"WHEN MATCHED AND {gone} THEN DELETE",
+                    f"WHEN MATCHED THEN UPDATE SET {self.assignments(target)}",
+                    f"WHEN NOT MATCHED AND NOT {gone} THEN INSERT ({self.names(target.names)}) "
+                    f"VALUES ({self.names(target.names, 's.')})",
+                ]
+            ),
+        ]
 
+    def _rows(self, target: Target, external: _External) -> str:
+        """Return the SELECT of the pending rows of an external table."""
+        own, has = target.own, set(external.names)
+        values = []
+        for column in target.columns:
+            name = self.name(column.name)
+            if column.name not in has:
+                values.append(f"CAST(NULL AS {_trino(column.type)}) AS {name}")
+            else:
+                value = _from_csv(column) if external.is_csv else _in_parquet(column)[1]
+                values.append(f"{value} AS {name}")
+        values += [
+            f"f.sequence AS {self.name(own.sequence)}",
+            f"f.place AS {self.name(own.place)}",
+            f"{str(external.gone).lower()} AS {self.name(own.gone)}",
+        ]
+        listed = ", ".join(
+            f"({text(self.url(each.file.key))}, {each.sequence}, {each.place})" for each in external.sources
+        )
+        batch = target.batch
+        pending = self._pending(batch, batch.sequences)
+        return select(
+            values,
+            f"{self.schema}{quoted(external.name)} AS e\n"
+            f'  JOIN (VALUES {listed}) AS f (path, sequence, place) ON e."$path" = f.path\n'
+            f"  WHERE f.sequence IN ({pending})",
+        )
 
-def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    loaded, is_csv = _external_name(load, "load"), load.format == "csv"
-    read = [_from_csv(column) if is_csv else _from_parquet(column) for column in columns]
-    values = [value for _, value in read]
-    rows = select(values, name(loaded))
-    if load.key:
-        # A row may be in two files of a run: the later one counts.
-        rank = name(unused_name("_rank", columns))
-        ranking = f'ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY "$path" DESC) AS {rank}'
-        ranked = select([*values, ranking], name(loaded))
-        rows = select((name(column.name) for column in columns), f"({ranked}) AS r", f" WHERE {rank} = 1")
-    fields = [f"{tick(column.name)} {declared}" for column, (declared, _) in zip(columns, read, strict=True)]
-    return [
-        *_external(load, "load", fields, is_csv=is_csv),
-        merge(load, columns, rows),
-        _drop(loaded),
-    ]
+    def _pending(self, batch: Batch, among: list[int]) -> str:
+        commits = f"(VALUES {', '.join(map(str, batch.sequences))}) AS c (sequence)"
+        condition = self.is_pending(batch, commits)
+        wanted = "" if among == batch.sequences else f" AND sequence IN ({', '.join(map(str, among))})"
+        return select(["sequence"], commits, f" WHERE {condition}{wanted}")
 
+    def _record(self, batch: Batch) -> list[str]:
+        listed = "\nUNION ALL ".join(self.listed(each) for each in batch.deliveries)
+        pending = self._pending(batch, batch.sequences)
+        fields = list(RECORD)[:-1]
+        # Inserted where it is missing: a commit that was applied again has its record.
+        there = f"SELECT sequence FROM {self.loads} WHERE table_name = {text(batch.table)}"
+        return [
+            f"INSERT INTO {self.loads} ({', '.join(RECORD)})\nSELECT {', '.join(fields)}, {self.now()}\n"
+            f"FROM ({listed}) AS r\nWHERE sequence IN ({pending}) AND sequence NOT IN ({there})"
+        ]
 
-def _external(load: TableLoad, what: str, fields: Sequence[str], *, is_csv: bool) -> list[str]:
-    """Return the statements that create the table over a list of files, again if an earlier script did not finish."""
-    table = _external_name(load, what)
-    properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if is_csv else ""
-    return [
-        _drop(table),
-        f"CREATE EXTERNAL TABLE {tick(table)} ({', '.join(fields)})\n{_CSV_SERDE if is_csv else _PARQUET_SERDE}\n"
-        "STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'\n"
-        "OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'\n"
-        f"LOCATION {text(_location(load, what))}{properties}",
-    ]
+    def now(self) -> str:
+        """Return the time of the statement, UTC."""
+        return "CAST(CURRENT_TIMESTAMP AT TIME ZONE 'UTC' AS timestamp(6))"
 
+    # --- names ---
 
-def _external_name(load: TableLoad, what: str) -> str:
-    # The run in the name prevents a DROP of someone else's table.
-    return f"{load.table}_{what}_{re.sub(r'[^A-Za-z0-9]', '_', load.run_id)}"
+    @property
+    def _hive_schema(self) -> str:
+        return f"{tick(self.given.schema)}." if self.given.schema else ""
+
+    @property
+    def schema(self) -> str:
+        """What qualifies a table's name, with the dot."""
+        return f"{quoted(self.given.schema)}." if self.given.schema else ""
+
+    @property
+    def _location(self) -> str:
+        return (self.given.location or "s3://YOUR_BUCKET").rstrip("/")
+
+    def _lists(self, external: _External) -> str:
+        # A folder for each: Athena reads every file in it as a list.
+        return f"{self._location}/lists/{external.name}/"
+
+    def _iceberg(self, table: str, fields: str, folder: str) -> str:
+        return (
+            f"CREATE TABLE IF NOT EXISTS {table} (\n  {fields}\n)\nLOCATION {text(f'{self._location}/{folder}/')}\n"
+            "TBLPROPERTIES ('table_type' = 'ICEBERG')"
+        )
 
 
 def _drop(table: str) -> str:
     # Of an external table, only the definition goes: https://docs.aws.amazon.com/athena/latest/ug/drop-table.html
-    return f"DROP TABLE IF EXISTS {tick(table)}"
+    return f"DROP TABLE IF EXISTS {table}"
 
 
-def _location(load: TableLoad, what: str) -> str:
-    # A folder for each run: Athena reads every file in it as a list.
-    return f"s3://YOUR_BUCKET/{load.table}_{what}/{load.run_id}/"
+def _trino(kind: str) -> str:
+    return {"timestamp": "timestamp(6)", "int": "integer", "string": "varchar", "binary": "varbinary"}.get(kind, kind)
 
 
-def _from_csv(column: WarehouseColumn) -> tuple[str, str]:
-    """Return a column's type in the external table, and the expression that yields its values."""
-    value = f"NULLIF({name(column.name)}, '')"
+def _from_csv(column: WarehouseColumn) -> str:
+    """Return the expression that yields a column's values: each is text in the external table."""
+    name = f"e.{quoted(column.name)}"
+    value = f"NULLIF({name}, '')"
     if column.kind == "binary" or column.type == "string":
-        value = value if column.nullable else name(column.name)
-        value = f"FROM_HEX({value})" if column.kind == "binary" else value
-    else:
-        kind = {"timestamp": "timestamp(6)", "int": "integer"}.get(column.type, column.type)
-        value = f"CAST({value} AS {kind})"
-    return "string", f"{value} AS {name(column.name)}"
+        value = value if column.nullable else name
+        return f"FROM_HEX({value})" if column.kind == "binary" else value
+    return f"{'TRY_' if column.is_calendar else ''}CAST({value} AS {_trino(column.type)})"
 
 
-def _from_parquet(column: WarehouseColumn) -> tuple[str, str]:
-    """Return the same for Parquet."""
+def _in_parquet(column: WarehouseColumn) -> tuple[str, str]:
+    """Return a column's type in an external table over Parquet, and the expression that yields its values."""
     from rds_to_s3.formats.arrow_types import arrow_type  # noqa: PLC0415 - it brings pyarrow, which takes its time
 
-    quoted = name(column.name)
+    name = f"e.{quoted(column.name)}"
     if (read := _UNSIGNED.get((str(arrow_type(column.output_column)), column.type))) is None:
-        return column.type, quoted
+        return column.type, name
     declared, value = read
-    return declared, f"{value.format(quoted)} AS {quoted}"
+    return declared, value.format(name)
 
 
 def tick(identifier: str) -> str:

@@ -1,103 +1,138 @@
-"""Snowflake: a file format, an external stage, COPY into a temporary table, and MERGE."""
+"""Snowflake: an external stage over the bucket, COPY into a temporary table, and MERGE in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from rds_to_s3.bucket_keys import segment
-from rds_to_s3_ops.warehouses.sql import (
-    TableLoad,
-    add_columns,
-    create_table,
-    definition,
-    delete,
-    merge,
-    name,
-    names,
-    select,
-    text,
-    unused_name,
-)
-from rds_to_s3_ops.warehouses.types import WarehouseColumn
+from rds_to_s3_ops.warehouses.batches import Source, Target
+from rds_to_s3_ops.warehouses.redshift import long_decimal_notes
+from rds_to_s3_ops.warehouses.sql import STAGE, Dialect, quoted, select, text
+from rds_to_s3_ops.warehouses.types import WarehouseColumn, unused_name
 
-_MOST_FILES = 1000  # of FILES: https://docs.snowflake.com/en/user-guide/data-load-considerations-load
+MOST_FILES = 1000  # of FILES: https://docs.snowflake.com/en/user-guide/data-load-considerations-load
+STAGE_NAME = "rds_to_s3"
+PLACES = "_rds_to_s3_places"
 
 
-def statements(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    """Return the statements."""
-    return [
-        f"CREATE STAGE IF NOT EXISTS {_stage(load)}\n"
-        f"  URL = {text(f's3://{load.bucket}/{segment(load.table)}/')}\n  STORAGE_INTEGRATION = YOUR_INTEGRATION",
-        # https://docs.snowflake.com/en/sql-reference/sql/alter-table
-        *([create_table(load, columns), *add_columns(load, columns)] if load.files else []),
-        *_deletes(load, load.deleted_by(columns)),
-        *(_rows(load, columns) if load.files else []),
-    ]
+class SnowflakeDialect(Dialect):
+    """Snowflake's SQL."""
+
+    warehouse = "snowflake"
+    temporary = "TEMPORARY"
+    types = {"TIMESTAMP": "TIMESTAMP_NTZ"}  # noqa: RUF012 - never changed
+
+    @property
+    def external_stage(self) -> str:
+        """The stage over the bucket."""
+        return f"{self.schema}{quoted(self.given.stage or STAGE_NAME)}"
+
+    def setup(self) -> list[str]:
+        """Return the statements before those of all tables."""
+        made = [] if self.given.stage else [self.create_external_stage()]
+        return [*made, *super().setup()]
+
+    def create_external_stage(self) -> str:
+        """Return the statement that creates the stage over the bucket."""
+        integration = quoted(self.given.integration) if self.given.integration else "YOUR_INTEGRATION"
+        return (
+            f"CREATE STAGE IF NOT EXISTS {self.external_stage}\n  URL = {self.text(f's3://{self.bucket}/')}\n"
+            f"  STORAGE_INTEGRATION = {integration}"
+        )
+
+    def retype(self, table: str, column: WarehouseColumn) -> list[str]:
+        """Return the statement that gives a column another type: few types can be altered, so it replaces the table.
+
+        https://docs.snowflake.com/en/sql-reference/sql/alter-table-column
+        """
+        name, target = self.name(column.name), self.table(table)
+        return [
+            f"CREATE OR REPLACE TABLE {target} COPY GRANTS AS\n"
+            f"SELECT * REPLACE (CAST({name} AS {column.type}) AS {name})\nFROM {target}"
+        ]
+
+    def now(self) -> str:
+        """Return the time of the statement, UTC."""
+        return "SYSDATE()"
+
+    def text(self, value: str) -> str:
+        """Quote a string. A backslash escapes there.
+
+        https://docs.snowflake.com/en/sql-reference/data-types-text
+        """
+        return text(value.replace("\\", "\\\\"))
+
+    # --- stage ---
+
+    def file_column(self, target: Target) -> str:
+        """Return the stage's column with the name of the row's file."""
+        return self.name(unused_name("_file", {name.lower() for name in target.names}))
+
+    def create_stage(self, target: Target) -> list[str]:
+        """Return the statements that create the stage, empty."""
+        dropped, created = super().create_stage(target)
+        return [dropped, f"{created.removesuffix(')').rstrip()},\n  {self.file_column(target)} VARCHAR\n)"]
+
+    def stage_files(self, target: Target) -> list[str]:
+        """Return the statements that stage all files: a COPY for those with the same columns, then their places."""
+        sources = target.batch.sources
+        statements = [self._copy(target, some) for some in _groups(sources)]
+        # The folder is no part of the name: a stage may lead to a folder of the bucket.
+        places = "\nUNION ALL ".join(
+            f"SELECT {self.text(_base(source))} AS name, {source.sequence} AS sequence, {source.place} AS place"
+            for source in sources
+        )
+        own, name = target.own, f"SPLIT_PART({quoted(STAGE)}.{self.file_column(target)}, '/', -1)"
+        return [
+            *statements,
+            f"CREATE OR REPLACE TEMPORARY TABLE {quoted(PLACES)} AS\n{places}",
+            f"UPDATE {quoted(STAGE)}\nSET {self.name(own.sequence)} = p.sequence, {self.name(own.place)} = p.place\n"
+            f"FROM {quoted(PLACES)} AS p\nWHERE {name} = p.name",
+        ]
+
+    def _copy(self, target: Target, sources: Sequence[Source]) -> str:
+        first = sources[0]
+        columns = {column.name: column for column in target.columns}
+        known = [(number, columns[name]) for number, name in enumerate(first.file.names, 1) if name in columns]
+        is_csv = first.file.format == "csv"
+        values = [_csv_value(column, number) if is_csv else self._parquet_value(column) for number, column in known]
+        values += [str(first.gone).upper(), "METADATA$FILENAME"]
+        into = f"{self.names([*(column.name for _, column in known), target.own.gone])}, {self.file_column(target)}"
+        options = _csv_options(first.file.compression) if is_csv else _PARQUET
+        folder, _, _ = first.file.key.rpartition("/")
+        files = ",\n  ".join(self.text(_base(source)) for source in sources)
+        return (
+            f"COPY INTO {quoted(STAGE)} ({into})\nFROM ({select(values, f'@{self.external_stage}/{folder}/')})\n"
+            f"FILES = ({files})\nFILE_FORMAT = (\n{options}\n)\n"
+            # Snowflake skips a file that a table has loaded before; what is to be loaded is decided by us.
+            "ON_ERROR = ABORT_STATEMENT FORCE = TRUE"
+        )
+
+    def _parquet_value(self, column: WarehouseColumn) -> str:
+        return f"$1:{quoted(column.name)}::{column.type}"
+
+    def notes(self, target: Target) -> list[str]:
+        """Return notes for the operator."""
+        has_parquet = any(source.file.format == "parquet" for source in target.batch.sources)
+        return long_decimal_notes(target.columns) if has_parquet else []
 
 
-def _deletes(load: TableLoad, key: Sequence[WarehouseColumn]) -> list[str]:
-    if not key:
-        return []
-    file_format, loaded = name(f"{load.table}_deletes"), _temporary_name(load, "deletes")
-    rows = select(_csv_values(key), f"@{_stage(load)}/deletes/")
-    return [
-        f"CREATE OR REPLACE FILE FORMAT {file_format}\n{_csv_options('none')}",
-        _temporary(loaded, map(definition, key)),
-        *_copies(f"{loaded} ({names(load.deletes_key)})", rows, load.deletes, file_format),
-        # https://docs.snowflake.com/en/sql-reference/sql/delete
-        delete(load.table, load.deletes_key, f"{loaded} AS s", "s"),
-    ]
+def _groups(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    """Yield the sources in groups that one COPY reads."""
+    ordered = sorted(sources, key=_alike)
+    for _, group in groupby(ordered, key=_alike):
+        some = list(group)
+        for begin in range(0, len(some), MOST_FILES):
+            yield some[begin : begin + MOST_FILES]
 
 
-def _rows(load: TableLoad, columns: Sequence[WarehouseColumn]) -> list[str]:
-    file_format, loaded = name(f"{load.table}_{load.format}"), _temporary_name(load, "load")
-    if load.format == "csv":
-        options, values = _csv_options(load.compression), _csv_values(columns)
-    else:
-        options, values = _parquet_options(), _parquet_values(columns)
-    every, file_name = names(column.name for column in columns), name(unused_name("_file", columns))
-    # A row may be in two files of a run: the later one counts.
-    newest = (
-        f"\n  QUALIFY ROW_NUMBER() OVER (PARTITION BY {names(load.key)} ORDER BY {file_name} DESC) = 1"
-        if load.key
-        else ""
-    )
-    copied = select([*values, "METADATA$FILENAME"], f"@{_stage(load)}/{load.format}/")
-    return [
-        # Replaced, because the table's compression may have changed.
-        f"CREATE OR REPLACE FILE FORMAT {file_format}\n{options}",
-        _temporary(loaded, [*map(definition, columns), f"{file_name} VARCHAR"]),
-        *_copies(f"{loaded} ({every}, {file_name})", copied, load.files, file_format),
-        merge(load, columns, select((name(column.name) for column in columns), loaded, newest)),
-    ]
+def _alike(source: Source) -> tuple[bool, str, str, tuple[str, ...]]:
+    folder = source.file.key.rpartition("/")[0]
+    return source.gone, folder, source.file.compression, source.file.names
 
 
-def _stage(load: TableLoad) -> str:
-    return name(f"{load.table}_files")
-
-
-def _temporary_name(load: TableLoad, what: str) -> str:
-    # The name has the run: a temporary table hides another of the same name, which the session may also load:
-    # https://docs.snowflake.com/en/user-guide/tables-temp-transient
-    return name(f"{load.table}_{what}_{load.run_id}")
-
-
-def _temporary(table: str, definitions: Iterable[str]) -> str:
-    return f"CREATE OR REPLACE TEMPORARY TABLE {table} (\n  " + ",\n  ".join(definitions) + "\n)"
-
-
-def _copies(into: str, rows: str, files: Sequence[str], file_format: str) -> list[str]:
-    return [
-        f"COPY INTO {into}\nFROM ({rows})\n"
-        f"FILES = ({_listed(files[first : first + _MOST_FILES])})\n"
-        f"FILE_FORMAT = (FORMAT_NAME = {text(file_format)})\nON_ERROR = ABORT_STATEMENT"
-        for first in range(0, len(files), _MOST_FILES)
-    ]
-
-
-def _listed(files: Sequence[str]) -> str:
-    # Relative to the stage's folder; a table's name has no slash in a key.
-    return ",\n  ".join(text(file.rpartition("/")[2]) for file in files)
+def _base(source: Source) -> str:
+    return source.file.key.rpartition("/")[2]
 
 
 def _csv_options(compression: str) -> str:
@@ -113,17 +148,13 @@ def _csv_options(compression: str) -> str:
     )
 
 
-def _parquet_options() -> str:
-    # Without the logical types a timestamp would be a number; the same page, TYPE = PARQUET.
-    return "  TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE NULL_IF = ()"
+# Without the logical types a timestamp would be a number; the same page, TYPE = PARQUET.
+_PARQUET = "  TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE NULL_IF = ()"
 
 
-def _csv_values(columns: Sequence[WarehouseColumn]) -> list[str]:
-    return [
-        f"TO_BINARY(${number}, 'HEX')" if column.kind == "binary" else f"${number}"
-        for number, column in enumerate(columns, 1)
-    ]
-
-
-def _parquet_values(columns: Sequence[WarehouseColumn]) -> list[str]:
-    return [f"$1:{name(column.name)}::{column.type}" for column in columns]
+def _csv_value(column: WarehouseColumn, number: int) -> str:
+    if column.kind == "binary":
+        return f"TO_BINARY(${number}, 'HEX')"
+    if column.is_calendar:
+        return f"TRY_CAST(${number} AS {column.type})"
+    return f"${number}"

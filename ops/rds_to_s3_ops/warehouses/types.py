@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,27 @@ Choice = tuple[str, str | None]
 DECIMAL_DIGITS = 38  # of every warehouse here; MySQL has 65
 _MEASURED = {"char", "varchar", "binary", "varbinary"}
 _CALENDAR = {"date", "datetime", "timestamp"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the operator's warehouse calls things; the options of `load`.
+
+    Attributes
+    ----------
+    case : {"keep", "lower", "upper"}
+        The case of names in the warehouse.
+    location : str
+        For Athena: where its tables and its lists of files are, ``s3://..``.
+    """
+
+    database: str = ""
+    schema: str = ""
+    stage: str = ""
+    integration: str = ""
+    role: str = ""
+    location: str = ""
+    case: str = "keep"
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,22 @@ class WarehouseColumn:
     kind: Kind
     nullable: bool
     remark: str | None = None
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether its values are dates."""
+        return ColumnType.parse(self.mysql_type).name in _CALENDAR
+
+    @property
+    def is_long_decimal(self) -> bool:
+        """Whether it is a DECIMAL with more digits than a warehouse's, and so is text there."""
+        mysql = ColumnType.parse(self.mysql_type)
+        return mysql.name == "decimal" and mysql.precision > DECIMAL_DIGITS
+
+    @property
+    def has_text_form(self) -> bool:
+        """Whether a wider type of the same kind writes each value in another form."""
+        return ColumnType.parse(self.mysql_type).name in {"time", "bit"} or self.is_long_decimal
 
     @property
     def output_column(self) -> OutputColumn:
@@ -84,31 +121,27 @@ class _Types:
         return self.binary(length) if kind == "binary" else self.text(length)
 
 
-def warehouse_column(warehouse: Warehouse, column: ColumnEntry, file_format: str) -> WarehouseColumn:
+def warehouse_column(warehouse: Warehouse, column: ColumnEntry) -> WarehouseColumn:
     """Return the type for a column of the manifest.
 
     Parameters
     ----------
     warehouse : {"snowflake", "redshift", "athena", "duckdb"}
     column : ColumnEntry
-    file_format : {"csv", "parquet"}
     """
     mysql = ColumnType.parse(column.type)
     kind = TableColumn(column.name, mysql.name, column.type, nullable=True).kind
     chosen, remark = _TYPES[warehouse].choose(mysql, kind)
-    nullable = column.nullable
-    if mysql.name in _CALENDAR and file_format == "csv":
-        remark = "an invalid date, such as 0000-00-00, stops the load: use a text column if one may occur"
-    elif mysql.name in _CALENDAR:
-        nullable = True  # the file has NULL for an invalid date, even if the column is NOT NULL in MySQL
-    elif mysql.name == "decimal" and remark and file_format == "parquet":
-        remark = f"more than {DECIMAL_DIGITS} digits: not to be read from Parquet here; extract the table as CSV"
-        if warehouse == "duckdb":
-            chosen = "DOUBLE"
-            remark = (
-                f"more than {DECIMAL_DIGITS} digits: DuckDB reads it from Parquet rounded; extract the table as CSV"
-            )
-    return WarehouseColumn(column.name, column.type, chosen, kind, nullable, remark)
+    if mysql.name in _CALENDAR:
+        remark = "an invalid date, such as 0000-00-00, becomes NULL"
+    return WarehouseColumn(column.name, column.type, chosen, kind, column.nullable, remark)
+
+
+def unused_name(wanted: str, taken: Iterable[str]) -> str:
+    """Return a name that is not among those taken, ignoring case: not every warehouse distinguishes case."""
+    while wanted.lower() in taken:
+        wanted += "_"
+    return wanted
 
 
 def _fitting(*types: tuple[int, str]) -> Callable[[int, bool], str]:

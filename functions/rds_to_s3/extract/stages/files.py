@@ -90,6 +90,12 @@ class FileSeries:
             if self._size() >= self.target_bytes:
                 self.close(position_of(start - 1))
 
+    def write_empty(self, position: Position) -> None:
+        """Write a file of a header alone, if there is no other."""
+        if not self.finished:
+            self._open()
+            self.close(position)
+
     def close(self, position: Position) -> None:
         """Finish the open file, if any. Every row up to `position` is then in a finished file."""
         if self._encoder is not None and self._file is not None:

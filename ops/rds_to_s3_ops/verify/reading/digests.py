@@ -22,8 +22,8 @@ from rds_to_s3_ops.verify.reading.duckdb_reading import csv_header, read_csv
 from rds_to_s3_ops.verify.reading.stored_files import StoredFile
 from rds_to_s3_ops.verify.reading.text_forms import present_form
 from rds_to_s3_ops.verify.reading.typed_rows import from_server, parquet_rows, parsed_rows
-from rds_to_s3_ops.warehouses.sql import name as quoted_name
-from rds_to_s3_ops.warehouses.sql import unused_name
+from rds_to_s3_ops.warehouses.sql import quoted as quoted_name
+from rds_to_s3_ops.warehouses.types import unused_name
 
 BATCH_BYTES = 32 << 20
 Kind = Literal["delivered", "deletes", "quarantine"]
@@ -149,7 +149,7 @@ class Digests:
 
     @property
     def _flag_name(self) -> str:
-        return unused_name("pending", self._columns)
+        return unused_name("pending", {column.name.lower() for column in self._columns})
 
     def flush(self) -> None:
         """Insert the rows in memory into DuckDB."""

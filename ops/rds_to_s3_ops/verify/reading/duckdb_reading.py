@@ -17,13 +17,12 @@ import pyarrow as pa
 
 from rds_to_s3.formats.zstd_stream import zstd_library
 from rds_to_s3_ops.errors import InvalidInputError, VerificationError
-from rds_to_s3_ops.warehouses.sql import text
+from rds_to_s3_ops.warehouses import duckdb as duckdb_sql
+from rds_to_s3_ops.warehouses.deliveries import compression_of
 
 if TYPE_CHECKING:
     import duckdb
 
-LINE_BYTES = 2 << 20
-_COMPRESSION = {"gz": "gzip", "zst": "zstd"}
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, UnicodeError, csv.Error, zlib.error)
 
 
@@ -93,7 +92,7 @@ def csv_header(path: Path, key: str) -> list[str]:
 
 
 def read_csv(
-    path: Path, key: str, names: Iterable[str], longest_row: int, *, least_line_bytes: int = LINE_BYTES
+    path: Path, key: str, names: Iterable[str], longest_row: int, *, least_line_bytes: int = duckdb_sql.LINE_BYTES
 ) -> str:
     """Return the table function that reads a CSV file: an empty field is NULL, and ``""`` the empty string.
 
@@ -102,12 +101,6 @@ def read_csv(
     longest_row, least_line_bytes : int
         DuckDB's buffer has four times the larger of the two.
     """
-    columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
-    # parallel: threads would start at buffer edges, and take a line break inside quotes for the end of a row.
-    longest = max(longest_row + 2, least_line_bytes)
-    return (
-        f"read_csv({text(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
-        f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
-        f"compression = '{_COMPRESSION.get(key.rpartition('.')[2], 'none')}', max_line_size = {longest}, "
-        f"buffer_size = {4 * longest}, parallel = false)"
+    return duckdb_sql.read_csv(
+        str(path), names, compression=compression_of(key), longest_row=longest_row, least_line_bytes=least_line_bytes
     )

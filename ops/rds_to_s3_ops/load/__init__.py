@@ -1,0 +1,1 @@
+"""Brings a warehouse up to date: `load`."""

@@ -1,0 +1,195 @@
+"""`load` and `ddl` as an operator or a script meets them, on a bucket of moto's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from typer.testing import Result
+
+from tests.support.deployed_command import Deployed, manifest
+
+BODY = b"id,n\n1,\n2,x\n"
+
+
+def with_commit(deployed: Deployed, run_id: str, *, hour: int = 12, **changes: Any) -> str:
+    key = f"orders/csv/orders_data_20250402_{hour}0000.csv"
+    file = {"key": key, "rows": 2, "bytes": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
+    document = manifest(run_id)
+    document["started_at"] = f"2025-04-02T{hour}:00:00.000Z"
+    document["tables"][1].update(
+        format="csv",
+        files=[file],
+        columns=[{"name": "id", "type": "int", "nullable": False}, {"name": "n", "type": "text", "nullable": True}],
+        **{"key": ["id"], "sequence": hour} | changes,
+    )
+    deployed.put(f"runs/{run_id}/manifest.json", document)
+    deployed.put(key, BODY)
+    return key
+
+
+LATER = {"window": {"after": "2025-04-02 11:59:58", "until": "2025-04-02 15:59:58"}}
+
+
+def test_ddl_prints_every_commit_of_each_table_and_load_the_same(deployed: Deployed) -> None:
+    with_commit(deployed, "run-1")
+    with_commit(deployed, "run-2", hour=16, **LATER)
+    result = deployed.run("ddl", "--for", "duckdb")
+    assert result.exit_code == 0, result.output
+    assert 'MERGE INTO "orders" AS t' in result.stdout
+    assert "_120000.csv" in result.stdout
+    assert "menu" not in result.stdout
+    assert deployed.run("load", "--for", "duckdb", "--print").stdout == result.stdout
+    listed = json.loads(deployed.run("ddl", "--for", "snowflake", "orders", "--since", "run-2", "--json").stdout)
+    assert [entry["table"] for entry in listed] == [None, "orders"]
+    assert "_120000.csv" not in str(listed)
+    assert "_160000.csv" in str(listed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (("nothing",), 3),
+        (("--since", "run-9"), 3),
+        (("--all", "--since", "run-1"), 2),
+        (("--case", "odd"), 2),
+        (("--settings", "/nowhere.toml"), 2),
+    ],
+)
+def test_ddl_of_what_is_not_there_is_reported(deployed: Deployed, arguments: tuple[str, ...], exit_code: int) -> None:
+    with_commit(deployed, "run-1")
+    assert deployed.run("ddl", "--for", "athena", *arguments).exit_code == exit_code
+    assert deployed.run("ddl", "--for", "oracle").exit_code == 2
+
+
+def test_names_come_from_a_file_of_settings_and_from_options(deployed: Deployed, tmp_path: Path) -> None:
+    with_commit(deployed, "run-1")
+    settings = tmp_path / "snowflake.toml"
+    settings.write_text('schema = "RAW"\nintegration = "of_file"\n')
+    printed = deployed.run("ddl", "--for", "snowflake", "--settings", str(settings), "--integration", "given").stdout
+    assert 'STORAGE_INTEGRATION = "given"' in printed
+    assert 'MERGE INTO "RAW"."orders"' in printed
+    settings.write_text('colour = "red"\n')
+    result = deployed.run("ddl", "--for", "snowflake", "--settings", str(settings))
+    assert (result.exit_code, "'colour' is none of" in result.stderr) == (2, True)
+
+
+@pytest.fixture
+def load(deployed: Deployed, tmp_path: Path) -> Callable[..., Result]:
+    return lambda *more: deployed.run("load", "--for", "duckdb", "--to", str(tmp_path / "a.duckdb"), *more)
+
+
+def loaded(tmp_path: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect(tmp_path / "a.duckdb", read_only=True) as connection:
+        return connection.execute("FROM orders ORDER BY 1").fetchall()
+
+
+def test_load_brings_a_file_up_to_date_and_says_so(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    with_commit(deployed, "run-1")
+    planned = json.loads(load("--dry-run", "--json").stdout)["tables"]
+    assert [(table["table"], table["status"]) for table in planned] == [("menu", "CURRENT"), ("orders", "PENDING")]
+    first = json.loads(load("--json").stdout)
+    assert first["totals"] == {"tables": 2, "failed": 0, "commits": 1, "rows": 2, "deleted_rows": 0, "bytes": len(BODY)}
+    assert loaded(tmp_path) == [(1, None), (2, "x")]
+    assert "up to date, until 2025-04-02 11:59:58" in load().stdout
+    assert "MERGE" not in load("--print").stdout
+    with_commit(deployed, "run-2", hour=16, **LATER)
+    assert "loaded: 1 commit, 2 rows" in load().stdout
+
+
+def test_a_missing_or_changed_file_is_named_and_nothing_is_applied(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    first = with_commit(deployed, "run-1")
+    load()
+    with_commit(deployed, "run-2", hour=14, **LATER)
+    changed = with_commit(deployed, "run-3", hour=16, **LATER)
+    for body in (b"id,n\n1,\n3,y\n", None):
+        if body is None:
+            deployed.s3.delete_object(Bucket=deployed.stack.bucket, Key=changed)
+        else:
+            deployed.put(changed, body)
+        result = load()
+        assert (result.exit_code, changed in result.stdout) == (1, True)
+        assert loaded(tmp_path) == [(1, None), (2, "x")]
+        assert "failed" in result.stdout
+        assert first not in result.stdout
+    deployed.put(changed, BODY)
+    assert load().exit_code == 0
+
+
+def test_a_newer_manifest_ends_the_load_before_anything_is_applied(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    with_commit(deployed, "run-1")
+    deployed.put("runs/run-2/manifest.json", manifest("run-2") | {"version": 2})
+    result = load()
+    assert (result.exit_code, "runs/run-2/manifest.json cannot be read: it has version 2" in result.stderr) == (4, True)
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[..., Result], tmp_path: Path) -> None:
+    with_commit(deployed, "run-1")
+    load()
+    with duckdb.connect(tmp_path / "a.duckdb") as connection:
+        connection.execute("UPDATE _rds_to_s3_loads SET bucket = 'other'")
+    result = load()
+    assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [("CREATE TABLE orders (other INT)", "did not create"), ("CREATE TABLE _rds_to_s3_loads (a INT)", "other columns")],
+)
+def test_a_table_that_was_there_before_is_left_alone(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path, there: str, told: str
+) -> None:
+    with_commit(deployed, "run-1")
+    with duckdb.connect(tmp_path / "a.duckdb") as connection:
+        connection.execute(there)
+    result = load()
+    assert (result.exit_code in {1, 8}, told in result.output) == (True, True)
+    with duckdb.connect(tmp_path / "a.duckdb") as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (1,)
+
+
+def test_a_table_that_lost_a_column_is_refused_and_one_that_was_dropped_is_loaded_anew(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    with_commit(deployed, "run-1")
+    load()
+    with duckdb.connect(tmp_path / "a.duckdb") as connection:
+        connection.execute("ALTER TABLE orders DROP COLUMN n")
+    result = load()
+    assert (result.exit_code, "lacks n, which it had" in result.stdout) == (1, True)
+    with duckdb.connect(tmp_path / "a.duckdb") as connection:
+        connection.execute("DROP TABLE orders")
+    assert load().exit_code == 0
+    assert loaded(tmp_path) == [(1, None), (2, "x")]
+
+
+def test_a_file_that_is_open_elsewhere_or_no_database_is_reported(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    with_commit(deployed, "run-1")
+    path = tmp_path / "a.duckdb"
+    holder = f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        result = load()
+        assert (result.exit_code, "another process has" in result.stderr) == (5, True)
+    path.write_text("no database")
+    assert load().exit_code == 8
+    assert deployed.run("load", "--for", "duckdb").exit_code == 2
+    assert load("--schema", "raw").exit_code == 2
+    assert deployed.run("load", "--for", "redshift", "--to", "x").exit_code == 2
