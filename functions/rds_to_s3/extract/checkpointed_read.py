@@ -43,8 +43,6 @@ class CheckpointedRead:
         The progress so far; changed as the read continues.
     save : callable
         Writes the progress to the table's state.
-    writes_always : bool
-        Whether a window without rows has a file all the same, of a header alone.
     """
 
     reading: Reading
@@ -52,7 +50,6 @@ class CheckpointedRead:
     files: DataFiles
     staged: Staged
     save: Callable[[Staged], None]
-    writes_always: bool = False
     _not_before: float = 0.0
 
     def run(self, connection: Connection, seconds: float) -> bool:
@@ -76,7 +73,7 @@ class CheckpointedRead:
             read.abort_after(error)
             raise
         if not self._failed:
-            if finished and self.writes_always and not staged.written.files:
+            if finished and self.files.writes_always and not staged.written.files:
                 self.files.series.write_empty(read.position)
             self._record(rows=None, finished=finished)
         staged.page_rows = read.pace.rows

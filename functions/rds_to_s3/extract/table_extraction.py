@@ -222,8 +222,7 @@ class TableExtraction:
             # Once per read, not per invocation: each query looks at the whole window.
             rows = SettledRows(connection, table, prepared.selection, prepared.window, prepared.marks)
             staged.settled, found = rows.look(opened.last, comparable=prepared.comparable)
-            staged.warnings += found
-            staged.warnings += change_of_format(self.spec, prepared.window, opened.last, self._other_format)
+            staged.warnings += [*found, *change_of_format(self.spec, prepared.window, opened.last, self._other_format)]
             staged.warnings += unsendable_text(connection, table, prepared.selection.columns, prepared.segments)
         note_seen(connection, staged, self.run.source)
         staged.invocations += 1
@@ -285,14 +284,9 @@ class TableExtraction:
             stages: list[Stage] = [*recording, ahead] if prepared.is_whole else [ahead, *recording]
             of_checks: list[Stage] = [stage for stage in (row_checks, work.deletes) if stage is not None]
             data = DataFiles(files.data(prepared.selection.output, before=staged.written.files))
-            read = CheckpointedRead(
-                work.reading,
-                [*masking(prepared.selection), *stages, *of_checks],
-                data,
-                staged,
-                self.register.save_staged,
-                writes_always=self.spec.mode == "full" and self.concludes,
-            )
+            data.writes_always = self.spec.mode == "full" and self.concludes
+            stages = [*masking(prepared.selection), *stages, *of_checks]
+            read = CheckpointedRead(work.reading, stages, data, staged, self.register.save_staged)
             finished = read.run(work.connection, self._working_seconds())
             staged.stalled = staged.stalled + 1 if staged.written.position == began_at else 0
             concludes = finished and self.concludes
@@ -345,9 +339,7 @@ class TableExtraction:
         work.checks.conclude(work.prepared.selection, work.staged)
         work.staged.seconds += time.monotonic() - self._began
         blank = self._blank_record("UNCHANGED")
-        decision = work.commit(
-            self.run, self.spec, self.commit.token, blank, outstanding, other_format=self._other_format
-        )
+        decision = work.commit(self.run, self.spec, self.commit.token, blank, outstanding, other=self._other_format)
         applied = self.commit.finish(decision, self._working_seconds)
         work.checks.forget_seen(work.staged)
         return self._done(applied.record)

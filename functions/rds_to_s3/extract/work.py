@@ -67,7 +67,7 @@ class Work:
         blank: TableEntry,
         outstanding: Outstanding,
         *,
-        other_format: Commit | None,
+        other: Commit | None,
     ) -> Commit:
         """Return the decision.
 
@@ -77,7 +77,7 @@ class Work:
             The table's entry in the manifest, without the results of the read.
         outstanding : Outstanding
             The earlier commits that it has to report as well.
-        other_format : Commit or None
+        other : Commit or None
             The last commit in the table's other format.
         """
         staged, selection, window = self.staged, self.prepared.selection, self.prepared.window
@@ -102,7 +102,7 @@ class Work:
                 *(self.deletes.warnings if self.deletes is not None else []),
                 *outstanding.warnings(),
             ],
-            sequence=next_sequence(last, other_format),
+            sequence=next_sequence(last, other),
         )
         record = joined_record(record, [each.record for each in outstanding.taken])
         bare: dict[str, Any] = {"files": [], "quarantine": [], "deletes": [], "previous": None}

@@ -139,10 +139,17 @@ class FileSeries:
 
 
 class DataFiles(Stage):
-    """The last stage: writes the data files."""
+    """The last stage: writes the data files.
+
+    Attributes
+    ----------
+    writes_always : bool
+        Whether a window without rows has a file all the same, of a header alone.
+    """
 
     def __init__(self, series: FileSeries) -> None:
         self.series = series
+        self.writes_always = False
 
     def take(self, rows: Rows, position_of: PositionOf, /) -> Rows:
         """Write rows."""
