@@ -50,6 +50,12 @@ def test_parameters_that_cannot_work_together_are_refused_before_anything_is_mad
     assert told in "".join(violations)
 
 
+@pytest.mark.parametrize(("region", "refused"), [("cn-north-1", 1), ("eu-west-1", 0), ("us-gov-west-1", 0)])
+def test_endpoints_are_not_made_where_their_names_are_others(region: str, refused: int) -> None:
+    stack = Stack.in_region(region, UseLayers="false", **NETWORK, VpcEndpoints="create")
+    assert len(stack.violations()) == refused
+
+
 def test_rules_use_only_what_a_rule_may() -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-rules.html."""
     assert functions_in(TEMPLATE["Rules"]) <= {
