@@ -41,13 +41,13 @@ _Loader.add_multi_constructor("!", _long_form)
 
 
 @cache
-def _parsed() -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)
+def _parsed(path: Path) -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load(path.read_text(), _Loader)
     return template
 
 
-def load() -> dict[str, Any]:
-    return copy.deepcopy(_parsed())
+def load(path: Path = PATH) -> dict[str, Any]:
+    return copy.deepcopy(_parsed(path))
 
 
 class Stack:

@@ -12,14 +12,15 @@ from tests.e2e.conftest import DeployedSystem
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def deploy(system: DeployedSystem, example: str, **parameters: str) -> dict[str, str]:
-    """Deploy an example, once; returns its stack's outputs."""
+def deploy(system: DeployedSystem, example: str, template: str | None = None, **parameters: str) -> dict[str, str]:
+    """Deploy an example, once, or what a test makes of its template; returns its stack's outputs."""
     client: Any = system.client("cloudformation")
-    name = f"{system.local.outputs['StateMachineArn'].rpartition(':')[2]}-{example.partition('.')[0]}".lower()
+    name = f"{system.local.outputs['StateMachineArn'].rpartition(':')[2]}-{example.replace('/', '-').partition('.')[0]}"
+    name = name.lower()
     if name not in {stack["StackName"] for stack in client.describe_stacks()["Stacks"]}:
         client.create_stack(
             StackName=name,
-            TemplateBody=(EXAMPLES / example).read_text(encoding="utf-8"),
+            TemplateBody=template or (EXAMPLES / example).read_text(encoding="utf-8"),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )

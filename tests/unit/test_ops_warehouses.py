@@ -272,3 +272,38 @@ def test_types_are_exact(mysql: str, types: tuple[str, ...]) -> None:
     column = ColumnEntry(name="c", type=mysql, nullable=True)
     order: tuple[Warehouse, ...] = ("snowflake", "redshift", "athena", "duckdb")
     assert tuple(warehouse_column(warehouse, column).type for warehouse in order) == types
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_athena_needs_no_list_of_files_in_the_layout_hive(file_format: str) -> None:
+    days = ("2025-04-02", "2025-04-03")
+    files = tuple(
+        file(f"{file_format}/dt={day}/orders_data_{day.replace('-', '')}_000000.{file_format}") for day in days
+    )
+    made = script("athena", delivery(file_format, sequence=2, files=files, deletes=True))
+    assert "files.txt" not in made.text()
+    assert "Symlink" not in made.text()
+    (partitions,) = [statement for statement in made.statements if statement.startswith("ALTER TABLE")]
+    assert [f"(`dt` = '{day}') LOCATION 's3://data/orders/{file_format}/dt={day}/'" in partitions for day in days] == [
+        True,
+        True,
+    ]
+    (merged,) = [statement for statement in made.statements if statement.startswith("MERGE")]
+    keys = [f"s3://data/{each.key}" for each in files]
+    assert f"""e."$path" BETWEEN '{keys[0]}' AND '{keys[1]}'""" in merged
+
+
+def test_athena_needs_lists_for_the_files_of_the_layout_flat_and_only_for_them() -> None:
+    hive = file("csv/dt=2025-04-02/orders_data_20250402_000000.csv")
+    made = script("athena", delivery(sequence=2, deletes=True), delivery(sequence=3, files=(hive,)))
+    listed = [line for line in made.text().splitlines() if line.startswith("--   s3://")]
+    assert listed == [
+        "--   s3://data/orders/csv/orders_data_2.csv",
+        "--   s3://data/orders/csv/orders_data_2_part0002.csv",
+    ]
+
+
+def test_duckdb_makes_no_column_of_a_folder() -> None:
+    hive = file("parquet/dt=2025-04-02/orders_data_20250402_000000.parquet")
+    text = script("duckdb", delivery("parquet", files=(hive,))).text() + script("duckdb", delivery()).text()
+    assert text.count("hive_partitioning = false") == text.count("FROM read_")

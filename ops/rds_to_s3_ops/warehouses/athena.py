@@ -1,7 +1,8 @@
 """Athena: external tables over the listed files, and one MERGE into an Iceberg table.
 
-The files are beside ``last_extract.txt``, and Athena reads every file in a location. So an external table has a list of
-files: https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
+Athena reads every file in a location. A folder of the layout `hive` is a partition, and the files of deletes have a
+folder. In the layout `flat` the files are beside ``last_extract.txt``, so an external table has a list of files:
+https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
 
 Athena has no transactions. Each statement is atomic; the record of a load is written last. A script that ended early is
 run again: a MERGE that is repeated changes nothing, and rows without a key carry the number of their commit.
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from rds_to_s3.bucket_keys import partition_of
 from rds_to_s3_ops.warehouses.batches import Batch, Source, Target
 from rds_to_s3_ops.warehouses.redshift import long_decimal_notes, retyped_notes
 from rds_to_s3_ops.warehouses.sql import RECORD, Dialect, quoted, select, text
@@ -67,6 +69,19 @@ class _External:
     def names(self) -> tuple[str, ...]:
         return self.sources[0].file.names
 
+    @property
+    def days(self) -> dict[str, str]:
+        """The folders of the layout `hive` with its files, by day; empty for files of the layout `flat`."""
+        keys = [source.file.key for source in self.sources]
+        return {day: f"{key.rpartition('/')[0]}/" for key in keys if (day := partition_of(key))}
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of all its files, and of no file that is not data; None where a list is needed."""
+        if self.gone:
+            return f"{self.sources[0].file.key.rpartition('/')[0]}/"
+        return self.sources[0].file.key.partition("/dt=")[0] + "/" if self.days else None
+
 
 class AthenaDialect(Dialect):
     """Athena's SQL: Hive's for tables, Trino's for rows."""
@@ -116,6 +131,8 @@ class AthenaDialect(Dialect):
         if any(not each.is_csv for each in rows):
             notes += [*_PARQUET_NOTES, *long_decimal_notes(target.columns)]
         for each in externals:
+            if each.folder is not None:
+                continue
             notes.append(f"Write these lines to {self._lists(each)}files.txt:")
             notes += [f"  {self.url(source.file.key)}" for source in each.sources]
         return notes
@@ -123,8 +140,8 @@ class AthenaDialect(Dialect):
     # --- external tables ---
 
     def _externals(self, target: Target) -> Iterator[_External]:
-        def alike(source: Source) -> tuple[bool, str, tuple[str, ...]]:
-            return source.gone, source.file.format, source.file.names
+        def alike(source: Source) -> tuple[bool, str, bool, tuple[str, ...]]:
+            return source.gone, source.file.format, partition_of(source.file.key) is not None, source.file.names
 
         # The commits in the name prevent a DROP of someone else's table.
         batch = target.batch
@@ -133,7 +150,7 @@ class AthenaDialect(Dialect):
             yield _External(f"_rds_to_s3_{stem}_{batch.sequences[0]}_{batch.sequences[-1]}_{number}", list(group))
 
     def _external(self, target: Target, external: _External) -> list[str]:
-        """Return the statements that create the table over a list of files, again if an earlier script did not end."""
+        """Return the statements that create the table over its files, again if an earlier script did not end."""
         known = {column.name: column for column in target.columns}
         fields = []
         for name in external.names:
@@ -142,6 +159,20 @@ class AthenaDialect(Dialect):
             fields.append(f"{tick(name)} {declared}")
         table = f"{self._hive_schema}{tick(external.name)}"
         properties = "\nTBLPROPERTIES ('skip.header.line.count' = '1')" if external.is_csv else ""
+        if external.folder is not None:
+            day = tick(unused_name("dt", {name.lower() for name in external.names}))
+            partitioned = f"\nPARTITIONED BY ({day} string)" if external.days else ""
+            folders = " ".join(
+                f"PARTITION ({day} = {text(value)}) LOCATION {text(self.url(folder))}"
+                for value, folder in external.days.items()
+            )
+            stored = f"{_CSV_SERDE}\nSTORED AS TEXTFILE" if external.is_csv else "STORED AS PARQUET"
+            return [
+                _drop(table),
+                f"CREATE EXTERNAL TABLE {table} ({', '.join(fields)}){partitioned}\n{stored}\n"
+                f"LOCATION {text(self.url(external.folder))}{properties}",
+                *([f"ALTER TABLE {table} ADD {folders}"] if folders else []),
+            ]
         return [
             _drop(table),
             f"CREATE EXTERNAL TABLE {table} ({', '.join(fields)})\n"
@@ -210,11 +241,14 @@ class AthenaDialect(Dialect):
         )
         batch = target.batch
         pending = self._pending(batch, batch.sequences)
+        paths = sorted(self.url(each.file.key) for each in external.sources)
+        # A folder has other files, too: Athena opens none beyond these.
+        among = f'\n  AND e."$path" BETWEEN {text(paths[0])} AND {text(paths[-1])}' if external.folder else ""
         return select(
             values,
             f"{self.schema}{quoted(external.name)} AS e\n"
             f'  JOIN (VALUES {listed}) AS f (path, sequence, place) ON e."$path" = f.path\n'
-            f"  WHERE f.sequence IN ({pending})",
+            f"  WHERE f.sequence IN ({pending}){among}",
         )
 
     def _pending(self, batch: Batch, among: list[int]) -> str:

@@ -107,10 +107,11 @@ def read_csv(
         f"read_csv({text(file)}, auto_detect = false, header = true, columns = {{{columns}}}, delim = ',', "
         f"quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = false, "
         f"compression = '{compression}', max_line_size = {longest}, "
-        f"buffer_size = {4 * longest}, parallel = false)"
+        f"buffer_size = {4 * longest}, parallel = false, hive_partitioning = false)"
     )
 
 
 def read_parquet(file: str) -> str:
     """Return the table function that reads a Parquet file."""
-    return f"read_parquet({text(file)})"
+    # The folder of the layout `hive` would become a column, in place of one that the table has.
+    return f"read_parquet({text(file)}, hive_partitioning = false)"
