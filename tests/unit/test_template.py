@@ -23,7 +23,8 @@ def test_cfn_lint_finds_nothing() -> None:
     command = shutil.which("cfn-lint", path=os.pathsep.join([str(beside_sam), os.environ["PATH"]]))
     if command is None:
         pytest.skip("cfn-lint comes with the SAM command, which `make up` installs")
-    done = subprocess.run([command, str(PATH)], capture_output=True, text=True, check=False)
+    templates = [PATH, *sorted(PATH.parent.glob("examples/**/*.yaml"))]
+    done = subprocess.run([command, *map(str, templates)], capture_output=True, text=True, check=False)
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
 
 
