@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_long_reads import hurry
 from tests.integration.test_unreported import stopped_run
 from tests.integration.verifying import counts, files, next_second, reconcile, with_orders
+from tests.support.warehouse import LoadedFile
 
 HIVE = re.compile(
     r"orders/(csv|parquet)/dt=(\d{4})-(\d\d)-(\d\d)/orders_data_\2\3\4_\d{6}(_part\d{4})?\.(csv|csv\.gz|parquet)$"
@@ -114,3 +116,24 @@ def test_files_of_a_stopped_run_are_found_and_reported_by_the_next_one(pipeline:
     assert [HIVE.fullmatch(file.key) is not None for file in unreported_files(bucket, list)] == [True]
     assert keys(pipeline.run()) == pipeline.data_keys("orders")
     assert unreported_files(bucket, list) == []
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_load_takes_no_folder_for_a_column_also_where_the_table_has_one_of_that_name(
+    pipeline: Pipeline, file_format: str, tmp_path: Path
+) -> None:
+    pipeline.database.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY, dt VARCHAR(20), "
+        "createdDate DATETIME(6) NOT NULL DEFAULT '2025-01-01')",
+        "INSERT INTO orders (id, dt) VALUES (1, 'mine'), (2, NULL)",
+    )
+    settings = {"name": "orders", "layout": "hive", "format": file_format, "modified_column": None}
+    pipeline.tables = [settings]
+    pipeline.run()
+    pipeline.database.execute("INSERT INTO orders VALUES (3, '', NOW(6))")
+    next_second()
+    pipeline.run()
+    by_command, by_script = (LoadedFile(pipeline, tmp_path / f"{name}.duckdb") for name in ("command", "script"))
+    by_command.load()
+    by_script.run_script(tmp_path / "copy")
+    assert (by_command.differing("orders"), by_script.differing("orders")) == ({}, {})
