@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 import sqlglot
+import trino_sql_validator
 
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3_ops.catalogue.athena_files import HiveTable, notes, script, statements
@@ -46,6 +47,7 @@ def test_the_statements_are_athenas(file_format: str) -> None:
     assert len(found) == 2
     for statement in found:
         sqlglot.parse_one(statement, dialect="athena")
+    assert trino_sql_validator.validate(found[1]).valid
     assert "PARTITIONED BY (`dt` string)" in found[0]
     assert f"LOCATION 's3://lake/orders/{file_format}/'" in found[0]
 

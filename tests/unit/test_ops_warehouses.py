@@ -289,6 +289,7 @@ def test_athena_needs_no_list_of_files_in_the_layout_hive(file_format: str) -> N
         True,
     ]
     (merged,) = [statement for statement in made.statements if statement.startswith("MERGE")]
+    assert trino_sql_validator.validate(merged).valid
     keys = [f"s3://data/{each.key}" for each in files]
     assert f"""e."$path" BETWEEN '{keys[0]}' AND '{keys[1]}'""" in merged
 
