@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rds_to_s3.errors import InputError, TableListError
+from rds_to_s3.plan.lists.patterns import QualifiedName
 from rds_to_s3.plan.table_list import TableSpec, parse_table_list, select_tables
 
 
@@ -202,3 +203,32 @@ def test_an_input_may_have_patterns_and_takes_each_table_once() -> None:
     assert [spec.name for spec in select_tables(listed, ["what?"])] == ["what?"]
     with pytest.raises(InputError, match=r'the pattern "zzz\*", which matches no table'):
         select_tables(listed, ["menu", "zzz*"])
+
+
+def test_names_with_a_dot_are_of_other_databases_and_patterns_match_both_parts() -> None:
+    existing = [
+        "orders",
+        "b.c",
+        QualifiedName("a", "orders"),
+        QualifiedName("a", "menu"),
+        QualifiedName("ab", "orders"),
+    ]
+    listed = parse_table_list(
+        json.dumps({"tables": ["*", "a.orders", {"name": "a*.*", "mode": "full"}, "b.c"], "exclude": ["*.menu"]})
+    )
+    resolved = {spec.name: spec for spec in listed.resolve(existing)}
+    assert {name: (spec.database, spec.bare_name, spec.pattern) for name, spec in resolved.items()} == {
+        "orders": (None, "orders", "*"),
+        "b.c": (None, "b.c", None),  # the default database has a table of this name
+        "a.orders": ("a", "orders", None),
+        "ab.orders": ("ab", "orders", "a*.*"),
+    }
+    assert [spec.name for spec in select_tables(list(resolved.values()), ["*.orders"])] == ["a.orders", "ab.orders"]
+    assert [spec.name for spec in select_tables(list(resolved.values()), ["*"])] == ["orders", "b.c"]
+    assert listed.names_databases()
+    assert not parse_table_list('{"tables": ["*"]}').names_databases()
+
+
+def test_a_table_of_a_database_that_is_not_there_is_kept_to_fail_with_a_message() -> None:
+    (gone,) = parse_table_list('{"tables": ["nowhere.orders"]}').resolve(["orders"])
+    assert (gone.database, gone.bare_name) == ("nowhere", "orders")

@@ -36,7 +36,7 @@ def rows(header: str) -> dict[str, list[str]]:
     ("header", "model", "internal"),
     [
         ("key", TableList, set()),
-        ("setting", TableSpec, {"own_keys", "pattern"}),
+        ("setting", TableSpec, {"own_keys", "pattern", "database"}),
         ("check of a column", ColumnChecks, set()),
         ("check of the table", TableChecks, set()),
     ],

@@ -34,11 +34,11 @@ from rds_to_s3.extract.stages.table_checks import TableChecks
 from rds_to_s3.extract.work import Work
 from rds_to_s3.mysql.catalogue.charsets import unsendable_text
 from rds_to_s3.mysql.catalogue.schema import Table
-from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.execution import utc_now
 from rds_to_s3.plan.left_out import gone_since_the_plan
 from rds_to_s3.plan.lists.limits import readers_that_fit
+from rds_to_s3.plan.lists.databases import snapshot_of
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import blank_record, joined_record
@@ -184,7 +184,7 @@ class TableExtraction:
     def _prepare(self, connection: Connection, opened: Opened) -> Work:
         """Take the snapshot, and prepare the read in it."""
         last = opened.last
-        table = open_snapshot(connection, self.run.database, self.spec.name, seconds=self._working_seconds())
+        table = snapshot_of(connection, self.run.database, self.spec, seconds=self._working_seconds())
         prepared = prepare_read(
             connection, table, self.spec, self.run, watermark=opened.watermark, last=last, mask_key=self._mask_key
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pymysql
-from pymysql.constants import CLIENT, CR
+from pymysql.constants import CLIENT, CR, ER
 
 from rds_to_s3.errors import (
     DatabaseLoginError,
@@ -23,12 +23,13 @@ from rds_to_s3.errors import (
     RowCountError,
     RowsUnreadableError,
     SettingsError,
+    TableNotFoundError,
 )
 from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.mysql.rds import RDS_CA_BUNDLE, bundle_to_fetch, rds_region
 from rds_to_s3.mysql.refusals import Answer, Circumstances, known, login_error, statement_error
 from rds_to_s3.mysql.row_error_numbers import BY_NUMBER
-from rds_to_s3.mysql.select import account
+from rds_to_s3.mysql.select import account, quoted
 from rds_to_s3.mysql.session import prepare_session
 
 CONNECT_SECONDS = 10
@@ -41,6 +42,7 @@ _PACKAGES = {
     "sha256_password": "cryptography",
     "client_ed25519": "PyNaCl",
 }
+_NO_DATABASE = {ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR}
 _NO_PLUGIN = {0, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, CR.CR_AUTH_PLUGIN_ERR}
 _IN_PLAIN_TEXT = {"mysql_clear_password", "dialog"}
 
@@ -148,6 +150,27 @@ class Connection(pymysql.connections.Connection):
         if not rows:
             raise RowCountError(f"the server returned no row for a query that has one: {sql[:200]}")
         return rows[0]
+
+    def use(self, database: str) -> None:
+        """Make a database the default one of the session.
+
+        Raises
+        ------
+        TableNotFoundError
+            There is no such database, or the user may see nothing in it.
+        """
+        try:
+            with translated_errors(connection=self):
+                self.select_db(database)
+        except RdsToS3Error as error:
+            cause = error.__cause__
+            if isinstance(cause, pymysql.err.MySQLError) and _answer(cause).number in _NO_DATABASE:
+                raise TableNotFoundError(
+                    f"there is no database {database!r} that the user may see: check the name in the table list (case "
+                    f"counts), or GRANT SELECT ON {quoted(database)}.* to the user"
+                ) from None
+            raise
+        self.db = database
 
     def run(self, sql: str, *, table: str | None = None) -> None:
         """Run a statement and ignore its rows; an error names `table`."""

@@ -13,11 +13,12 @@ from rds_to_s3.bucket_keys import manifest_key, plan_key
 from rds_to_s3.checks.binding import bind_checks, checked_names
 from rds_to_s3.errors import PermanentError
 from rds_to_s3.mysql.catalogue.access import denied_columns
-from rds_to_s3.mysql.catalogue.tables import read_table, table_names
+from rds_to_s3.mysql.catalogue.tables import read_table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.mysql.server.replica import shown_at_most
 from rds_to_s3.plan.execution import redrives_of, started_at
+from rds_to_s3.plan.lists.databases import existing_tables, select_database
 from rds_to_s3.plan.lists.limits import refuse_too_many
 from rds_to_s3.plan.lists.stored_list import read_table_list
 from rds_to_s3.plan.planned_run import PlannedRun, Refusal, RunInput, choose_tables
@@ -77,7 +78,10 @@ def plan_run(
         source = read_source(connection)
         database = source.database
         tables, warnings = choose_tables(
-            listed, wanted, lambda: table_names(connection, database), lambda other: read_manifest(store, other)
+            listed,
+            wanted,
+            lambda: existing_tables(connection, database, listed),
+            lambda other: read_manifest(store, other),
         )
         refuse_too_many([spec.name for spec in tables])
         refused = _refused(connection, database, tables)
@@ -140,7 +144,7 @@ def _with_fresh_settings(
         return plan.with_settings(listed.resolve([]), names)
     connection = connect(CONNECT_READ_SECONDS)
     try:
-        fresh = listed.resolve(table_names(connection, plan.database) if listed.needs_catalogue() else [])
+        fresh = listed.resolve(existing_tables(connection, plan.database, listed) if listed.needs_catalogue() else [])
         again = plan.with_settings(fresh, names)
         listed_still = (again.table(name) for name in names if name not in again.unlisted)
         return replace(again, refused=_refused(connection, plan.database, listed_still))
@@ -155,7 +159,8 @@ def _refused(connection: Connection, database: str, tables: Iterable[TableSpec])
         if not spec.checks:
             continue
         try:
-            table = read_table(connection, database, spec.name)
+            select_database(connection, spec.database or database)
+            table = read_table(connection, spec.database or database, spec.bare_name)
             if table is not None:
                 denied = denied_columns(connection, table, checked_names(*spec.parsed_checks))
                 bind_checks(table, *spec.parsed_checks, denied=denied)

@@ -15,7 +15,8 @@ from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.execution import parse_utc, redrives_of, started_at
 from rds_to_s3.plan.left_out import off_the_list
 from rds_to_s3.plan.lists.stored_list import ListPlace
-from rds_to_s3.plan.table_list import NO_TEXT, TableList, TableSpec, has_unpaired_surrogate, select_tables
+from rds_to_s3.plan.lists.strict_json import NO_TEXT, has_unpaired_surrogate
+from rds_to_s3.plan.table_list import TableList, TableSpec, select_tables
 from rds_to_s3.timestamps import format_timestamp
 
 LONGEST_RUN_SECONDS = 30 * 86_400.0  # a week, redriven for two more, and a margin

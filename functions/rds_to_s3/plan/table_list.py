@@ -15,17 +15,19 @@ from rds_to_s3.checks.expressions import parse_expression
 from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.plan.lists.column_settings import MaskWay, refuse_masks, refuse_renames
-from rds_to_s3.plan.lists.patterns import is_pattern, most_specific, selects
+from rds_to_s3.plan.lists.patterns import DOT, QualifiedName, is_pattern, most_specific, selects
+from rds_to_s3.plan.lists.strict_json import NO_TEXT, has_unpaired_surrogate, loads_strictly
 from rds_to_s3.plan.zones import zone_named
 from rds_to_s3.wording import first_names, nearest
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True)]
+TableName = Annotated[str, StringConstraints(min_length=1, max_length=129, strict=True)]
+"""Of a table of the default database, or ``schema.table``."""
 Format = Literal["csv", "parquet"]
 Layout = Literal["flat", "hive"]
 Compression = Literal["none", "gzip", "zstd", "snappy"]
 
 DEFAULT_TARGET_FILE_BYTES = 128 * 1024 * 1024
-NO_TEXT = "has an unpaired surrogate (such as \\ud83d) in a name or text: write the whole character"
 MOST_READERS = 40
 PROVE_BYTES = 32 * 1024 * 1024
 LONGEST_LOOKBACK_SECONDS = 100 * 366 * 86_400
@@ -82,11 +84,14 @@ class TableSpec(_Settings):
         in the table; one that the table's object names may not.
     pattern : str or None
         The pattern that selected the table; None where the list has the table's name.
+    database : str or None
+        The table's database; None for the default one, that of the credentials.
     """
 
-    name: Name
+    name: TableName
     own_keys: list[str] = Field(default_factory=list)
     pattern: str | None = None
+    database: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -130,6 +135,16 @@ class TableSpec(_Settings):
         return is_pattern(self.name)
 
     @property
+    def bare_name(self) -> str:
+        """The table's name in its database."""
+        return self.name if self.database is None else self.name.removeprefix(f"{self.database}{DOT}")
+
+    @property
+    def existing_name(self) -> str:
+        """The name as patterns are matched with it."""
+        return self.name if self.database is None else QualifiedName(self.database, self.bare_name)
+
+    @property
     def parsed_checks(self) -> tuple[dict[str, ColumnChecks], TableChecks]:
         """The checks as objects: those of columns by column name, and the table's own."""
         return parse_checks(self.checks)
@@ -169,8 +184,9 @@ class TableList(BaseModel):
             message. Any other table has the entry with the most specific pattern that selects it, unless it is
             excluded.
         """
-        known = set(existing)
-        names = sorted(known)
+        by_name = {str(name): name for name in existing}
+        known = set(by_name)
+        names = sorted(by_name.values())
         excluded = {name for name in names if any(selects(listed, name, known) for listed in self.exclude)}
         literal = {spec.name for spec in self.tables if not spec.is_pattern or spec.name in known}
         patterns = [spec.name for spec in self.tables if spec.name not in literal]
@@ -181,10 +197,13 @@ class TableList(BaseModel):
         resolved: list[TableSpec] = []
         for spec in self.tables:
             if spec.name in literal:
-                resolved.append(spec)
+                resolved.append(spec.model_copy(update={"database": _database_of(spec.name, by_name)}))
             else:
                 resolved += [
-                    spec.model_copy(update={"name": name, "pattern": spec.name}) for name in taken.get(spec.name, [])
+                    spec.model_copy(
+                        update={"name": str(name), "pattern": spec.name, "database": _database_of(name, by_name)}
+                    )
+                    for name in taken.get(spec.name, [])
                 ]
         return resolved
 
@@ -200,8 +219,21 @@ class TableList(BaseModel):
         ]
 
     def needs_catalogue(self) -> bool:
-        """Whether a name is a pattern, so that only the database knows the tables."""
-        return any(spec.is_pattern for spec in self.tables)
+        """Whether a name is a pattern, or may be of another database, so that only the server knows the tables."""
+        return any(spec.is_pattern or DOT in spec.name for spec in self.tables)
+
+    def names_databases(self) -> bool:
+        """Whether a listed name may be of a table of another database than the default one."""
+        return any(DOT in spec.name for spec in self.tables)
+
+
+def _database_of(name: str, existing: Mapping[str, str]) -> str | None:
+    """Return the database of a table; None for the default one. A table that is not there is taken by its first dot."""
+    found = existing.get(name, name)
+    if isinstance(found, QualifiedName):
+        return found.schema
+    schema, dot, table = name.partition(DOT)
+    return schema if dot and table and schema and name not in existing else None
 
 
 def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[TableSpec]:
@@ -222,7 +254,7 @@ def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[Tab
     by_name = {spec.name: spec for spec in listed}
     chosen: dict[str, TableSpec] = {}
     for name in dict.fromkeys(names):
-        found = [spec for spec in listed if selects(name, spec.name, by_name)]
+        found = [spec for spec in listed if selects(name, spec.existing_name, by_name)]
         if not found:
             quoted = json.dumps(name, ensure_ascii=False)
             what = (
@@ -258,7 +290,7 @@ def parse_table_list(document: str) -> TableList:
     'createdDate'
     """
     try:
-        data = json.loads(document, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+        data = loads_strictly(document)
     except ValueError as error:
         raise TableListError(f"the table list is not valid JSON: {error}") from None
     if has_unpaired_surrogate(data):
@@ -328,29 +360,6 @@ def _refuse_repeats(key: str, names: Sequence[str]) -> None:
             again = "" if first == name else f", first as {json.dumps(first, ensure_ascii=False)}: case does not count"
             raise ValueError(f'"{key}" names {json.dumps(name, ensure_ascii=False)} twice{again}')
         seen[name.lower()] = name
-
-
-def has_unpaired_surrogate(data: object) -> bool:
-    """Whether a text in a JSON document has an unpaired surrogate, which JSON can write and UTF-8 cannot."""
-    try:
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # json.loads keeps the last of two equal keys: a setting would disappear silently.
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {json.dumps(repeated)} occurs twice in one object")
-    return result
 
 
 def _unknown_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from rds_to_s3_ops.commands.common import (
     print_view,
 )
 from rds_to_s3_ops.errors import CommandError, InvalidInputError
+
+if TYPE_CHECKING:
+    from rds_to_s3.plan.table_list import TableList
 
 CATALOGUE_SECONDS = 60
 
@@ -91,19 +94,19 @@ def list_tables(
         return
     specs = None
     if document.checked.needs_catalogue():
-        specs = document.checked.resolve(_existing(session))
+        specs = document.checked.resolve(_existing(session, document.checked))
     place = document.url or f"SSM parameter {session.stack.table_list_parameter}"
     print_view(table_list_view(document.checked, place, specs, everything=everything))
 
 
-def _existing(session: Session) -> list[str]:
+def _existing(session: Session, listed: TableList) -> list[str]:
     """Return the tables of the database, or of the newest run."""
-    from rds_to_s3.mysql.catalogue.tables import table_names
+    from rds_to_s3.plan.lists.databases import existing_tables
     from rds_to_s3_ops.deployment.database import connected, database_name
 
     try:
         with connected(session.stack, read_seconds=CATALOGUE_SECONDS) as connection:
-            return table_names(connection, database_name(connection))
+            return existing_tables(connection, database_name(connection), listed)
     except CommandError as error:
         manifest = session.bucket().newest_manifest()
         known = "no run has finished yet" if manifest is None else f"tables as of run {manifest.run_id}"

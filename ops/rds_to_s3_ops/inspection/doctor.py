@@ -26,12 +26,11 @@ from rds_to_s3.errors import (
 from rds_to_s3.extract.scope.prepared_read import select_readable
 from rds_to_s3.extract.scope.window import moved_from
 from rds_to_s3.extract.stages.deletes import require_key
-from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
-from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.credentials import Credentials, CredentialsReference
 from rds_to_s3.mysql.select import account, quoted
 from rds_to_s3.mysql.server.clock import local_times, read_clock
 from rds_to_s3.mysql.server.identity import read_source
+from rds_to_s3.plan.lists.databases import existing_tables, snapshot_of
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code, region_for_boto3
 from rds_to_s3_ops.deployment.bucket import Bucket
@@ -232,11 +231,11 @@ def _grants(connection: Connection, statement: str) -> list[str]:
 
 def _tables(connection: Connection, listed: TableList, bucket: Bucket) -> Findings:
     source = read_source(connection)
-    specs = listed.resolve(table_names(connection, source.database))
+    specs = listed.resolve(existing_tables(connection, source.database, listed))
     sound, errors, moved = [], [], []
     for spec in specs:
         try:
-            table = open_snapshot(connection, source.database, spec.name, seconds=STATEMENT_SECONDS)
+            table = snapshot_of(connection, source.database, spec, seconds=STATEMENT_SECONDS)
             last = _last_commit(bucket, spec)
             selection = select_readable(connection, table, spec, last)
             if spec.deletes == "track":

@@ -25,12 +25,11 @@ from rds_to_s3.extract.scope.prepared_read import prepare_read
 from rds_to_s3.extract.scope.selection import Selection
 from rds_to_s3.extract.stages.deletes import require_key
 from rds_to_s3.manifest.report.figures import size
-from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
-from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.plan.bound import Bound
 from rds_to_s3.plan.lists.limits import readers_that_fit, refuse_too_many
+from rds_to_s3.plan.lists.databases import existing_tables, snapshot_of
 from rds_to_s3.plan.planned_run import PlannedRun, RunInput, choose_tables
 from rds_to_s3.plan.read_bound import read_bound
 from rds_to_s3.timestamps import Watermark, format_timestamp
@@ -217,7 +216,7 @@ def preview_run(
     database = database_name(connection)
     wanted = RunInput(tables=list(names) if names else None)
     try:
-        specs, _ = choose_tables(listed, wanted, lambda: table_names(connection, database), lambda _: None)
+        specs, _ = choose_tables(listed, wanted, lambda: existing_tables(connection, database, listed), lambda _: None)
         refuse_too_many([spec.name for spec in specs])
     except InputError as error:
         raise NotFoundError(str(error)) from None
@@ -254,12 +253,12 @@ def _preview(
     watermark = _watermark(bucket, watermark_key(spec.name, spec.format))
     state = bucket.table_state(spec.name, spec.format)
     last = state.commit
-    table = open_snapshot(connection, run.database, spec.name, seconds=STATEMENT_SECONDS)
+    table = snapshot_of(connection, run.database, spec, seconds=STATEMENT_SECONDS)
     prepared = prepare_read(connection, table, spec, run, watermark=watermark, last=last)
     selection, window = prepared.selection, prepared.window
     if selection.is_hashed and not has_mask_key:
         raise SettingsError(NO_KEY)
-    estimates = [explain(connection, spec.name, selection, part) for part in prepared.segments]
+    estimates = [explain(connection, table.name, selection, part) for part in prepared.segments]
     drift = drift_of(table, selection, last)
     if drift and spec.on_drift == "fail":
         raise refused_drift(spec.name, drift)

@@ -15,9 +15,11 @@ from rds_to_s3.aws.mask_key import UNNAMED
 from rds_to_s3.bucket_keys import watermark_key
 from rds_to_s3.extract.scope.prepared_read import select_readable
 from rds_to_s3.extract.scope.selection import Selection
-from rds_to_s3.mysql.catalogue.snapshot import open_snapshot
 from rds_to_s3.mysql.select import quoted
 from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.plan.lists.databases import existing_tables, snapshot_of
+from rds_to_s3.plan.lists.patterns import DOT
+from rds_to_s3.plan.table_list import TableList
 from rds_to_s3.timestamps import Watermark
 from rds_to_s3_ops.deployment.database import database_errors, database_name
 from rds_to_s3_ops.errors import CommandError, InvalidInputError, VerificationError
@@ -168,7 +170,12 @@ class Reconciler:
 
 
 def _snapshot(connection: Connection, spec: TableSpec) -> Table:
-    return open_snapshot(connection, database_name(connection), spec.name, seconds=SNAPSHOT_SECONDS)
+    database = database_name(connection)
+    if DOT in spec.name and spec.database is None:
+        # The name alone does not say whether it is one of the default database.
+        names = existing_tables(connection, database, TableList(tables=[spec]))
+        (spec,) = TableList(tables=[spec]).resolve(names)
+    return snapshot_of(connection, database, spec, seconds=SNAPSHOT_SECONDS)
 
 
 def _read_source(connection: Connection, digests: Digests, table: Table, selection: Selection, pending: str) -> None:

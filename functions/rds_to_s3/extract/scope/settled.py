@@ -153,7 +153,7 @@ class SettledRows:
             f"new rows are stamped up to {newest}, before {format_timestamp(begin)}, where this "
             f"window begins: they are not extracted. If the application stamps rows in another zone, {zone}; "
             f'if its clock is behind, set "lookback_seconds". To extract them: '
-            f"rds-to-s3 rewind {self.table.name} '{since}'"
+            f"rds-to-s3 rewind {self.table.listed_as or self.table.name} '{since}'"
         )
 
 

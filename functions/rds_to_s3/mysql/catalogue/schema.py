@@ -149,6 +149,8 @@ class Table:
         The others.
     database : str
         Empty where it is not known.
+    listed_as : str
+        Its name in the table list.
     checks_ascii : bool
         Whether a text in ``ascii`` is ASCII: MariaDB stores any byte there, and sends it as ``?``.
     """
@@ -162,6 +164,7 @@ class Table:
     engine: str = "InnoDB"
     unused_indexes: tuple[Index, ...] = ()
     database: str = ""
+    listed_as: str = ""
     checks_ascii: bool = True
 
     def column(self, name: str) -> TableColumn | None:

@@ -14,6 +14,10 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
 
 _TABLES = "FROM information_schema.tables WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+_OTHERS = (
+    "FROM information_schema.tables WHERE table_schema <> %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
+    "table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+)
 _COLUMNS = "FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
 _COUNTS = f"""
 SELECT (SELECT COUNT(*) {_COLUMNS}) AS columns_counted,
@@ -37,6 +41,22 @@ def table_names(connection: Connection, database: str) -> list[str]:
         if len(rows) == counted:
             return [row["name"] for row in rows]
     raise _incomplete(f"{len(rows)} tables of database {database!r}", counted)
+
+
+def tables_of_other_databases(connection: Connection, database: str) -> list[tuple[str, str]]:
+    """Return database and name of the base tables of all other databases that the user sees, except the server's own.
+
+    Raises
+    ------
+    RowCountError
+        The server lists another number of tables than it counts.
+    """
+    for _ in range(_ATTEMPTS):
+        rows = connection.rows(f"SELECT table_schema AS db, table_name AS name {_OTHERS}", (database,))
+        counted = int(connection.row(f"SELECT COUNT(*) AS counted {_OTHERS}", (database,))["counted"])
+        if len(rows) == counted:
+            return sorted((row["db"], row["name"]) for row in rows)
+    raise _incomplete(f"{len(rows)} tables of other databases", counted)
 
 
 def read_table(connection: Connection, database: str, name: str) -> Table | None:

@@ -7,7 +7,34 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 GLOB_CHARACTERS = "*?["
+DOT = "."
 _WILDCARD = re.compile(r"\*|\?|\[!?\]?[^\]]*\]")
+
+
+class QualifiedName(str):
+    """The name ``schema.table`` of a table that is not in the default database.
+
+    Attributes
+    ----------
+    schema, table : str
+    """
+
+    schema: str
+    table: str
+
+    def __new__(cls, schema: str, table: str) -> QualifiedName:
+        """Join the two."""
+        name = super().__new__(cls, f"{schema}{DOT}{table}")
+        name.schema, name.table = schema, table
+        return name
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a pattern matches a table's name; one without a dot matches tables of the default database only."""
+    if not isinstance(name, QualifiedName):
+        return fnmatchcase(name, pattern)
+    schema, dot, table = pattern.partition(DOT)
+    return bool(dot) and fnmatchcase(name.schema, schema) and fnmatchcase(name.table, table)
 
 
 def is_pattern(name: str) -> bool:
@@ -17,7 +44,7 @@ def is_pattern(name: str) -> bool:
 
 def selects(listed: str, name: str, existing: Collection[str]) -> bool:
     """Whether a listed name or pattern selects the table `name`. A table's exact name selects only it."""
-    return name == listed if listed in existing else fnmatchcase(name, listed)
+    return name == listed if listed in existing else matches(name, listed)
 
 
 def specificity(pattern: str) -> tuple[int, int]:
@@ -37,4 +64,4 @@ def specificity(pattern: str) -> tuple[int, int]:
 
 def most_specific(name: str, patterns: Iterable[str]) -> str | None:
     """Return the most specific pattern that selects a table; of equally specific ones the first, or None."""
-    return max((pattern for pattern in patterns if fnmatchcase(name, pattern)), key=specificity, default=None)
+    return max((pattern for pattern in patterns if matches(name, pattern)), key=specificity, default=None)
