@@ -15,6 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from rds_to_s3.errors import TableListError
 from rds_to_s3.mysql.connection import Connection
 from tests.integration.pipeline import Json, Pipeline
 from tests.support.schemas import validate_manifest
@@ -112,3 +115,27 @@ def test_many_tables_arrive_and_cost_what_the_documentation_reckons_with(pipelin
     assert statuses == {"UNCHANGED": TABLES - 1, "SUCCEEDED": 1}
     # Two records each; the table that was read again has a run in its ledger beside the block.
     assert len(pipeline.keys("_state/")) == 4 * TABLES + 6
+
+
+def test_more_tables_than_an_execution_holds_are_refused_before_anything_is_read(pipeline: Pipeline) -> None:
+    pipeline.tables = [f"t_{number:04}" for number in range(2_001)]
+    with pytest.raises(TableListError, match="2,001 tables, and one execution holds"):
+        pipeline.plan(pipeline.execution("many"))
+    assert pipeline.keys("_state/") == []
+
+
+def test_a_list_in_the_bucket_is_read_by_the_plan_and_its_version_is_in_the_manifest(pipeline: Pipeline) -> None:
+    make_tables(pipeline)
+    names = [f"t_{number:04}" for number in range(TABLES)]
+    pipeline.store.put("lists/all.json", json.dumps({"tables": names}).encode())
+    pointer = {"document": json.dumps({"from": f"s3://{pipeline.bucket}/lists/all.json"})}
+    execution = pipeline.execution("stored", tables=["t_000?"])
+    plan = pipeline.plan(execution, table_list=pointer)
+    assert [item["table"] for item in plan["tables"]] == names[:10]
+    document = pipeline.report(execution, plan=plan, results=[pipeline.iterate("stored", name) for name in names[:10]])
+    validate_manifest(document)
+    assert (document["status"], document["table_list"]["from"]) == (
+        "SUCCEEDED",
+        json.loads(pointer["document"])["from"],
+    )
+    assert document["table_list"]["version"]
