@@ -14,13 +14,14 @@ from typing import Any
 from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.plan.execution import parse_utc
 from tests.integration.pipeline import Pipeline, entry
-from tests.integration.world import FUTURE, HOT, TABLE, World
+from tests.integration.world import FUTURE, HOT, World
 from tests.integration.writers import Writers
 from tests.support.csv_reading import read_csv
 from tests.support.deaths import die_at, extract_in_child, iterate_in_child
 from tests.support.ledger import (
     Row,
     expire_lease,
+    in_sql,
     problems_with_leftovers,
     problems_with_manifests,
     problems_with_rows,
@@ -72,8 +73,9 @@ class Report:
 class Original:
     """The Lambda that this project replaces: everything newer than the greatest timestamp seen so far."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, table: str) -> None:
         self._pipeline = pipeline
+        self._table = table
         self._last = "1970-01-01"
         self.rows: dict[Row, Row] = {}
 
@@ -81,7 +83,7 @@ class Original:
         """Extract once. Rows from the future are kept from it: the first would be the last that it ever extracts."""
         rows = table_rows(
             self._pipeline,
-            TABLE,
+            self._table,
             where=f"(modifiedDate > '{self._last}' OR (modifiedDate IS NULL AND createdDate > '{self._last}')) "
             f"AND createdDate < '{FUTURE}'",
         )
@@ -117,7 +119,7 @@ class Chaos:
 
     def _play(self, seconds: float, *, ddl: bool, least_runs: int) -> None:
         world, pipeline, report = self.world, self.pipeline, self.report
-        original = Original(pipeline)
+        original = Original(pipeline, world.listed)
         began = time.monotonic()
         for phase, _ in enumerate(world.phases()):
             share = (phase + 1) / world.count_of_phases
@@ -131,36 +133,42 @@ class Chaos:
             report.transactions += counts["committed"]
             report.rolled_back += counts["rolled_back"]
         world.settle()
-        expire_lease(pipeline, TABLE)
+        expire_lease(pipeline, self.world.listed)
         quiet = pipeline.run()
         self._note(quiet)
         original.run()
         report.runs += 1
-        wanted = table_rows(pipeline, TABLE, where=world.where)
+        wanted = table_rows(pipeline, self.world.listed, where=world.where)
         report.rows = len(wanted)
         report.versions = sum(item["totals"]["rows"] for item in self._manifests)
         report.lost_by_the_original = original.wrong(wanted)
-        warnings = [text for item in self._manifests for text in entry(item, TABLE)["warnings"]]
+        warnings = [text for item in self._manifests for text in entry(item, self.world.listed)["warnings"]]
         report.problems += [
-            *([] if quiet["status"] == "SUCCEEDED" else [f"the quiet run failed: {entry(quiet, TABLE)['error']}"]),
+            *(
+                []
+                if quiet["status"] == "SUCCEEDED"
+                else [f"the quiet run failed: {entry(quiet, self.world.listed)['error']}"]
+            ),
             *(each for each in self._problems_with_rows() if not world.excuses(each, warnings)),
             *self._problems_with_warehouse(wanted.values()),
-            *problems_with_leftovers(pipeline, TABLE),
-            *problems_with_manifests(pipeline, TABLE, self._manifests),
+            *problems_with_leftovers(pipeline, self.world.listed),
+            *problems_with_manifests(pipeline, self.world.listed, self._manifests),
         ]
 
     def _problems_with_rows(self) -> list[str]:
-        return problems_with_rows(self.pipeline, TABLE, where=self.world.where, as_written=self.world.as_written)
+        return problems_with_rows(
+            self.pipeline, self.world.listed, where=self.world.where, as_written=self.world.as_written
+        )
 
     def _problems_with_warehouse(self, rows: Iterable[Row]) -> list[str]:
         """Load what came since the last load, and compare every row."""
-        problems = [f"load: {each.error}" for each in self._warehouse.load(TABLE).values() if each.error]
-        return problems or self._warehouse.problems(TABLE, map(self.world.as_written, rows))
+        problems = [f"load: {each.error}" for each in self._warehouse.load(self.world.listed).values() if each.error]
+        return problems or self._warehouse.problems(self.world.listed, map(self.world.as_written, rows))
 
     def _one_run(self) -> None:
         pipeline, report = self.pipeline, self.report
         if self.random.random() < LOADED_BEFORE:
-            self._warehouse.load(TABLE)
+            self._warehouse.load(self.world.listed)
         if not self._fates:
             self._fates = self.random.sample(FATES, len(FATES))
         fate = self._fates.pop()
@@ -173,13 +181,13 @@ class Chaos:
         if "dies" in fate:
             self._kill(run_id)
             if "left" in fate:
-                expire_lease(pipeline, TABLE)
-                failed = {"table": TABLE, "status": "FAILED", "error": "Sandbox.Timedout"}
+                expire_lease(pipeline, self.world.listed)
+                failed = {"table": self.world.listed, "status": "FAILED", "error": "Sandbox.Timedout"}
                 self._note(pipeline.report(execution, results=[failed]))
                 return
         elif "overtaken" in fate:
             rival = self._rival()
-        result = pipeline.iterate(run_id, TABLE)
+        result = pipeline.iterate(run_id, self.world.listed)
         if "stopped" in fate:
             report.stopped += 1
             self._late = execution if self.random.random() < 0.5 else None
@@ -194,7 +202,7 @@ class Chaos:
             self._note(pipeline.report(late))
 
     def _look_at(self, manifest: dict[str, Any]) -> None:
-        table, run_id = entry(manifest, TABLE), manifest["run_id"]
+        table, run_id = entry(manifest, self.world.listed), manifest["run_id"]
         if table["status"] == "FAILED":
             self._refused(run_id, table["error"]["type"], table["error"]["message"])
         elif table["status"] == "SKIPPED":
@@ -203,7 +211,7 @@ class Chaos:
             keys = [file["key"] for file in table["files"]]
             # It rests where its writer waits for a lock: then what it was at the plan has been delivered before.
             if not self._hot_versions(keys) and self._hot[run_id] not in self._hot_versions(
-                self.pipeline.data_keys(TABLE)
+                self.pipeline.data_keys(self.world.listed)
             ):
                 self.report.problems.append(f"the row that never rests is not in the files of run {run_id}")
 
@@ -221,7 +229,7 @@ class Chaos:
         execution = self.pipeline.execution(f"chaos-{self.report.seed}-{self.report.runs}")
         self.report.runs += 1
         (self._hot[execution["Name"]],) = self.pipeline.database.rows(
-            f"SELECT CAST(version AS CHAR) FROM {TABLE} WHERE id = {HOT}"
+            f"SELECT CAST(version AS CHAR) FROM {in_sql(self.world.listed)} WHERE id = {HOT}"
         )[0]
         try:
             return execution, self.pipeline.plan(execution)["run_id"]
@@ -231,9 +239,11 @@ class Chaos:
 
     def _kill(self, run_id: str) -> None:
         number = None
-        if self.world.is_divided and self.pipeline.call_until_done(run_id, TABLE)["status"] == "DIVIDED":
-            number = self.random.choice(self.pipeline.missing_ranges(TABLE))
-        child = extract_in_child(self.pipeline, run_id, TABLE, die_at(self.random.randrange(STEPS)), number=number)
+        if self.world.is_divided and self.pipeline.call_until_done(run_id, self.world.listed)["status"] == "DIVIDED":
+            number = self.random.choice(self.pipeline.missing_ranges(self.world.listed))
+        child = extract_in_child(
+            self.pipeline, run_id, self.world.listed, die_at(self.random.randrange(STEPS)), number=number
+        )
         _, status = os.waitpid(child, 0)
         self.report.kills += os.WIFSIGNALED(status)
 
@@ -243,15 +253,15 @@ class Chaos:
             return None
         execution, run_id = planned
         self.report.overlaps += 1
-        return execution, iterate_in_child(self.pipeline, run_id, TABLE)
+        return execution, iterate_in_child(self.pipeline, run_id, self.world.listed)
 
     def _end_of(self, execution: dict[str, Any], child: int) -> None:
         _, status = os.waitpid(child, 0)
-        result = {"table": TABLE, "status": "SUCCEEDED"}
+        result = {"table": self.world.listed, "status": "SUCCEEDED"}
         if status:
-            result = {"table": TABLE, "status": "FAILED", "error": "Runtime.ExitError"}
+            result = {"table": self.world.listed, "status": "FAILED", "error": "Runtime.ExitError"}
         manifest = self.pipeline.report(execution, results=[] if status == 0 else [result])
-        self.report.skipped += entry(manifest, TABLE)["status"] == "SKIPPED"
+        self.report.skipped += entry(manifest, self.world.listed)["status"] == "SKIPPED"
         self._note(manifest)
 
     def _note(self, manifest: dict[str, Any]) -> None:

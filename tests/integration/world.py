@@ -72,6 +72,11 @@ class World:
         """Where the application writes."""
         return self.pipeline.database
 
+    @property
+    def listed(self) -> str:
+        """The table's name in the table list."""
+        return TABLE
+
     def as_written(self, row: Row) -> Row:
         """Return a row of the table as the files have it."""
         return row
@@ -107,7 +112,7 @@ class World:
         ]
 
     def _list(self) -> None:
-        self.pipeline.tables = [{"name": TABLE, **self.settings}]
+        self.pipeline.tables = [{"name": self.listed, **self.settings}]
 
     def phases(self) -> Iterator[None]:
         """Yield as often as the application is started; it is stopped in between."""

@@ -400,6 +400,32 @@ class Shared(World):
             yield
 
 
+class Elsewhere(World):
+    """A table of another database than the credentials name, beside one of the same name that nobody lists."""
+
+    name = "another database of the server"
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Have two databases."""
+        with fresh_database(self.pipeline.database.server) as self._other:
+            self.pipeline.database.execute(
+                f"CREATE TABLE {TABLE} (id INT PRIMARY KEY)", f"INSERT INTO {TABLE} VALUES (7)"
+            )
+            with super().inhabited():
+                yield
+
+    @property
+    def database(self) -> Database:
+        """The other one."""
+        return self._other
+
+    @property
+    def listed(self) -> str:
+        """Its name with its database's."""
+        return f"{self._other.name}.{TABLE}"
+
+
 WORLDS: tuple[type[World], ...] = (
     World,
     Sentinel,
@@ -414,4 +440,5 @@ WORLDS: tuple[type[World], ...] = (
     Filtered,
     Masked,
     Shared,
+    Elsewhere,
 )

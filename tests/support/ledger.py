@@ -23,11 +23,18 @@ def text(value: Any) -> str | None:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def in_sql(table: str) -> str:
+    """Quote a table's name, which may be ``schema.table``."""
+    return ".".join(f"`{part}`" for part in table.split("."))
+
+
 def table_rows(pipeline: Pipeline, table: str, key: int = 1, where: str = "TRUE") -> dict[Row, Row]:
     """Return the table's rows, all of them or some, by their first `key` columns."""
-    columns = [row[0] for row in pipeline.database.rows(f"SHOW COLUMNS FROM `{table}`")]
+    columns = [row[0] for row in pipeline.database.rows(f"SHOW COLUMNS FROM {in_sql(table)}")]
     select = ", ".join(f"CAST(`{column}` AS CHAR)" for column in columns)
-    rows = [tuple(map(text, row)) for row in pipeline.database.rows(f"SELECT {select} FROM `{table}` WHERE {where}")]
+    rows = [
+        tuple(map(text, row)) for row in pipeline.database.rows(f"SELECT {select} FROM {in_sql(table)} WHERE {where}")
+    ]
     return {row[:key]: row for row in rows}
 
 

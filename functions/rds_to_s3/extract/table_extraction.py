@@ -37,8 +37,8 @@ from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.execution import utc_now
 from rds_to_s3.plan.left_out import gone_since_the_plan
-from rds_to_s3.plan.lists.limits import readers_that_fit
 from rds_to_s3.plan.lists.databases import snapshot_of
+from rds_to_s3.plan.lists.limits import readers_that_fit
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import blank_record, joined_record

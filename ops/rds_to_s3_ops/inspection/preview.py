@@ -28,8 +28,8 @@ from rds_to_s3.manifest.report.figures import size
 from rds_to_s3.mysql.select import Segment, select_page
 from rds_to_s3.mysql.server.identity import read_source
 from rds_to_s3.plan.bound import Bound
-from rds_to_s3.plan.lists.limits import readers_that_fit, refuse_too_many
 from rds_to_s3.plan.lists.databases import existing_tables, snapshot_of
+from rds_to_s3.plan.lists.limits import readers_that_fit, refuse_too_many
 from rds_to_s3.plan.planned_run import PlannedRun, RunInput, choose_tables
 from rds_to_s3.plan.read_bound import read_bound
 from rds_to_s3.timestamps import Watermark, format_timestamp
