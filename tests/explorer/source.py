@@ -113,11 +113,16 @@ class SourceConnection:
     """What the extractor asks of a connection, in one snapshot."""
 
     is_mariadb = False
+    db = ""
 
     def __init__(self, script: str) -> None:
         self.script = script
         self.open = True
         self._found = 0
+
+    def use(self, database: str) -> None:
+        """Have one database only."""
+        self.db = database
 
     def run(self, sql: str, *, table: str | None = None) -> None:
         """Take a statement without rows."""
