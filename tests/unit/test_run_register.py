@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rds_to_s3.bucket_keys import manifest_key, reported_key
-from rds_to_s3.reported.manifest import Manifest
+from rds_to_s3.reported.manifest import Manifest, keys_in
 from rds_to_s3.reported.register import RunRegister, Taken
-from tests.support.manifests import entry_json, manifest
+from tests.support.manifests import entry_json, manifest, manifest_json
 from tests.support.memory_store import MemoryStore
 
 KEYS = ["orders/csv/1.csv", "orders/csv/2.csv"]
@@ -140,3 +140,12 @@ def test_what_an_earlier_run_of_the_same_name_has_left_is_not_considered() -> No
 
     register(store, planned_at=2.0).decide(build)
     assert seen == [([], None)]
+
+
+def test_the_keys_in_a_manifest_are_those_of_its_model() -> None:
+    files = [{"key": f"orders/{kind}/1", "rows": 1, "bytes": 1, "sha256": "0" * 64} for kind in range(4)]
+    kinds: Any = {
+        kind: [file] for kind, file in zip(("files", "quarantine", "deletes", "superseded"), files, strict=True)
+    }
+    manifest = Manifest.model_validate(manifest_json(entry_json("orders", **kinds), entry_json("menu")))
+    assert keys_in(manifest.to_json()) == manifest.keys == {f"orders/{kind}/1" for kind in range(4)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from rds_to_s3.commit.entries import Count, Document, ErrorEntry, Name, Seconds, TableEntry, Timestamp
+from rds_to_s3.commit.entries import FILE_KINDS, Count, Document, ErrorEntry, Name, Seconds, TableEntry, Timestamp
 
 Instant = Annotated[
     str, WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"})
@@ -131,3 +132,12 @@ class Manifest(RunSummary):
     def table(self, name: str) -> TableEntry | None:
         """Return a table's entry; None where the run had no such table."""
         return next((table for table in self.tables if table.table == name), None)
+
+
+def keys_in(body: bytes) -> set[str]:
+    """Return the keys of all files that a manifest names, without its model.
+
+    Each table of a run asks the manifest of the run before: with a thousand tables, the model would take minutes.
+    """
+    tables = json.loads(body)["tables"]
+    return {file["key"] for table in tables for kind in FILE_KINDS for file in table.get(kind, ())}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from rds_to_s3.bucket_keys import manifest_key, reported_key
 from rds_to_s3.commit.entries import Document
 from rds_to_s3.errors import StorageUnavailableError
-from rds_to_s3.reported.manifest import Manifest
+from rds_to_s3.reported.manifest import Manifest, keys_in
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore
 
 TRIES = 40  # all tables of a later run may take their files from one stopped run at the same moment
@@ -70,7 +70,7 @@ class RunRegister:
     def has_written(self, keys: Sequence[str]) -> bool:
         """Whether the written manifest names these files."""
         stored = self._store.get(manifest_key(self._run_id))
-        return stored is not None and set(keys) <= Manifest.from_json(stored.body).keys
+        return stored is not None and set(keys) <= keys_in(stored.body)
 
     def take(self, table: str, keys: Sequence[str], by: str) -> bool:
         """Make sure that the run's own manifest never names these files; return False if it names them already.
