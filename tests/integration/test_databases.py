@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 
+from rds_to_s3.extract.ranges import division
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.integration.verifying import reconcile
@@ -83,3 +84,19 @@ def test_a_database_that_is_not_there_fails_its_table_alone(any_pipeline: Pipeli
     document = any_pipeline.run()
     assert entry(document, "orders")["status"] == "SUCCEEDED"
     assert entry(document, name)["error"]["type"] == "TableNotFoundError"
+
+
+def test_several_readers_read_a_table_of_another_database(
+    any_pipeline: Pipeline, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "LEAST_BYTES", 1)
+    other.execute(
+        "INSERT INTO orders (note) WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 400) "
+        "SELECT n FROM n",
+        "ANALYZE TABLE orders",
+    )
+    name = f"{other.name}.orders"
+    any_pipeline.tables = [{"name": name, "readers": 3}]
+    document = any_pipeline.run()
+    assert (entry(document, name)["rows"], entry(document, name)["readers"]) == (402, 3)
+    assert len({row["id"] for row in any_pipeline.delivered(name)}) == 402

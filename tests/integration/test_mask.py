@@ -18,7 +18,7 @@ from rds_to_s3.aws.mask_key import MaskKey
 from rds_to_s3.errors import SettingsError, TableListError
 from rds_to_s3.extract import page_reader
 from rds_to_s3.extract.extract_table import run_extraction
-from rds_to_s3.extract.proof import prove
+from rds_to_s3.extract.ranges import division
 from rds_to_s3.plan.table_list import parse_table_list
 from tests.integration.pipeline import Json, Pipeline, entry
 from tests.integration.test_long_reads import hurry
@@ -95,7 +95,6 @@ def test_the_values_are_nowhere_whatever_becomes_of_the_rows(
     people: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str, written: Json
 ) -> None:
     monkeypatch.setattr(page_reader, "MOST_ROWS", 2)
-    monkeypatch.setattr(prove, "MOST_ROWS", 100)
     caplog.set_level(logging.DEBUG, "rds_to_s3")
     checks = {"email": {"unique": True, "not_null": True}, "id": {"le": 3}}
     settings = {"mode": mode, "deletes": "track", "checks": checks, "on_violation": "quarantine", **written}
@@ -212,3 +211,26 @@ def test_without_a_key_nothing_is_read(people: Pipeline) -> None:
     with pytest.raises(SettingsError, match="MaskKeySecret"):
         run_extraction(run, "people", people.store, people.connect, time_left=lambda: 99.0, mask_key=MaskKey("").get)
     assert people.keys("people/") == []
+
+
+def test_several_readers_keep_the_values_and_the_rows_that_are_left_out_to_themselves(
+    people: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "LEAST_BYTES", 1)
+    people.database.execute(
+        "INSERT INTO people (email, phone, code) WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE "
+        "n < 400) SELECT CONCAT('hush.', n, '@example.org'), CONCAT('+49-555-', n), 70000 + n FROM n",
+        "ANALYZE TABLE people",
+    )
+    settings: Json = {"readers": 3, "deletes": "track", "where": "id != 3", "rename": {"id": "person_id"}}
+    table = extracted(people, **settings)
+    assert (table["error"], table["rows"], table["readers"], table["key"]) == (None, 403, 3, ["person_id"])
+    assert {row["email"] for row in people.delivered("people")} >= {hashed("hush.7@example.org"), hashed("")}
+    assert_nowhere(people, json.dumps(table))
+    people.database.execute("UPDATE people SET email = 'hush.later@example.org' WHERE id = 5")
+    later = extracted(people, **settings)
+    assert (later["rows"], later["proof"]["healed"]) == (1, 1)
+    assert reconcile(people, "people", mask=MASK, where="id != 3", rename={"id": "person_id"}).is_fine(
+        extra_is_fine=False
+    )
+    assert_nowhere(people, json.dumps(later))
