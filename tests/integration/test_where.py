@@ -19,6 +19,9 @@ ROWS = "INSERT INTO orders (status, tenant_id) VALUES ('paid', 7), ('draft', 7),
 WHERE = "status != 'draft' and tenant_id == 7"
 
 
+pytestmark = pytest.mark.bucket_in_memory
+
+
 @pytest.fixture
 def orders(any_pipeline: Pipeline) -> Pipeline:
     any_pipeline.database.execute(ORDERS, ROWS)
