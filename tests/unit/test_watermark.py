@@ -92,4 +92,4 @@ def test_the_files_of_one_windows_end_are_numbered_together_in_both_layouts(
     next_parts = {stems["flat"]: 8, stems["hive"]: 3}
     spec = TableSpec.model_validate({"name": "orders", "layout": layout})
     files = WindowFiles(spec, "20250402_120000", None, next_parts.__getitem__, {earlier})  # type: ignore[arg-type]
-    assert files.data([], before=()).next_part == first
+    assert files.data([], before=()).next_part() == first

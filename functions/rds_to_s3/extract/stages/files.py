@@ -27,8 +27,8 @@ class FileSeries:
     ----------
     key : callable
         Returns the key of the nth part.
-    next_part : int
-        Number of the first file.
+    next_part : callable
+        Returns the number of the first file. Called when it is opened: most windows have no file.
     last_part : int or None
         The last number that may be used.
 
@@ -48,7 +48,7 @@ class FileSeries:
     file_format: str
     compression: str
     target_bytes: int
-    next_part: int
+    next_part: Callable[[], int]
     last_part: int | None = None
     finished: list[StagedFile] = field(default_factory=list)
     finished_at: Position | None = None
@@ -56,6 +56,7 @@ class FileSeries:
     rows: int = 0
     warnings: list[str] = field(default_factory=list)
     recorded: int = 0
+    _first: int | None = None
     _file: OpenFile | None = None
     _encoder: RowEncoder | None = None
     _file_rows: int = 0
@@ -118,7 +119,9 @@ class FileSeries:
         return new
 
     def _open(self) -> None:
-        number = self.next_part + len(self.finished)
+        if self._first is None:
+            self._first = self.next_part()
+        number = self._first + len(self.finished)
         if self.last_part is not None and number > self.last_part:
             raise CannotResumeError(
                 "a range of this table has many more files than it was expected to have, and their numbers would be "
@@ -208,7 +211,7 @@ class WindowFiles:
             file_format=spec.format,
             compression=spec.compression or "none",
             target_bytes=spec.target_file_bytes,
-            next_part=_after(before, self._next_data_part()),
+            next_part=lambda: _after(before, self._next_data_part()),
             last_part=self.last_part,
         )
 
@@ -222,7 +225,7 @@ class WindowFiles:
             file_format="csv",
             compression="none",
             target_bytes=spec.target_file_bytes,
-            next_part=_after(before, self.next_part(self._side_stem(kind))),
+            next_part=lambda: _after(before, self.next_part(self._side_stem(kind))),
             last_part=self.last_part,
         )
 
