@@ -66,6 +66,11 @@ report-screenshots:  ## take the screenshots of the run report in docs/images ag
 	@$(SETUP) venv browser
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.report_screenshots
 
+.PHONY: screens
+screens:        ## draw the screens of the command in docs/screens.md again
+	@$(SETUP) venv
+	@PYTHONPATH=functions:ops:. $(VENV)/python -m tests.support.screens
+
 soak:           ## run the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers
 	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)

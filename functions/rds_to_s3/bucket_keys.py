@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote
 
 LATEST_MANIFEST_KEY = "runs/latest.json"
+INDEX_KEY = "runs/index.html"
 HISTORY_KEY = "_state/history.json"
 _PART = re.compile(r"_part(\d{4,})\.")
 _PARTITION = re.compile(r"[^/]+/(?:csv|parquet)/dt=(\d{4}-\d{2}-\d{2})/[^/]+$")

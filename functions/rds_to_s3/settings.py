@@ -51,12 +51,15 @@ class ManifestSettings(BucketSettings):
         The lag above which the alarm goes off.
     extract_memory_size : int or None
         MiB of ExtractTable, for the run's cost.
+    alarm_topic : str
+        The ARN of the topic that notices go to; empty for none.
     """
 
     glue_database: str = ""
     freshness_limit_hours: Annotated[float, Field(ge=1)] = 8.0
     extract_memory_size: Annotated[int, Field(ge=128)] | None = None
     architecture: Literal["arm64", "x86_64"] = "arm64"
+    alarm_topic: str = ""
 
 
 class DatabaseSettings(BucketSettings):
@@ -106,6 +109,8 @@ class ExtractSettings(DatabaseSettings):
 
 class PlanSettings(DatabaseSettings):
     """What PlanRun needs."""
+
+    table_list_parameter: str = ""
 
     max_concurrency: Annotated[int, Field(ge=1, le=40)] = 5
     settle_seconds: Annotated[float, Field(ge=2)] = 2.0

@@ -30,6 +30,18 @@ def first_names(names: Iterable[str], most: int = 20) -> str:
     return ", ".join(every[:most]) + more
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask whether the known name was meant that is like it; nothing where none is.
+
+    Examples
+    --------
+    >>> did_you_mean("ordesr", ["menu", "orders"])
+    " (did you mean 'orders'?)"
+    """
+    close = nearest(name, known)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, or None."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

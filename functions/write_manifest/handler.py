@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import telemetry
 from rds_to_s3.aws.glue import GlueDatabase
+from rds_to_s3.aws.notices import publish
 from rds_to_s3.manifest.cost import ExtractSize
+from rds_to_s3.manifest.overview.notice import Notice
 from rds_to_s3.manifest.partitions import register_partitions
 from rds_to_s3.manifest.write_manifest import write_manifest
 from rds_to_s3.plan.table_list import TableSpec
@@ -33,16 +36,22 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
                 logger.error("partitions were not registered: %s", problem)
             telemetry.emit_unregistered(len(problems))
 
+    def send(notice: Notice) -> None:
+        if settings.alarm_topic:
+            publish(settings.alarm_topic, notice.subject, notice.body)
+
     outcome = write_manifest(
         event["execution"],
         event["state"],
         store,
         region=event["execution"]["Id"].split(":")[3],
         size=ExtractSize(settings.extract_memory_size, settings.architecture) if settings.extract_memory_size else None,
+        log_group=os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", ""),
         limit_hours=settings.freshness_limit_hours,
         on_lags=telemetry.emit_lags,
         on_written=register,
-        on_problem=lambda error: logger.error("no report was written: %r", error),
+        on_notice=send,
+        on_problem=lambda error: logger.error("a page or a notice was not written: %r", error),
     )
     logger.info("manifest written", extra={"status": outcome["status"], "failed": outcome["failed"]})
     return outcome

@@ -51,8 +51,14 @@ def test_a_table_that_fails_leaves_the_others_done_and_alone_is_run_again(system
     assert broken.tables["menu"]["error"]["type"] == "TableNotFoundError"
     assert {name for name, entry in broken.tables.items() if entry["status"] == "SUCCEEDED"} == set(CHANGED) - {"menu"}
 
+    page = system.body("runs/index.html").decode()
+    assert f'href="{broken.manifest["run_id"]}/report.html"' in page
+    assert page.count('<tr class="needs">') == 1
+    assert "TableNotFoundError" in page
+
     system.sql("RENAME TABLE menu_elsewhere TO menu")
     repaired = system.run(rerun_failed_of=broken.manifest["run_id"])
+    assert '<tr class="needs">' not in system.body("runs/index.html").decode()
 
     assert repaired.execution["status"] == "SUCCEEDED"
     assert repaired.rows == {"menu": system.count("menu")}

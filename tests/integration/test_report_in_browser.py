@@ -1,4 +1,4 @@
-"""The run report in a real browser: what it asks for, how it fits, and whether everybody can read and operate it."""
+"""The pages in a real browser: what they ask for, how they fit, and whether everybody can read and operate them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from playwright.sync_api import Page, PdfMargins
 
 from local import browser
 from local.errors import LocalSystemError
+from rds_to_s3.manifest.overview.page import render_overview
 from rds_to_s3.manifest.report import render_report
 from rds_to_s3.reported.manifest import Manifest
 from tests.support.browsing import Media, Scheme, View, Viewer, viewing
-from tests.support.reported_runs import RUNS
+from tests.support.reported_runs import HOSTILE, RUNS
+from tests.support.sample_overview import hostile_facts, sample_facts
 from tests.support.sample_report import BUCKET, REGION, RUN, earlier_runs
 
+OVERVIEWS = {"overview": sample_facts(), "overview-hostile": hostile_facts(HOSTILE)}
 SCHEMES: list[Scheme] = ["light", "dark"]
 PHONE, DESK = 360, 1280
 MARGINS: PdfMargins = {"top": "0.4in", "right": "0.4in", "bottom": "0.4in", "left": "0.4in"}
@@ -47,6 +50,10 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
         page.parent.mkdir(parents=True)
         html = render_report(Manifest.model_validate(run), earlier_runs(), bucket=BUCKET, region=REGION)
         page.write_text(html, encoding="utf-8")
+    for name, facts in OVERVIEWS.items():
+        page = report(root, name)
+        page.parent.mkdir(parents=True)
+        page.write_bytes(render_overview(facts).encode(errors="backslashreplace"))
     return root
 
 
@@ -69,7 +76,7 @@ def unfold(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
 
 
-every_run = pytest.mark.parametrize("name", RUNS)
+every_run = pytest.mark.parametrize("name", [*RUNS, *OVERVIEWS])
 
 # --- what it asks for ---------------------------------------------------------------------------------------------
 
@@ -145,8 +152,9 @@ def test_it_does_not_scroll_sideways(viewer: Viewer, bucket: Path, name: str, wi
     assert page.evaluate(STICKING_OUT) == []
 
 
-def test_at_a_desk_it_is_centred_and_no_table_needs_scrolling(viewer: Viewer, bucket: Path) -> None:
-    page = open_report(viewer, bucket).page
+@pytest.mark.parametrize("name", ["sample", "overview"])
+def test_at_a_desk_it_is_centred_and_no_table_needs_scrolling(viewer: Viewer, bucket: Path, name: str) -> None:
+    page = open_report(viewer, bucket, name).page
     unfold(page)
     left, right = page.evaluate("(box => [box.left, innerWidth - box.right])(document.body.getBoundingClientRect())")
     assert left == right > 50
@@ -343,7 +351,7 @@ def test_the_link_to_the_quarantine_unfolds_its_files(viewer: Viewer, bucket: Pa
 
 
 def test_on_paper_everything_is_unfolded_and_no_table_is_cut(viewer: Viewer, bucket: Path) -> None:
-    for name in RUNS:
+    for name in (*RUNS, *OVERVIEWS):
         page = open_report(viewer, bucket, name, SHEET, media="print").page
         hidden = "[...document.querySelectorAll('details :is(li, td)')].filter(part => !part.checkVisibility()).length"
         assert page.evaluate(hidden) == 0
@@ -380,3 +388,18 @@ def test_the_printed_page_has_every_link_of_what_was_folded_within_its_sheet(vie
         left, bottom, right, top = (float(number) for number in place.split())
         assert sheet[0] <= left < right <= sheet[2]
         assert sheet[1] <= bottom < top <= sheet[3]
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_on_the_overview_what_needs_attention_stands_out_without_colour(
+    viewer: Viewer, bucket: Path, media: Media
+) -> None:
+    page = open_report(viewer, bucket, "overview", media=media).page
+    marks = page.evaluate(
+        "[...document.querySelectorAll('.tables tbody tr')]"
+        ".map(row => [row.className, row.cells[1].innerText.trim(), getComputedStyle(row.cells[0])])"
+        ".map(([name, state, look]) => [name, state, look.borderLeftWidth, look.fontWeight])"
+    )
+    assert [mark[1] for mark in marks[:3]] == ["✗ failing", "! behind", "… not extracted yet"]
+    assert {tuple(mark[2:]) for mark in marks if mark[0] == "needs"} == {("4px", "600")}
+    assert {tuple(mark[2:]) for mark in marks if mark[0] != "needs"} == {("0px", "400")}

@@ -81,9 +81,11 @@ def many_at_work() -> list[TableProgress]:
             table = TableProgress(name, TableState.FAILED, seconds=3.0, attempts=5, note=": ".join(ERRORS[name]))
         elif name == "courier_price":
             note = "ReadInterruptedError: the connection was lost"
-            table = TableProgress(name, TableState.RETRYING, seconds=41.0, attempts=2, note=note)
+            table = TableProgress(
+                name, TableState.RETRYING, seconds=41.0, attempts=2, note=note, retry="3 of 8 in 20 s"
+            )
         elif name in {"order_item", WARNED[0], "הזמנות"}:
-            table = TableProgress(name, TableState.RUNNING, seconds=12.0, attempts=1)
+            table = TableProgress(name, TableState.RUNNING, 100_000 + number, 13_100_000 + number, 12.0, 1)
         elif number < 40:
             table = TableProgress(name, TableState.SUCCEEDED, 1_000 * number, 131_000 * number, 0.4, 1)
         else:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     "functions/rds_to_s3": [
         ["extract", "gate", "manifest"],
-        ["extract/proof", "extract/ranges"],
+        ["extract/proof", "extract/ranges", "manifest/overview"],
         ["extract/stages", "manifest/report"],
         ["extract/scope"],
         ["reported"],

@@ -20,6 +20,7 @@ from rds_to_s3_ops.runs.runs import Run
 from rds_to_s3_ops.runs.views import HistoryEntry, history_view
 from rds_to_s3_ops.screen.lines import plain
 from rds_to_s3_ops.screen.table_list import table_list_view
+from tests.support import screens
 from tests.support.many_tables import ERRORS, NAMES, RUN, SCHEDULED, WARNED, WARNING, many_at_work, many_tables
 from tests.support.terminal import Terminal, in_terminal
 
@@ -158,3 +159,7 @@ def test_many_tables_that_fail_of_one_cause_have_its_error_once() -> None:
     terminal = shown(manifest_view(down, "food-data"), 80)
     assert sum("no connection" in line for line in terminal.lines) == 1
     assert_whole(terminal, *NAMES[:50])
+
+
+def test_the_screens_in_the_docs_are_what_the_command_shows() -> None:
+    assert screens.page() == screens.PAGE.read_text(encoding="utf-8"), "draw them again: make screens"

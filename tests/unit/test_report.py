@@ -382,3 +382,22 @@ def test_whatever_a_name_or_message_holds_stays_text() -> None:
 def test_five_hundred_tables_make_a_page_of_less_than_a_megabyte() -> None:
     many = manifest(*[table(f"a_table_with_a_long_name_{number:03}") for number in range(500)])
     assert len(render_report(Manifest.model_validate(many), bucket="b" * 60, region="ap-southeast-1")) < 1_000_000
+
+
+def test_one_long_run_is_cut_instead_of_flattening_the_others() -> None:
+    runs = [RunSummary.model_validate(manifest(table("menu"), run_id=f"run-{hour}", hour=hour)) for hour in range(8)]
+    for number, run in enumerate(runs):
+        run.totals.rows = 1_000_000 if number == 3 else 1_000
+    figure = parsed(manifest(table("menu")), runs).findall(".//section[@aria-labelledby='trend']//figure")[0]
+    heights = [float(bar.attrib["height"]) for bar in figure.iter("rect")]
+    assert sorted(heights)[-1] == 100
+    assert sorted(heights)[1] == 25
+    assert len([bar for bar in figure.iter("line") if bar.get("class") == "cut"]) == 1
+
+
+def test_the_report_links_its_execution_and_the_log_of_its_run() -> None:
+    run = Manifest.model_validate(manifest(table("menu")))
+    page = render_report(run, bucket="b", region="eu-west-1", log_group="/aws/lambda/food")
+    assert f"eu-west-1#/v2/executions/details/{run.execution_arn}" in page
+    assert "log-group/$252Faws$252Flambda$252Ffood/log-events$3FfilterPattern$3D$22run-1$22" in page
+    assert "console.aws" not in render_report(run)

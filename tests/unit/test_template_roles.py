@@ -133,7 +133,7 @@ def test_the_functions_without_a_database_can_reach_no_credentials() -> None:
     for stack in STACKS.values():
         for role in ("WriteManifestRole", "CheckRunRole"):
             services = {action.split(":")[0] for action in actions(stack, role)}
-            assert services <= {"logs", "xray", "s3", "kms"}
+            assert services <= {"logs", "xray", "s3", "kms", *(["sns"] if role == "WriteManifestRole" else [])}
 
 
 def test_the_gate_reads_manifests_and_writes_its_answer_only() -> None:

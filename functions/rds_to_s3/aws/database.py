@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rds_to_s3.aws.clients import aws_client
 from rds_to_s3.aws.credentials import CredentialsSource
 from rds_to_s3.aws.errors import translated_errors
+from rds_to_s3.errors import DatabaseLoginError
 from rds_to_s3.mysql.connection import Connection, Tls, connect
 from rds_to_s3.mysql.credentials import CredentialsReference
 
@@ -36,7 +37,10 @@ def open_connection(settings: DatabaseSettings, read_seconds: int, *, fresh: boo
     """
     source = _source(settings.database_credentials)
     tls = Tls(settings.database_tls, ca_bundle(settings))
-    return connect(lambda refresh: source.get(refresh=fresh or refresh), tls, read_seconds=read_seconds)
+    try:
+        return connect(lambda refresh: source.get(refresh=fresh or refresh), tls, read_seconds=read_seconds)
+    except DatabaseLoginError as error:
+        raise DatabaseLoginError(f"{error} The login is from {settings.database_credentials}.") from None
 
 
 def fresh_credentials(settings: DatabaseSettings) -> Credentials:

@@ -24,21 +24,25 @@ from rds_to_s3.bucket_keys import (
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.commit.state import pending_of
 from rds_to_s3.commit.state_store import read_state
-from rds_to_s3.errors import StateMalformedError
+from rds_to_s3.errors import StateMalformedError, StorageUnavailableError
 from rds_to_s3.manifest.cost import ExtractSize
 from rds_to_s3.manifest.freshness import Freshness, dropped_warnings
 from rds_to_s3.manifest.model import KnownState, build_manifest, is_newer, outcome_of
+from rds_to_s3.manifest.overview.notice import Notice, notice_of
+from rds_to_s3.manifest.overview.page import Facts
+from rds_to_s3.manifest.overview.standing import Standings
+from rds_to_s3.manifest.overview.write_overview import write_overview
 from rds_to_s3.manifest.report import RUNS_IN_TREND, render_report
 from rds_to_s3.plan.execution import is_of_all, parse_utc, redrives_of
 from rds_to_s3.plan.planned_run import PlannedRun
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.gate_answer import known_redrives
 from rds_to_s3.reported.manifest import Manifest, RunSummary
-from rds_to_s3.reported.register import RunRegister, Taken
+from rds_to_s3.reported.register import RunRegister, Taken, pause_seconds
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectStore, StoredObject
 
 READERS = 16
-TRIES = 10  # of a conditional write, which another run's manifest function may disturb
+TRIES = 40  # of a conditional write, which another run's manifest function may disturb
 
 
 class History(BaseModel):
@@ -47,6 +51,7 @@ class History(BaseModel):
     version: int = 1
     runs: list[RunSummary] = []
     freshness: Freshness = Freshness()
+    standings: Standings = Standings()
 
 
 def write_manifest(
@@ -55,15 +60,18 @@ def write_manifest(
     store: ObjectStore,
     *,
     region: str = "",
+    log_group: str = "",
     limit_hours: float = 8,
     size: ExtractSize | None = None,
     on_problem: Callable[[BaseException], None] = lambda _: None,
     on_lags: Callable[[dict[str, float]], None] = lambda _: None,
+    on_notice: Callable[[Notice], None] = lambda _: None,
     on_written: Callable[[Manifest, Sequence[TableSpec]], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Write ``runs/{run_id}/manifest.json``, and ``runs/latest.json`` unless it is a later run's.
 
-    The report, ``report.html`` beside the manifest, is written last: even if that fails, the run has its manifest.
+    ``runs/index.html`` and the report, ``report.html`` beside the manifest, are written last: even if that fails, the
+    run has its manifest.
 
     Parameters
     ----------
@@ -74,12 +82,16 @@ def write_manifest(
         the run could not be planned.
     region : str
         For links from the report to the console.
+    log_group : str
+        The functions' log group, for the same.
     limit_hours : float
         The lag above which the alarm goes off.
     size : ExtractSize, optional
         Of ExtractTable, for the run's cost.
     on_problem : callable
         Called with the error if there is no report.
+    on_notice : callable
+        Called with the notice of the run, if something is new and needs somebody.
     on_lags : callable
         Called with the seconds that each listed table is behind the database.
     on_written : callable
@@ -122,12 +134,31 @@ def write_manifest(
     key = manifest_key(run_id)
     _write_latest(store, manifest)
     on_written(manifest, plan.tables if plan else [])
+    pages: list[Callable[[], None]] = []
     try:
-        history = _remember(store, manifest, plan, of_all=is_of_all(execution), limit_hours=limit_hours)
+        history, before = _remember(store, manifest, plan, of_all=is_of_all(execution), limit_hours=limit_hours)
         on_lags(history.freshness.lags(time.time()))
-        _write_report(store, manifest, history.runs, region)
+        pages = [
+            partial(_write_overview, store, history, limit_hours),
+            partial(_write_report, store, manifest, history.runs, region, log_group),
+            partial(
+                _send_notice,
+                on_notice,
+                manifest,
+                before,
+                history,
+                limit_hours=limit_hours,
+                bucket=store.bucket,
+                region=region,
+            ),
+        ]
     except Exception as error:  # any error: see the docstring
         on_problem(error)
+    for write_page in pages:
+        try:
+            write_page()
+        except Exception as error:  # the same
+            on_problem(error)
     # The gate compares with the redrive of the last plan: a table that failed before its Map was aborted has not run
     # again in the redrive that resumed the Map. What the gate itself has noticed is never more than that.
     planned = (state.get("plan") or {}).get("redrives")
@@ -175,31 +206,88 @@ def _state(store: ObjectStore, plan: PlannedRun, spec: TableSpec) -> KnownState:
     )
 
 
-def _write_report(store: ObjectStore, manifest: Manifest, runs: list[RunSummary], region: str) -> None:
+def _write_report(store: ObjectStore, manifest: Manifest, runs: list[RunSummary], region: str, log_group: str) -> None:
     earlier = [run for run in runs if run.run_id != manifest.run_id]
-    page = render_report(manifest, earlier, bucket=store.bucket, region=region).encode(errors="backslashreplace")
-    store.put(report_key(manifest.run_id), page, content_type="text/html; charset=utf-8")
+    page = render_report(manifest, earlier, bucket=store.bucket, region=region, log_group=log_group)
+    body = page.encode(errors="backslashreplace")
+    store.put(report_key(manifest.run_id), body, content_type="text/html; charset=utf-8")
+
+
+def _write_overview(store: ObjectStore, history: History, limit_hours: float) -> None:
+    facts = Facts(
+        standings=history.standings,
+        until=history.freshness.until,
+        lags=history.freshness.lags(time.time()),
+        runs=history.runs,
+        limit_hours=limit_hours,
+        bucket=store.bucket,
+        now=datetime.now(UTC),
+    )
+    write_overview(store, facts)
+
+
+def _send_notice(
+    on_notice: Callable[[Notice], None],
+    manifest: Manifest,
+    before: History,
+    history: History,
+    *,
+    limit_hours: float,
+    bucket: str,
+    region: str,
+) -> None:
+    counted = _counted(manifest, before.runs)
+    notice = notice_of(
+        manifest,
+        before.standings,
+        history.standings,
+        history.freshness.lags(time.time()),
+        is_new=counted is None or counted < manifest.redrives,
+        limit_hours=limit_hours,
+        bucket=bucket,
+        region=region,
+    )
+    if notice is not None:
+        on_notice(notice)
 
 
 def _remember(
     store: ObjectStore, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool, limit_hours: float
-) -> History:
-    """Add a run to the history."""
-    history = History()
-    for _ in range(TRIES):
+) -> tuple[History, History]:
+    """Add a run to the history. Return it as it was written, with every run that was added before, and as it was."""
+    for attempt in range(TRIES):
         stored = store.get(HISTORY_KEY)
         known = _history(stored)
         runs = [run for run in known.runs if run.run_id != manifest.run_id] + [manifest.summary]
         history = History(
             runs=sorted(runs, key=lambda run: run.started_at)[-RUNS_IN_TREND:],
             freshness=known.freshness.after(manifest, plan, of_all=of_all, limit_hours=limit_hours),
+            standings=known.standings.after(
+                manifest,
+                plan.planned_at if plan else None,
+                of_all=of_all,
+                counted=_counted(manifest, known.runs),
+                now=datetime.now(UTC),
+            ),
         )
+        lags = history.freshness.lags(time.time())
+        history.standings.behind = [name for name, lag in lags.items() if lag > limit_hours * 3600]
         try:
             store.replace(HISTORY_KEY, history.model_dump_json().encode(), stored)
         except ConditionFailedError:
+            time.sleep(pause_seconds(attempt))
             continue
-        break
-    return history
+        return history, known
+    raise StorageUnavailableError(f"other functions kept writing {HISTORY_KEY}")
+
+
+def _counted(manifest: Manifest, runs: Sequence[RunSummary]) -> int | None:
+    """Return up to which redrive a run's rows are in the history; None if it is new."""
+    before = [run.redrives for run in runs if run.run_id == manifest.run_id]
+    if before:
+        return max(before)
+    # The history has only the newest runs, so a redriven one may be gone from it.
+    return manifest.redrives - 1 if manifest.redrives else None
 
 
 def _history(stored: StoredObject | None) -> History:

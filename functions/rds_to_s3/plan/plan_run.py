@@ -57,7 +57,7 @@ def plan_run(
         Raised before any table is read.
     """
     run_id = str(execution["Name"])
-    listed, place = read_table_list(str(state["table_list"]["document"]), store)
+    listed, place = read_table_list(str(state["table_list"]["document"]), store, settings.table_list_parameter)
     stored = store.get(plan_key(run_id))
     answer = partial(PlannedRun.answer, max_concurrency=settings.max_concurrency, redrives=redrives_of(execution))
     plan = PlannedRun.from_json(stored.body) if stored is not None else None

@@ -16,6 +16,7 @@ from rds_to_s3.checks.vocabulary import ColumnChecks, TableChecks, parse_checks
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.plan.lists.column_settings import MaskWay, refuse_masks, refuse_renames
 from rds_to_s3.plan.lists.patterns import DOT, QualifiedName, is_pattern, most_specific, selects
+from rds_to_s3.plan.lists.places import with_place
 from rds_to_s3.plan.lists.strict_json import NO_TEXT, has_unpaired_surrogate, loads_strictly
 from rds_to_s3.plan.zones import zone_named
 from rds_to_s3.wording import first_names, nearest
@@ -270,13 +271,16 @@ def select_tables(listed: Sequence[TableSpec], names: Sequence[str]) -> list[Tab
     return list(chosen.values())
 
 
-def parse_table_list(document: str) -> TableList:
+def parse_table_list(document: str, *, with_places: bool = True) -> TableList:
     """Check a table list.
 
     Parameters
     ----------
     document : str
         The JSON text of the SSM parameter.
+
+    with_places : bool
+        Whether an error says at which line and column of the document it is.
 
     Raises
     ------
@@ -316,7 +320,10 @@ def parse_table_list(document: str) -> TableList:
     except ValidationError as error:
         problems += _explain(error, "")
     if problems:
-        raise TableListError("the table list: " + "; ".join(dict.fromkeys(problems)))
+        told = dict.fromkeys(problems)
+        raise TableListError(
+            "the table list: " + "; ".join(with_place(each, document) if with_places else each for each in told)
+        )
     return result
 
 

@@ -22,6 +22,11 @@ TRIES = 40  # all tables of a later run may take their files from one stopped ru
 LONGEST_PAUSE = 1.0
 
 
+def pause_seconds(attempt: int) -> float:
+    """Return how long to wait before a conditional write that others disturb is tried again."""
+    return random.uniform(0.0, min(LONGEST_PAUSE, 0.05 * 2**attempt))  # noqa: S311 - no secret
+
+
 class Taken(Document):
     """Files of a table that another run reports."""
 
@@ -160,4 +165,4 @@ class RunRegister:
         return document
 
     def _pause(self, attempt: int) -> None:
-        self._sleep(random.uniform(0.0, min(LONGEST_PAUSE, 0.05 * 2**attempt)))  # noqa: S311 - no secret
+        self._sleep(pause_seconds(attempt))

@@ -62,7 +62,7 @@ def history(
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, max=1000, help="The maximum number of runs.")
     ] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="With RUN: list every table.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With RUN: list every table, and name them all.")] = False,
     stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,11 +126,13 @@ def doctor(*, stack: StackOption = None, as_json: JsonOption = False) -> None:
     from rds_to_s3_ops.deployment.aws import Aws
     from rds_to_s3_ops.inspection import views
     from rds_to_s3_ops.inspection.doctor import examine
+    from rds_to_s3_ops.inspection.local_system import is_local, local_remedy
 
     if not stack:
         raise InvalidInputError("no stack given: use --stack, or set STACK_NAME")
     findings, condenser = [], views.Condenser()
-    for finding in examine(Aws(), stack):
+    for found in examine(Aws(), stack):
+        finding = local_remedy(found) if is_local() else found
         findings.append(finding)
         if not as_json and condenser.shows(finding):
             print_view(views.finding_view(finding))
@@ -150,7 +152,7 @@ def _tell(session: Session, run_id: str, *, everything: bool, as_json: bool) -> 
 
     runs = session.runs()
     runs.describe(run_id)
-    lines = tell(runs.events(run_id, 0))
+    lines = tell(runs.events(run_id, 0), everything=everything)
     if as_json:
         print_json([line.as_json() for line in lines])
     else:

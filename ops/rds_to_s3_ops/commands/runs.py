@@ -167,7 +167,10 @@ def _wait(session: Session, started: Run, *, as_json: bool) -> None:
 def _watch(session: Session, run_id: str, *, as_json: bool) -> None:
     from rds_to_s3_ops.runs.watching import follow
 
-    looks = follow(session.runs(), session.bucket(), run_id)
+    concurrency = session.stack.parameters.get("MaxConcurrency", "")
+    looks = follow(
+        session.runs(), session.bucket(), run_id, concurrency=int(concurrency) if concurrency.isdigit() else 5
+    )
     console = new_console()
     try:
         if as_json:

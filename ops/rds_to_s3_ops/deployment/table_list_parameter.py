@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from rds_to_s3.errors import InputError, TableListError
 from rds_to_s3.plan.lists.patterns import is_pattern
-from rds_to_s3.plan.lists.stored_list import FROM, key_of, parse_stored_list, pointer_of
+from rds_to_s3.plan.lists.stored_list import FROM, in_parameter, key_of, parse_stored_list, pointer_of
 from rds_to_s3.plan.table_list import TableList, parse_table_list, select_tables
 from rds_to_s3.s3.objects import ConditionFailedError, StoredObject
-from rds_to_s3.wording import first_names
+from rds_to_s3.wording import did_you_mean, first_names
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code
 from rds_to_s3_ops.errors import ConflictError, InvalidInputError, NotFoundError
 
@@ -54,7 +54,7 @@ class TableListDocument:
     stored: StoredObject | None = None
 
     @classmethod
-    def parse(cls, text: str, version: int = 0) -> TableListDocument:
+    def parse(cls, text: str, version: int = 0, *, with_places: bool = True) -> TableListDocument:
         """Check a document.
 
         Raises
@@ -63,14 +63,14 @@ class TableListDocument:
             It is not a table list; the message lists every error.
         """
         try:
-            checked = parse_table_list(text)
+            checked = parse_table_list(text, with_places=with_places)
         except TableListError as error:
             raise InvalidInputError(str(error)) from None
         return cls(json.loads(text), checked, version)
 
     def _changed(self, **members: Any) -> TableListDocument:
         data = {key: value for key, value in {**self.data, **members}.items() if value or key == "tables"}
-        return replace(self.parse(json.dumps(data), self.version), url=self.url, stored=self.stored)
+        return replace(self.parse(json.dumps(data), self.version, with_places=False), url=self.url, stored=self.stored)
 
     def with_table(
         self, name: str, settings: dict[str, Any], unset: Sequence[str] = (), *, replaces: bool
@@ -145,7 +145,10 @@ class TableListDocument:
         """Return the document without a table."""
         entries = [entry for entry in self.data["tables"] if _name(entry) != name]
         if len(entries) == len(self.data["tables"]):
-            raise NotFoundError(f"table {name!r} is not listed; listed are: {first_names(map(_name, entries))}")
+            known = [_name(entry) for entry in entries]
+            raise NotFoundError(
+                f"table {name!r} is not listed{did_you_mean(name, known)}; listed are: {first_names(known)}"
+            )
         return self._changed(tables=entries)
 
     def written(self) -> str:
@@ -175,8 +178,9 @@ class TableListParameter:
         """Return the current document."""
         text, version = self._value()
         try:
-            if (url := pointer_of(text)) is None:
-                return TableListDocument.parse(text, version)
+            with in_parameter(self.name):
+                if (url := pointer_of(text)) is None:
+                    return TableListDocument(json.loads(text), parse_table_list(text), version)
             stored = self._bucket.read(key_of(url, self._bucket.name))
             checked = parse_stored_list(stored, url, self._bucket.name)
         except TableListError as error:

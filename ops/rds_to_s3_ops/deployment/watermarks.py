@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rds_to_s3.bucket_keys import watermark_key
 from rds_to_s3.timestamps import Watermark
+from rds_to_s3.wording import did_you_mean
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def prepare_rewind(bucket: Bucket, table_list: TableList, table: str, target: Wa
     """
     spec = next((listed for listed in table_list.resolve([table]) if listed.name == table), None)
     if spec is None:
-        raise NotFoundError(f"table {table!r} is not listed: see `rds-to-s3 tables list`")
+        meant = did_you_mean(table, (listed.name for listed in table_list.tables))
+        raise NotFoundError(f"table {table!r} is not listed{meant}: see `rds-to-s3 tables list`")
     if spec.mode == "full":
         raise InvalidInputError(f"table {table!r} is extracted in full by every run: there is nothing to rewind")
     key = watermark_key(table, spec.format)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from rds_to_s3_ops.deployment.retries import Retries
 from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class TableProgress:
         How many readers share the table, and how many of them have finished; 1 and 0 if it is read by one.
     seconds_left : float or None
         An estimate.
+    retry : str
+        Of a table that is retried: which attempt comes next, and when.
     """
 
     table: str
@@ -74,6 +78,7 @@ class TableProgress:
     ranges: int = 1
     ranges_done: int = 0
     seconds_left: float | None = None
+    retry: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class RunProgress:
     elapsed: float
     until: str | None
     tables: tuple[TableProgress, ...]
+    seconds_left: float | None = None
 
     @property
     def finished_tables(self) -> int:
@@ -113,6 +119,7 @@ class _TableHistory:
     rows: int | None = None
     attempts: int = 0
     note: str = ""
+    error: str = ""
     ranges: dict[int, _TableHistory] = field(default_factory=dict)
 
     def joined(self) -> _TableHistory:
@@ -131,6 +138,7 @@ class _TableHistory:
             ended_at=worst.ended_at if worst is not None else None,
             attempts=max(each.attempts for each in parts),
             note=f"range {number}: {worst.note}" if worst is not None and worst.note else "",
+            error=worst.error if worst is not None else "",
             ranges=self.ranges,
         )
 
@@ -180,10 +188,11 @@ class History:
             table.began_at = table.began_at or event.at
             table.asked_at, table.attempts = event.at, 0  # a continuation is not a new attempt
         elif event.kind in {"TaskScheduled", "LambdaFunctionScheduled"}:
-            table.state, table.asked_at = TableState.RUNNING, event.at
+            table.state, table.asked_at, table.ended_at = TableState.RUNNING, event.at, None
             table.attempts += 1
         elif event.kind in FAILURES:
             table.state, table.note = TableState.RETRYING, event.failure
+            table.error, table.ended_at = str(event.details.get("error", "")), event.at
         elif event.entered in {"TableFailed", "RangeFailed"}:
             table.state, table.ended_at = TableState.FAILED, event.at
         elif event.entered in {"TableFinished", "RangeFinished"}:
@@ -206,6 +215,7 @@ def measure(
     now: datetime,
     *,
     reads: Mapping[str, TableRead] | None = None,
+    retries: Retries | None = None,
 ) -> RunProgress:
     """Combine what is known about a run at this moment.
 
@@ -219,7 +229,9 @@ def measure(
     now : datetime
         Aware.
     reads : mapping of str to TableRead, optional
-        How far tables are read, by their names.
+        How far tables are read, by their names. An engine without events for each table needs it.
+    retries : Retries, optional
+        The retriers of ExtractTable.
     """
     by_table = {stored.record.table: stored for stored in records}
     planned = [table.table for table in plan.tables] if plan else []
@@ -230,16 +242,19 @@ def measure(
         elapsed=max(0.0, ((run.stopped_at or now) - run.started_at).total_seconds()),
         until=plan.until if plan else None,
         tables=tuple(
-            _read_so_far(
-                _table(name, history.table(name), by_table.get(name), run.stopped_at or now),
-                history.table(name),
-                (reads or {}).get(name) if run.is_running else None,
-                run,
-                now,
+            _with_retry(
+                _read_so_far(
+                    _table(name, history.table(name), by_table.get(name), run.stopped_at or now),
+                    history.table(name),
+                    (reads or {}).get(name) if run.is_running else None,
+                    run,
+                    now,
+                ),
+                history.table(name), by_table.get(name), (retries or Retries()) if run.is_running else Retries(), now,
             )
             for name in names
         ),
-    )
+    )  # fmt: skip
 
 
 def unfinished(plan: Plan, history: History, records: Iterable[StoredRecord]) -> list[PlannedTable]:
@@ -260,8 +275,10 @@ def _read_so_far(
     """Add what the table's state says of a read that has not ended."""
     if read is None or (table.state.is_final and table.state is not TableState.FAILED):
         return table
-    is_read = table.state is not TableState.FAILED or read.ranges > 1
-    state = TableState.RUNNING if table.state is TableState.WAITING else table.state
+    # Without events only the lease says that a failed table is being read again.
+    again = history is None and read.is_held and table.state is TableState.FAILED
+    is_read = table.state is not TableState.FAILED or read.ranges > 1 or again
+    state = TableState.RUNNING if table.state is TableState.WAITING or again else table.state
     began = history.began_at if history is not None else None
     if history is not None and history.ranges:
         began = min((each.began_at for each in history.ranges.values() if each.began_at), default=began)
@@ -269,12 +286,37 @@ def _read_so_far(
     return replace(
         table,
         state=state,
-        rows=read.rows if is_read else table.rows,
-        bytes=read.bytes if is_read else table.bytes,
+        rows=(read.rows or None) if is_read else table.rows,
+        bytes=(read.bytes or None) if is_read else table.bytes,
+        attempts=max(table.attempts, read.attempts),
+        note="" if again else table.note,
         seconds=table.seconds if table.seconds is not None else max(0.0, elapsed),
         ranges=read.ranges,
         ranges_done=read.ranges_done if read.ranges > 1 else 0,
         seconds_left=None if state is TableState.FAILED else seconds_left(read, elapsed),
+    )
+
+
+def _with_retry(
+    table: TableProgress,
+    history: _TableHistory | None,
+    stored: StoredRecord | None,
+    retries: Retries,
+    now: datetime,
+) -> TableProgress:
+    """Say which attempt comes next, and when, if a failed attempt is not the last."""
+    failed_at, error, attempts = None, "", table.attempts
+    if history is not None and table.state is TableState.RETRYING:
+        failed_at, error = history.ended_at, history.error
+    elif history is None and table.state is TableState.FAILED and stored and stored.record.error:
+        # No events: the record of the last attempt says that it failed.
+        failed_at, error = stored.written_at, stored.record.error.type
+    retrier = retries.of(error) if error else None
+    if retrier is None or failed_at is None or attempts > retrier.retries:
+        return table
+    left = max(0.0, retrier.wait(max(attempts, 1)) - (now - failed_at).total_seconds())
+    return replace(
+        table, state=TableState.RETRYING, retry=f"{attempts + 1} of {retrier.retries + 1} in {math.ceil(left)} s"
     )
 
 

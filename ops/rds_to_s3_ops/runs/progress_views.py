@@ -64,8 +64,8 @@ class ProgressView:
         grid = Grid("table", _COLUMNS, folds=True)
         for table in self._tables[:number]:
             grid.add(
-                table.table, state_text(table.state), count(table.rows), size(table.bytes), duration(table.seconds),
-                ", ".join([*_so_far(table), *([f"attempt {table.attempts}"] if table.attempts > 1 else [])]),
+                table.table, _state(table), count(table.rows), size(table.bytes), duration(table.seconds),
+                ", ".join([*_so_far(table), *_attempt(table)]),
                 below=[paragraph(table.note)] if table.note else [],
             )  # fmt: skip
         parts: list[RenderableType] = [_headline(self._progress)]
@@ -74,6 +74,11 @@ class ProgressView:
         if rest := Counter(table.state.value for table in self._tables[number:]):
             parts.append(Text(f"and {', '.join(f'{each} {state}' for state, each in rest.items())}", style="dim"))
         return Group(*parts)
+
+
+def _state(table: TableProgress) -> Text:
+    state = state_text(table.state)
+    return state.append(f" {table.retry}") if table.retry else state
 
 
 def _headline(progress: RunProgress) -> RenderableType:
@@ -87,7 +92,8 @@ def _headline(progress: RunProgress) -> RenderableType:
         f"{progress.finished_tables} of {counted(len(progress.tables), 'table')}"
         f"  {counted(progress.rows, 'row')}  {size(progress.bytes)}"
     )
-    summary = paragraph(figures)
+    left = f"  about {duration(progress.seconds_left)} left" if progress.seconds_left else ""
+    summary = paragraph(figures + left)
     if failed := sum(table.state is TableState.FAILED for table in progress.tables):
         summary.append(f"  {failed} failed", "bold red")
     return Group(text, summary)
@@ -108,7 +114,7 @@ def progress_lines(before: RunProgress | None, after: RunProgress) -> list[str]:
         figures = [counted(table.rows, "row")] if table.rows is not None and table.state != TableState.FAILED else []
         figures += [size(table.bytes)] if table.bytes else []
         figures += [duration(table.seconds)] if table.state.is_final else _so_far(table)
-        line = f"{table.table}: {table.state.value}"
+        line = f"{table.table}: {table.state.value}{f' {table.retry}' if table.retry else ''}"
         line += f" ({', '.join(figures)})" if figures else ""
         lines.append(line + (f": {_one_line(table.note)}" if table.note else ""))
     return lines if after.run.is_running else lines + phase
@@ -121,6 +127,7 @@ def progress_json(progress: RunProgress) -> dict[str, Any]:
         "status": progress.run.status,
         "phase": progress.phase,
         "until": progress.until,
+        "seconds_left": None if progress.seconds_left is None else round(progress.seconds_left, 1),
         "tables": [
             {
                 "table": table.table,
@@ -132,10 +139,15 @@ def progress_json(progress: RunProgress) -> dict[str, Any]:
                 "ranges_done": table.ranges_done,
                 "seconds_left": None if table.seconds_left is None else round(table.seconds_left),
                 "note": table.note,
+                "retry": table.retry or None,
             }
             for table in progress.tables
         ],
     }
+
+
+def _attempt(table: TableProgress) -> list[str]:
+    return [f"attempt {table.attempts}"] if table.attempts > 1 and not table.retry else []
 
 
 def _so_far(table: TableProgress) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rds_to_s3_ops.deployment.bucket import Bucket, PlannedTable
 
 _READERS = 12
-LEAST_SECONDS = 3.0  # between two looks
+LEAST_SECONDS = 1.0  # between two looks
 SHARE = 10  # of the time: a table of ten thousand files has a state of megabytes
 MOST_TABLES = 200
 
@@ -37,6 +37,10 @@ class TableRead:
         How many of them are read to their end. If one reads the table, this says nothing.
     expected_rows : int or None
         About how many rows will be read; None where nobody estimated it.
+    is_held : bool
+        Whether the run has the table's lease, so that it reads the table now.
+    attempts : int
+        Of the run, so far.
     """
 
     rows: int
@@ -44,23 +48,36 @@ class TableRead:
     ranges: int = 1
     ranges_done: int = 0
     expected_rows: int | None = None
+    is_held: bool = False
+    attempts: int = 0
 
     @classmethod
-    def of(cls, state: TableState, ranges: Sequence[TableState], run_id: str) -> TableRead | None:
-        """Return how far a run has read a table, from its state and those of its ranges; None before its first file."""
-        whole = state.staged
+    def of(
+        cls, state: TableState, ranges: Sequence[TableState], run_id: str, now: float | None = None
+    ) -> TableRead | None:
+        """Return how far a run has read a table, from its state and those of its ranges; None before it is read.
+
+        Parameters
+        ----------
+        now : float, optional
+            Seconds since 1970, to see whether the run reads it now.
+        """
+        whole, lease, attempts = state.staged, state.lease, state.attempts.get(run_id, 0)
+        is_held = now is not None and lease is not None and lease.run_id == run_id and lease.expires_at > now
         if whole is None or whole.run_id != run_id:
-            return None
+            return cls(0, 0, is_held=True, attempts=attempts) if is_held else None
         parts = [each.staged for each in ranges if each.staged is not None]
         files = [file for part in [whole, *parts] for file in part.written.files]
         if not files and whole.division is None:
-            return None
+            return cls(0, 0, is_held=True, attempts=attempts) if is_held else None
         return cls(
             rows=sum(file.rows for file in files),
             bytes=sum(file.bytes for file in files),
             ranges=whole.division.ranges if whole.division else whole.readers,
             ranges_done=sum(part.done for part in parts) if whole.division else whole.readers,
             expected_rows=(whole.division.rows or None) if whole.division else None,
+            is_held=is_held,
+            attempts=attempts,
         )
 
 
@@ -99,7 +116,7 @@ class Reads:
             else []
         )
         ranges = [self._range(key, etags[key]) for key in keys if key in etags]
-        return TableRead.of(state, [each for each in ranges if each is not None], self._run_id)
+        return TableRead.of(state, [each for each in ranges if each is not None], self._run_id, time.time())
 
     def _range(self, key: str, etag: str) -> TableState | None:
         if key not in self._known or self._known[key][0] != etag:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from rds_to_s3_ops.deployment.aws import aws_errors, error_code
-from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
+from rds_to_s3_ops.deployment.retries import Retries
+from rds_to_s3_ops.errors import AwsError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -158,6 +159,15 @@ class Runs:
             error=answer.get("error"),
             cause=answer.get("cause"),
         )
+
+    def retries(self) -> Retries:
+        """Return how a failed table is retried; nothing if the definition cannot be read."""
+        try:
+            with aws_errors():
+                machine = self._stepfunctions.describe_state_machine(stateMachineArn=self._stack.state_machine_arn)
+        except AwsError:
+            return Retries()  # an operator may watch without this permission
+        return Retries.of_definition(machine["definition"])
 
     def recent(self, limit: int, status: ExecutionStatusType | None = None) -> list[Run]:
         """Return the newest runs, newest first.

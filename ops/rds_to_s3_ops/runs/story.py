@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 from rds_to_s3.wording import counted, first_names
 from rds_to_s3_ops.runs.events import FAILURES, Event, EventReader
-from rds_to_s3_ops.screen.lines import MOST_TABLES
+from rds_to_s3_ops.screen.lines import MOST_TABLES, on_database
 
 _ENDS = {
     "ExecutionSucceeded": "run succeeded",
@@ -18,8 +19,8 @@ _ENDS = {
     "ExecutionAborted": "run was stopped",
     "ExecutionTimedOut": "run timed out",
 }
-_MOST = 300
 _MOST_NAMES = 6
+_LONGEST = 2_000
 _GIVEN_UP = {"TableFailed", "RangeFailed"}
 _INSIDE = {"ExtractTable", "TableFailed", "ReadRange", "RangeFailed"}
 # Entering these adds nothing to the lines around it, or to their result.
@@ -77,16 +78,19 @@ class StoryLine:
         }
 
 
-def tell(events: Iterable[Mapping[str, Any]]) -> list[StoryLine]:
+def tell(events: Iterable[Mapping[str, Any]], *, everything: bool = False) -> list[StoryLine]:
     """Turn a history into lines.
 
     Parameters
     ----------
     events : iterable of mapping
         Step Functions' history events, oldest first.
+    everything : bool
+        Whether a line names every table that it is about, instead of the first ones.
     """
+    most = sys.maxsize if everything else _MOST_NAMES
     read = list(EventReader().read(events))
-    return [line for event in read if (line := _line(event, read[0].at)) is not None]
+    return [line for event in read if (line := _line(event, read[0].at, most)) is not None]
 
 
 def condensed(lines: Sequence[StoryLine], most: int = MOST_TABLES) -> list[StoryLine]:
@@ -121,8 +125,8 @@ def _condensed_round(lines: list[StoryLine], most: int) -> list[StoryLine]:
     return [*shown, StoryLine(lines[-1].seconds, "", "", rest)]
 
 
-def _line(event: Event, began: datetime) -> StoryLine | None:
-    said = _say(event)
+def _line(event: Event, began: datetime, most: int) -> StoryLine | None:
+    said = _say(event, most)
     if said is None:
         return None
     seconds = (event.at - began).total_seconds()
@@ -133,19 +137,20 @@ def _line(event: Event, began: datetime) -> StoryLine | None:
     return StoryLine(seconds, event.state, event.table or str(payload.get("table", "")), *said, number)
 
 
-def _say(event: Event) -> tuple[str, bool] | None:
+def _say(event: Event, most: int) -> tuple[str, bool] | None:
     if event.kind.startswith("Execution"):
         return _of_the_run(event.kind, event.details)
     if event.entered:
         if event.state in _UNTOLD:
             return None
         if event.state == "ReadRanges":
-            return (divided, False) if (divided := _divided(event.input)) else None
+            return (divided, False) if (divided := _divided(event.input, most)) else None
         return ("given up, the others continue", True) if event.state in _GIVEN_UP else ("", False)
     if event.kind in FAILURES:
         line = " ".join(event.failure.split())
-        return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...", True
-    message = _result(event.state, event.payload) if event.kind == "TaskSucceeded" else ""
+        # The cause of a failed run may have 32 KiB.
+        return line if len(line) <= _LONGEST or most > _MOST_NAMES else f"{line[:_LONGEST]}... (--all shows it)", True
+    message = _result(event.state, event.payload, most) if event.kind == "TaskSucceeded" else ""
     return (message, False) if message else None
 
 
@@ -158,30 +163,31 @@ def _of_the_run(kind: str, details: Mapping[str, Any]) -> tuple[str, bool]:
     return _ENDS.get(kind, kind) + (f": {error}" if error else ""), kind != "ExecutionSucceeded"
 
 
-def _divided(data: Mapping[str, Any]) -> str:
+def _divided(data: Mapping[str, Any], most: int) -> str:
     """Say how many ranges of which tables are read; nothing where no table is divided."""
     ranges = (data.get("extracted") or {}).get("ranges") or []
     tables = list(dict.fromkeys(str(each.get("table")) for each in ranges))
-    return f"{counted(len(ranges), 'range')} of {first_names(tables, _MOST_NAMES)}" if ranges else ""
+    return f"{counted(len(ranges), 'range')} of {first_names(tables, most)}" if ranges else ""
 
 
-def _result(state: str, payload: Mapping[str, Any] | None) -> str:
+def _result(state: str, payload: Mapping[str, Any] | None, most: int) -> str:
     if payload is None:
         return ""
     match state:
         case "PlanRun":
-            names = first_names((item["table"] for item in payload.get("tables", [])), _MOST_NAMES)
-            return f"{names} up to {payload.get('until')}, at most {payload.get('max_concurrency')} at once"
+            names = first_names((item["table"] for item in payload.get("tables", [])), most)
+            until = on_database(str(payload.get("until")))
+            return f"{names} up to {until}, at most {payload.get('max_concurrency')} at once"
         case "ExtractTable" | "ReadRange":
             return _of_a_read(payload)
         case "WriteManifest":
             failed = payload.get("failed", [])
             return f"{payload.get('status')}, {payload.get('manifest')}" + (
-                f", failed: {first_names(failed, _MOST_NAMES)}" if failed else ""
+                f", failed: {first_names(failed, most)}" if failed else ""
             )
         case "CheckRun":
             tables = payload.get("tables", [])
-            return f"{payload.get('decision')}" + (f": {first_names(tables, _MOST_NAMES)}" if tables else "")
+            return f"{payload.get('decision')}" + (f": {first_names(tables, most)}" if tables else "")
     return ""
 
 

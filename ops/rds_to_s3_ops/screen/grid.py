@@ -27,7 +27,7 @@ class Column:
     right : bool
         Whether its cells are figures.
     need : int
-        0 if it is always shown. Otherwise, columns with higher numbers give way first in a narrow terminal.
+        0 if it is always shown. Otherwise, columns with the highest number give way first in a narrow terminal.
     """
 
     head: str
@@ -130,10 +130,8 @@ class Grid:
         def taken() -> int:
             return sum(needed[place] + GAP for place in chosen)
 
-        while min(max(names), MOST_FOR_NAMES) + taken() > width:
-            least = max(chosen, key=lambda place: self._columns[place].need, default=None)
-            if least is None or not self._columns[least].need:
-                break
-            chosen.remove(least)
+        reserved = max(name for name in names if name <= MOST_FOR_NAMES)
+        while reserved + taken() > width and (least := max((self._columns[place].need for place in chosen), default=0)):
+            chosen = [place for place in chosen if self._columns[place].need < least]
         room = max(width - taken(), cell_len(self._names))
         return chosen, [needed[place] for place in chosen], max(name for name in names if name <= room)

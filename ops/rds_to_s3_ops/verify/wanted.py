@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from rds_to_s3.wording import did_you_mean
 from rds_to_s3_ops.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Wanted:
         """
         for name in self._names:
             if not any(table == name or fnmatchcase(table, name) for table in self._known):
-                raise NotFoundError(f"no run has extracted a table {name!r}: see `rds-to-s3 tables list`")
+                meant = did_you_mean(name, self._known)
+                raise NotFoundError(f"no run has extracted a table {name!r}{meant}: see `rds-to-s3 tables list`")
         if not self.found:
             raise NotFoundError("no run has extracted a listed table: `rds-to-s3 run`")

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from rds_to_s3.manifest.report.files import files_section
 from rds_to_s3.manifest.report.outcome import failures_section, footer, header, warnings_section
-from rds_to_s3.manifest.report.pieces import LABELS, text
+from rds_to_s3.manifest.report.pieces import LABELS
 from rds_to_s3.manifest.report.proof import proof_section
-from rds_to_s3.manifest.report.style import STYLE
+from rds_to_s3.manifest.report.style import whole_page
 from rds_to_s3.manifest.report.tables import tables_section
 from rds_to_s3.manifest.report.timeline import TABLES_IN_TIMELINE, timeline_section
 from rds_to_s3.manifest.report.trend import RUNS_IN_TREND, trend_section
@@ -21,7 +21,7 @@ __all__ = ["RUNS_IN_TREND", "TABLES_IN_TIMELINE", "render_report"]
 
 
 def render_report(
-    manifest: Manifest, previous: Iterable[RunSummary] = (), *, bucket: str = "", region: str = ""
+    manifest: Manifest, previous: Iterable[RunSummary] = (), *, bucket: str = "", region: str = "", log_group: str = ""
 ) -> str:
     """Write a run's report.
 
@@ -35,6 +35,8 @@ def render_report(
         The data bucket. If empty, the page leaves out the parts that need its name.
     region : str
         The bucket's region. If empty, the page leaves out links to the AWS console.
+    log_group : str
+        The functions' log group; empty if unknown.
 
     Returns
     -------
@@ -63,26 +65,8 @@ def render_report(
             proof_section(tables),
             trend_section(manifest, previous),
             files_section(tables, bucket, region),
-            footer(manifest, bucket),
+            footer(manifest, bucket, region, log_group),
         )
         if part
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>{text(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>\
-<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">\
-<rect width="3" height="6" style="fill:var(--bad)"/></pattern></defs></svg>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+    return whole_page(title, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from urllib.parse import quote
 
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count, duration, size
@@ -35,8 +36,10 @@ def header(manifest: Manifest) -> str:
         )
         if rows
     ]
+    if not totals.tables:
+        failed = "the run could not be planned" if manifest.error else "the table list is empty"
     figures = [
-        ("Tables", count(totals.tables), failed),
+        ("Tables", count(totals.tables) if totals.tables else "none", failed),
         ("Rows", count(totals.rows), ", ".join(aside)),
         ("Files", count(totals.files), size(totals.bytes)),
         ("Took", duration(seconds), f"{period(manifest.started_at, manifest.finished_at)}{waited}"),
@@ -113,7 +116,26 @@ def _in_quarantine(table: TableEntry) -> str:
     )
 
 
-def footer(manifest: Manifest, bucket: str) -> str:
+def footer(manifest: Manifest, bucket: str, region: str, log_group: str) -> str:
     key = f"runs/{manifest.run_id}/manifest.json"
     name = f"s3://{bucket}/{key}" if bucket else key
-    return f'<footer><p class="soft">Made from <a href="manifest.json"><code>{text(name)}</code></a></p></footer>'
+    made = f'Made from <a href="manifest.json"><code>{text(name)}</code></a>'
+    return f'<footer><p class="soft">{made}{_consoles(manifest, region, log_group)}</p></footer>'
+
+
+def _consoles(manifest: Manifest, region: str, log_group: str) -> str:
+    """Link the execution, and what the functions have logged about the run."""
+    if not region:
+        return ""
+    console = f"https://{region}.console.aws.amazon.com"
+    execution = (
+        f"{console}/states/home?region={region}#/v2/executions/details/{quote(manifest.execution_arn, safe=':')}"
+    )
+    links = f', <a href="{text(execution)}">its execution</a>'
+    if log_group:
+        # The console wants each % of what is encoded twice as $25, and the first as $.
+        group = quote(quote(log_group, safe=""), safe="").replace("%", "$")
+        pattern = quote(f'?filterPattern="{manifest.run_id}"', safe="").replace("%", "$")
+        log = f"{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{group}/log-events{pattern}"
+        links += f', <a href="{text(log)}">the functions\' log of it</a>'
+    return f'<span class="screen">{links}</span>'

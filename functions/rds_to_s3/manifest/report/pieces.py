@@ -9,9 +9,29 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import TableEntry
 
-LABELS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "UNCHANGED": "unchanged", "SKIPPED": "skipped"}
+LABELS = {
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "UNCHANGED": "unchanged",
+    "SKIPPED": "skipped",
+    "CURRENT": "up to date",
+    "FAILING": "failing",
+    "BEHIND": "behind",
+    "NEW": "not extracted yet",
+    "UNLISTED": "no longer listed",
+}
 # A sign beside each word and colour: no meaning depends on colour alone.
-_SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "UNCHANGED": "=", "SKIPPED": "→"}
+_SIGNS = {
+    "SUCCEEDED": "✓",
+    "FAILED": "✗",
+    "UNCHANGED": "=",
+    "SKIPPED": "→",
+    "CURRENT": "✓",
+    "FAILING": "✗",
+    "BEHIND": "!",
+    "NEW": "…",
+    "UNLISTED": "→",
+}
 
 
 def section(title: str, content: str) -> str:

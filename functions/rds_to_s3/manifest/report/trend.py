@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 from urllib.parse import quote
 
 from rds_to_s3.manifest.report.figures import count, duration, size
@@ -10,6 +11,8 @@ from rds_to_s3.manifest.report.pieces import LABELS, how_often, moment, scrollin
 from rds_to_s3.reported.manifest import RunSummary
 
 RUNS_IN_TREND = 30
+_UNKNOWN = 12.0  # of a hundred: the place of a run that has no time of its own
+_TIMES_USUAL = 4
 
 
 def trend_section(manifest: RunSummary, previous: Iterable[RunSummary]) -> str:
@@ -21,7 +24,7 @@ def trend_section(manifest: RunSummary, previous: Iterable[RunSummary]) -> str:
     rows = [run.totals.rows for run in runs]
     times = [None if run.redrives else _seconds(run) for run in runs]
     longest = max((seconds for seconds in times if seconds is not None), default=None)
-    note = "Oldest run first; failed runs are hatched."
+    note = "Oldest run first; failed runs are hatched. A bar that is cut stands for more than the plot shows."
     if None in times:
         note += " A redriven run has a dashed place instead of a bar of its time, since it waited for the redrive."
     lines = "".join(
@@ -51,11 +54,11 @@ def _time(run: RunSummary) -> str:
 
 
 def _plot(name: str, values: Sequence[float | None], runs: Sequence[RunSummary], highest: str) -> str:
-    most = max((value for value in values if value is not None), default=0) or 1
+    most = _top([value for value in values if value is not None])
     step = 1 / len(values)
     bars = []
     for index, (value, run) in enumerate(zip(values, runs, strict=True)):
-        tall = 100.0 if value is None else 100 * value / most
+        tall = _UNKNOWN if value is None else min(100 * value / most, 100.0)
         fill = "url(#hatch)" if run.status == "FAILED" else "currentColor"
         look = "fill:none;stroke-dasharray:3" if value is None else f"fill:{fill}"
         bars.append(
@@ -64,12 +67,22 @@ def _plot(name: str, values: Sequence[float | None], runs: Sequence[RunSummary],
             f"<title>{text(run.run_id)}, {LABELS[run.status]}: {count(run.totals.rows)} rows, {_time(run)}"
             "</title></rect>"
         )
+        if value is not None and value > most:
+            place = f'x1="{index * step + step * 0.1:.2%}" x2="{index * step + step * 0.9:.2%}" y1="12" y2="12"'
+            bars.append(f'<line class="cut" {place} style="stroke:var(--page);stroke-width:4"/>')
     label = f"{name} of the last {len(values)} runs, oldest first; the highest is {highest}"
     return (
         f"<figure><figcaption>{name}; the highest is {highest}</figcaption>"
         f'<svg height="102" role="img" aria-label="{text(label)}">{"".join(bars)}'
         '<line x1="0" x2="100%" y1="101" y2="101" style="stroke:var(--soft)"/></svg></figure>'
     )
+
+
+def _top(values: Sequence[float]) -> float:
+    """Return what the plot's height stands for. One run that is far above the others does not make them invisible."""
+    highest = max(values, default=0) or 1
+    usual = median([value for value in values if value] or [highest])
+    return min(highest, _TIMES_USUAL * usual)
 
 
 def _run_link(run: RunSummary, manifest: RunSummary) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rds_to_s3.errors import NotATableError, TableNotFoundError
+from rds_to_s3.errors import NotATableError, RdsToS3Error, TableNotFoundError
 from rds_to_s3.mysql.catalogue.schema import Table
-from rds_to_s3.mysql.catalogue.tables import read_table
+from rds_to_s3.mysql.catalogue.tables import read_table, table_names
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
+from rds_to_s3.wording import nearest
 
 
 def open_snapshot(connection: Connection, database: str, name: str, *, seconds: float) -> Table:
@@ -30,7 +31,10 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     # lock is waited for (LOCK TABLES, RENAME): the snapshot is older than its rows, and the table looks empty.
     connection.run("START TRANSACTION READ ONLY")
     # Takes the metadata lock: an ALTER waits from here on, so the columns below are those of every page.
-    connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
+    try:
+        connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 0", table=name)  # noqa: S608 - a quoted identifier
+    except TableNotFoundError as error:
+        raise TableNotFoundError(f"{error}{_like(connection, database, name)}") from None
     table = read_table(connection, database, name)
     if table is None:
         raise TableNotFoundError(
@@ -44,3 +48,13 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     # The first read of the transaction takes the snapshot, under REPEATABLE READ alone, which `session` has set.
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 1", table=name)  # noqa: S608 - a quoted identifier
     return table
+
+
+def _like(connection: Connection, database: str, name: str) -> str:
+    """Return a sentence about the table whose name is like it, if there is one."""
+    try:
+        known = {table.lower(): table for table in table_names(connection, database)}
+    except RdsToS3Error:
+        return ""  # the table is missing in any case
+    close = nearest(name.lower(), known)
+    return f" Did you mean {known[close]!r}?" if close else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
@@ -109,16 +111,35 @@ def parse_stored_list(stored: StoredObject | None, url: str, bucket: str) -> Tab
     return listed
 
 
-def read_table_list(document: str, store: ObjectStore) -> tuple[TableList, ListPlace | None]:
+@contextmanager
+def in_parameter(name: str) -> Iterator[None]:
+    """Name the SSM parameter in the errors of a list that it holds."""
+    try:
+        yield
+    except TableListError as error:
+        if not name:
+            raise
+        raise TableListError(f"{error} (in the SSM parameter {name})") from None
+
+
+def read_table_list(document: str, store: ObjectStore, parameter: str = "") -> tuple[TableList, ListPlace | None]:
     """Read a list, from the parameter's document or from where it points.
+
+    Parameters
+    ----------
+    document : str
+        The parameter's value.
+    parameter : str
+        Its name, for errors.
 
     Raises
     ------
     TableListError
     """
-    url = pointer_of(document)
-    if url is None:
-        return parse_table_list(document), None
+    with in_parameter(parameter):
+        url = pointer_of(document)
+        if url is None:
+            return parse_table_list(document), None
     try:
         stored = store.get(key_of(url, store.bucket))
     except StorageRefusedError as error:

@@ -1,0 +1,1 @@
+"""``runs/index.html``: how every listed table is now, and the last runs."""
