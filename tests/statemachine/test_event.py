@@ -129,7 +129,9 @@ def test_the_gate_reports_an_event_that_was_not_sent(
     outcome = {"status": status, "failed": failed, "redrives": 0, "manifest": "runs/a/manifest.json"}
     state = {"outcome": outcome, "announced": {"Error": "EventBridge.FailedEntry", "Cause": "no bus"}}
     try:
-        check_run.handler.handler({"execution": {"Name": "a", "StartTime": "2025-04-02T12:00:00.000Z"}, "state": state}, None)
+        check_run.handler.handler(
+            {"execution": {"Name": "a", "StartTime": "2025-04-02T12:00:00.000Z"}, "state": state}, None
+        )
     except TablesFailed:
         assert failed
     assert '"EventsNotSent":[1.0]' in capsys.readouterr().out.replace(" ", "")

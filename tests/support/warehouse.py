@@ -17,6 +17,7 @@ from rds_to_s3_ops.load.duckdb_warehouse import DuckDbWarehouse
 from rds_to_s3_ops.load.loader import Loader, TableResult
 from rds_to_s3_ops.warehouses.deliveries import histories
 from rds_to_s3_ops.warehouses.script import scripts
+from tests.support.ledger import in_sql
 
 if TYPE_CHECKING:
     from tests.integration.pipeline import Pipeline
@@ -80,8 +81,10 @@ class LoadedFile:
         """Compare a table with rows as MySQL writes them: lost, stale, and there twice; the key is the first column."""
         (settings,) = (each for each in self.pipeline.tables if isinstance(each, dict) and each["name"] == table)
         renamed = settings.get("rename", {})
-        names = [renamed.get(row[0], row[0]) for row in self.pipeline.database.rows(f"SHOW COLUMNS FROM `{table}`")]
-        found = self.rows(f"SELECT {', '.join(names)} FROM {table}")
+        names = [
+            renamed.get(row[0], row[0]) for row in self.pipeline.database.rows(f"SHOW COLUMNS FROM {in_sql(table)}")
+        ]
+        found = self.rows(f'SELECT {", ".join(names)} FROM "{table}"')
         ours = {str(row[0]): row for row in found}
         problems = [f"in the warehouse: {len(found)} rows of {len(ours)} keys"] if len(found) != len(ours) else []
         for row in wanted:
