@@ -74,6 +74,8 @@ def needs(service: str, operation: str, params: Json) -> Iterator[Need]:
         assert operation == "GetSecretValue"
         yield "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{ACCOUNT}:secret:{params['SecretId']}-AbCdEf"
         yield "kms:Decrypt", f"arn:aws:kms:{ACCOUNT}:key/of-the-secret"
+    elif service == "sns":
+        yield f"sns:{operation}", f"<{params['TopicArn'].rpartition(':')[2]}>"
     else:
         assert service == "ssm"
         names = params["Names"] if operation == "GetParameters" else [params["Name"]]
@@ -181,6 +183,7 @@ def stack(request: pytest.FixtureRequest, aws: MiniStack, database: Database, mo
     monkeypatch.setenv("DATABASE_TLS", parameters["DatabaseTls"])
     monkeypatch.setenv("DATABASE_CA_PARAMETER", parameters.get("DatabaseCaParameter", ""))
     monkeypatch.setenv("MASK_KEY_SECRET", parameters.get("MaskKeySecret", ""))
+    monkeypatch.setenv("ALARM_TOPIC", aws.client("sns").create_topic(Name="AlarmTopic")["TopicArn"])
     for kept in ("_ca_bundle", "_source"):  # by a warm function; a cold one asks
         monkeypatch.setattr(aws_database, kept, getattr(aws_database, kept).__wrapped__)
     return Stack(**parameters)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rds_to_s3.extract import table_extraction as extract
 from rds_to_s3.mysql.catalogue import snapshot
+from rds_to_s3.plan.lists import databases
 from rds_to_s3.s3.objects import ObjectStore
 from tests.integration.crash_matrix import hurried
 from tests.integration.pipeline import Pipeline, entry
@@ -40,7 +40,7 @@ def test_a_predecessor_removes_no_keys_and_no_values_of_its_successor(orders: Pi
         return open_snapshot(*given, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extract, "open_snapshot", stand_still)
+        patch.setattr(databases, "open_snapshot", stand_still)
         child = extract_in_child(orders, "twice", "orders", lambda _: None)
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     with hurried(1):
