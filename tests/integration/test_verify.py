@@ -205,6 +205,20 @@ def test_a_table_in_full_is_compared_with_its_newest_files_only(any_pipeline: Pi
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_table_in_compare_is_compared_with_all_of_its_files(pipeline: Pipeline, file_format: str) -> None:
+    settings = {"mode": "compare", "deletes": "track", "format": file_format}
+    pipeline.tables = [{"name": "unstamped", **settings}]
+    pipeline.database.execute(
+        "CREATE TABLE unstamped (id INT PRIMARY KEY, v INT)", "INSERT INTO unstamped VALUES (1, 1), (2, 2), (3, 3)"
+    )
+    pipeline.run()
+    pipeline.database.execute("DELETE FROM unstamped WHERE id = 1", "UPDATE unstamped SET v = 20 WHERE id = 2")
+    for _ in range(2):  # what differs, and nothing
+        pipeline.run()
+        assert counts(reconcile(pipeline, "unstamped", **settings)) == {"equal": 2, "deleted": 1}
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_rows_of_a_table_without_a_key_are_counted(pipeline: Pipeline, file_format: str) -> None:
     pipeline.database.execute("CREATE TABLE bare (n INT, note TEXT)", "INSERT INTO bare VALUES (1, 'a'), (2, '')")
     checks = {"note": {"not_null": True}}

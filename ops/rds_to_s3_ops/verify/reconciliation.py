@@ -155,7 +155,7 @@ class Reconciler:
 
     def _files(self, spec: TableSpec, commit: Mapping[str, Any]) -> dict[Kind, list[TableFile]]:
         kinds: dict[Kind, str] = {"deletes": "deletes", "quarantine": "quarantine", "delivered": spec.format}
-        if spec.mode == "incremental":
+        if spec.mode != "full":
             return {kind: table_files(self._bucket, spec.name, place) for kind, place in kinds.items()}
         # Each run of a table in `full` replaces the files of the run before.
         named = {"delivered": "files"}
