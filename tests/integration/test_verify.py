@@ -206,7 +206,7 @@ def test_a_table_in_full_is_compared_with_its_newest_files_only(any_pipeline: Pi
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_a_table_in_compare_is_compared_with_all_of_its_files(pipeline: Pipeline, file_format: str) -> None:
-    settings = {"mode": "compare", "deletes": "track", "format": file_format}
+    settings: dict[str, Any] = {"mode": "compare", "deletes": "track", "format": file_format}
     pipeline.tables = [{"name": "unstamped", **settings}]
     pipeline.database.execute(
         "CREATE TABLE unstamped (id INT PRIMARY KEY, v INT)", "INSERT INTO unstamped VALUES (1, 1), (2, 2), (3, 3)"
