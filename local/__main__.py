@@ -9,6 +9,7 @@ import time
 
 from local.demo import run_demo
 from local.errors import exit_with_message
+from local.stack_parameters import parse_parameters
 from local.system import HOME, LocalSystem, down
 
 
@@ -20,6 +21,7 @@ def say(line: str) -> None:
 def up() -> LocalSystem:
     """Start the system with the settings of this shell's environment."""
     overrides = {"TableList": os.environ["TABLE_LIST"]} if os.environ.get("TABLE_LIST") else {}
+    overrides |= parse_parameters(os.environ.get("STACK_PARAMETERS", ""))
     return LocalSystem.up(HOME, os.environ.get("MYSQL_URL"), overrides, say)
 
 
