@@ -163,12 +163,14 @@ class RangeExtraction(TableExtraction):
         return WindowFiles(self.spec, work.prepared.window.stamp, uploader, lambda _: first, last_part=last)
 
     def _release(self) -> None:
-        if self.register is self.commit:
+        if self._whole is None:
             super()._release()
             return
-        self.superseded = not self.register.release()
-        if not self.superseded:
-            self._shared.leave(self._division)
+        if self.register is not self.commit:
+            self.superseded = not self.register.release()
+        # Never the table's own lease alone: other ranges may be read under it.
+        if not self.superseded and self._whole.division is not None:
+            self._shared.leave(self._whole.division)
 
     def _begun_anew(self) -> SourceChangedError:
         return SourceChangedError(
