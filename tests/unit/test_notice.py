@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 
 from rds_to_s3.aws.notices import publish
-from rds_to_s3.extract.proof.ledgers import FEW
+from rds_to_s3.commit.read_as import FEW_HEALED
+from rds_to_s3.extract.proof import ledgers
 from rds_to_s3.manifest.overview import notice as notices
 from rds_to_s3.manifest.overview.notice import Notice, notice_of
 from rds_to_s3.manifest.overview.standing import Standings
@@ -67,8 +68,8 @@ def test_lag_healed_rows_a_shorter_list_and_recovery_each_have_theirs() -> None:
 
 
 def test_a_few_healed_rows_are_no_news_as_for_the_alarm() -> None:
-    assert notices.FEW_HEALED == FEW
-    assert told(after(Standings(), entry()), entry(proof=HEALED | {"healed": FEW})) is None
+    assert vars(notices)["FEW_HEALED"] == vars(ledgers)["FEW_HEALED"] == FEW_HEALED
+    assert told(after(Standings(), entry()), entry(proof=HEALED | {"healed": FEW_HEALED})) is None
 
 
 def test_a_run_that_could_not_be_planned_says_why() -> None:

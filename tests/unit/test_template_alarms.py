@@ -15,7 +15,7 @@ from rds_to_s3.bucket_keys import (
     state_key,
     watermark_key,
 )
-from rds_to_s3.extract.proof.ledgers import FEW
+from rds_to_s3.commit.read_as import FEW_HEALED
 from rds_to_s3.formats.csv import EXTENSIONS
 from tests.statemachine import definition
 from tests.template import Stack, load
@@ -55,7 +55,7 @@ def test_the_alarm_of_healed_rows_goes_off_where_the_manifest_warns_of_them() ->
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
         "Maximum",
         "GreaterThanThreshold",
-        FEW,
+        FEW_HEALED,
     )
 
 

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rds_to_s3.commit.entries import ProofEntry
 
+FEW_HEALED = 10
+"""So many rows of a table may be healed in a run without a warning."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")

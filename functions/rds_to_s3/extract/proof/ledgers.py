@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rds_to_s3.commit.read_as import Ledger, LedgerBlock, Position, Proof
+from rds_to_s3.commit.read_as import FEW_HEALED, Ledger, LedgerBlock, Position, Proof
 from rds_to_s3.commit.state import Commit, Staged
 from rds_to_s3.errors import NoKeyError
 from rds_to_s3.extract.proof.entries import Entries
@@ -22,9 +22,6 @@ from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.s3.objects import ObjectStore
-
-FEW = 10
-"""So many rows may differ without a warning."""
 
 
 def wants_proof(spec: TableSpec) -> bool:
@@ -182,7 +179,7 @@ class Proving:
 
 def warnings_of(proof: Proof, spec: TableSpec) -> list[str]:
     """Return what the manifest says about rows that differed."""
-    if proof.healed <= FEW or spec.mode == "compare":
+    if proof.healed <= FEW_HEALED or spec.mode == "compare":
         return []
     return [
         f"{proof.healed} rows were not in the files as they are in the table, and have been delivered now (keys: "

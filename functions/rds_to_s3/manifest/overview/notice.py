@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from rds_to_s3.bucket_keys import INDEX_KEY, report_key
+from rds_to_s3.commit.read_as import FEW_HEALED
 from rds_to_s3.manifest.overview.standing import Standings
 from rds_to_s3.manifest.report.figures import duration
 from rds_to_s3.manifest.report.pieces import moment
@@ -16,7 +17,6 @@ from rds_to_s3.wording import counted, first_names
 MOST_TABLES = 15
 LONGEST_SUBJECT = 100  # of SNS: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 LONGEST_ERROR = 400
-FEW_HEALED = 10  # as the alarm and the manifest's warning have it
 
 
 @dataclass(frozen=True)
@@ -51,36 +51,36 @@ def notice_of(
     is_new : bool
         Whether this manifest, or this redrive of it, was not in the history before.
     """
-    told: dict[str, list[str]] = {}
+    news: dict[str, list[str]] = {}
     failing = [name for name, table in after.tables.items() if table.failed_runs]
     new = [name for name in failing if not _failed(before, name)]
-    told["failing"] = [_failure(after, name) for name in new]
-    told["behind"] = [
+    news["failing"] = [_failure(after, name) for name in new]
+    news["behind"] = [
         f"{name}: {duration(lags[name])} behind the database; the limit is {duration(limit_hours * 3600)}"
         for name in after.behind
         if name not in before.behind and name in lags
     ]
     healed = [table for table in manifest.tables if table.proof and table.proof.healed > FEW_HEALED]
     fresh = [table for table in healed if is_new and table.redrive == manifest.redrives]
-    told["with rows healed"] = [
+    news["with rows healed"] = [
         f"{table.table}: {counted(table.proof.healed, 'row')} differed from the files, and were delivered again"
         for table in fresh
         if table.proof
     ]
     gone = [name for name in before.tables if name not in after.tables]
-    told["no longer listed"] = [f"{first_names(gone, MOST_TABLES)}: their files and watermarks stay"] if gone else []
-    told["well again"] = [
+    news["no longer listed"] = [f"{first_names(gone, MOST_TABLES)}: their files and watermarks stay"] if gone else []
+    news["well again"] = [
         f"{name}: failed since {_instant(before.tables[name].failing_since)}"
         for name in after.tables
         if _failed(before, name) and not after.tables[name].failed_runs
     ]
     unplanned = [f"{manifest.error.type}: {manifest.error.message}"] if manifest.error else []
-    if not unplanned and not any(told.values()):
+    if not unplanned and not any(news.values()):
         return None
     lines = [f"Run {manifest.run_id}, started {_instant(manifest.started_at)}: {manifest.status}", ""]
     if unplanned:
         lines += ["It could not be planned:", *unplanned, f"Next: rds-to-s3 redrive {manifest.run_id}", ""]
-    for what, each in told.items():
+    for what, each in news.items():
         if each:
             lines += [f"{what.capitalize()}:", *_listed(each), ""]
     if new:
@@ -89,7 +89,7 @@ def notice_of(
         lines += [f"Still failing: {first_names(old, MOST_TABLES)}", ""]
     lines += [f"All tables: {_link(bucket, region, INDEX_KEY)}"]
     lines += [f"This run:   {_link(bucket, region, report_key(manifest.run_id))}"]
-    return Notice(_subject(bucket, told, planned=not unplanned), "\n".join(lines))
+    return Notice(_subject(bucket, news, planned=not unplanned), "\n".join(lines))
 
 
 def _failed(standings: Standings, name: str) -> bool:
@@ -107,9 +107,9 @@ def _listed(each: Collection[str]) -> list[str]:
     return lines if len(each) <= MOST_TABLES else [*lines, f"- and {len(each) - MOST_TABLES} more"]
 
 
-def _subject(bucket: str, told: Mapping[str, Collection[str]], *, planned: bool) -> str:
-    parts = [f"{len(each)} {what}" for what, each in told.items() if each and what != "no longer listed"]
-    parts += ["the list shrank"] if told["no longer listed"] else []
+def _subject(bucket: str, news: Mapping[str, Collection[str]], *, planned: bool) -> str:
+    parts = [f"{len(each)} {what}" for what, each in news.items() if each and what != "no longer listed"]
+    parts += ["the list shrank"] if news["no longer listed"] else []
     subject = f"{bucket}: {', '.join(parts) if planned else 'a run could not be planned'}"
     return subject if len(subject) <= LONGEST_SUBJECT else f"{subject[: LONGEST_SUBJECT - 3]}..."
 
