@@ -20,13 +20,13 @@ class Command(NamedTuple):
     module : str
         Below ``rds_to_s3_ops.commands``.
     function : str
-    told : str
+    summary : str
         What ``--help`` says about it: the first sentence of the function's docstring.
     """
 
     module: str
     function: str
-    told: str
+    summary: str
 
 
 class _Commands(dict[str, Any]):
@@ -64,17 +64,19 @@ def lazy_group(listed: Mapping[str, Command]) -> type[TyperGroup]:
             super().__init__(**attributes)
             self.commands: dict[str, Any] = _Commands(listed, dict(self.commands))
 
-        def _told(self) -> Iterator[tuple[str, str]]:
+        def _summaries(self) -> Iterator[tuple[str, str]]:
             for name in self.commands:
-                yield name, listed[name].told if name in listed else self.commands[name].help
+                yield name, listed[name].summary if name in listed else self.commands[name].help
 
         def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
             with formatter.section("Commands"):
-                formatter.write_dl(list(self._told()))
+                formatter.write_dl(list(self._summaries()))
 
         def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
             if incomplete.startswith("-"):
                 return super().shell_complete(ctx, incomplete)
-            return [CompletionItem(name, help=told) for name, told in self._told() if name.startswith(incomplete)]
+            return [
+                CompletionItem(name, help=summary) for name, summary in self._summaries() if name.startswith(incomplete)
+            ]
 
     return LazyGroup

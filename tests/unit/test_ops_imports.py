@@ -74,4 +74,4 @@ def test_the_help_says_of_each_command_what_its_own_help_begins_with(name: str) 
     command = listed[name]
     function = getattr(import_module(f"rds_to_s3_ops.commands.{command.module}"), command.function)
     paragraph = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-    assert paragraph == command.told or paragraph.startswith(f"{command.told} ")
+    assert paragraph == command.summary or paragraph.startswith(f"{command.summary} ")

@@ -73,7 +73,7 @@ class Freshness(BaseModel):
         if plan is None or not of_all or plan.planned_at < self.planned_at:
             return {}
         names = {spec.name for spec in plan.tables}
-        first_told = {
+        first_missed = {
             name: Dropped(until=self.until.get(name), since=plan.planned_at)
             for name in [*self.covered, *self.until]
             if name not in names
@@ -83,7 +83,7 @@ class Freshness(BaseModel):
             for name, table in self.dropped.items()
             if name not in names and not (table.alarmed and plan.planned_at > self.planned_at)
         }
-        return {name: table for name, table in (first_told | known).items() if not _is_excluded(name, plan.exclude)}
+        return {name: table for name, table in (first_missed | known).items() if not _is_excluded(name, plan.exclude)}
 
     def after(self, manifest: Manifest, plan: PlannedRun | None, *, of_all: bool, limit_hours: float) -> Freshness:
         """Return what is known after a run.

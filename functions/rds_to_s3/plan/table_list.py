@@ -320,9 +320,9 @@ def parse_table_list(document: str, *, with_places: bool = True) -> TableList:
     except ValidationError as error:
         problems += _explain(error, "")
     if problems:
-        told = dict.fromkeys(problems)
+        distinct = dict.fromkeys(problems)
         raise TableListError(
-            "the table list: " + "; ".join(with_place(each, document) if with_places else each for each in told)
+            "the table list: " + "; ".join(with_place(each, document) if with_places else each for each in distinct)
         )
     return result
 

@@ -116,31 +116,31 @@ def notes(table: HiveTable) -> list[str]:
     """Return what the reader of these statements must know."""
     entry, bucket = table.entry, table.bucket
     name = files_table(entry.table)
-    told = [
+    found = [
         f"{entry.table} for athena: a table over s3://{bucket}/{data_prefix(entry.table, entry.format)}, a partition a "
         "day.",
         f"Each run registers new days if the stack has GlueDatabase. Without it: MSCK REPAIR TABLE {_tick(name)};",
     ]
-    told += _CSV_NOTES if entry.format == "csv" else _PARQUET_NOTES
+    found += _CSV_NOTES if entry.format == "csv" else _PARQUET_NOTES
     if table.others_until:
-        told.append(
+        found.append(
             f"Files up to dt={table.others_until} have other columns and are not in this table. From the next day on, "
             f"rds-to-s3 rewind {entry.table} --all delivers their rows again."
         )
-    told += [
+    found += [
         f"{column.name}: {MOST_DIGITS} digits are the most that Athena reads from Parquet; extract the table as CSV"
         for column in entry.columns
         if entry.format == "parquet" and _is_too_long(column)
     ]
     if entry.mode == "full":
-        told.append(
+        found.append(
             "Only the newest run's files count, and an empty one has no row to show it: load the table instead."
         )
     elif entry.deletes or entry.deleted_rows:
-        told.append("Deletes are tracked, and no view can order them among the rows: load the table instead.")
+        found.append("Deletes are tracked, and no view can order them among the rows: load the table instead.")
     elif not entry.key:
-        told.append("The table has no key, or its files lack it: every version of a row is a row.")
-    return told
+        found.append("The table has no key, or its files lack it: every version of a row is a row.")
+    return found
 
 
 def script(table: HiveTable) -> str:

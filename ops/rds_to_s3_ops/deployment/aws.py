@@ -158,7 +158,7 @@ def aws_errors() -> Iterator[None]:
     except PartialCredentialsError as error:
         raise AwsError(f"{_one_line(error)}: set both or neither") from None
     except ClientError as error:
-        raise AwsError(f"AWS refused {error.operation_name}: {_told(error)}") from error
+        raise AwsError(f"AWS refused {error.operation_name}: {_message_of(error)}") from error
     except BotoCoreError as error:
         raise AwsError(f"AWS cannot be reached: {_one_line(error)}") from error
     except ResponseParserError as error:
@@ -167,7 +167,7 @@ def aws_errors() -> Iterator[None]:
         ) from error
 
 
-def _told(error: ClientError) -> str:
+def _message_of(error: ClientError) -> str:
     code = error_code(error)
     message = error.response.get("Error", {}).get("Message", "")
     if code in {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}:

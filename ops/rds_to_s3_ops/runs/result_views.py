@@ -98,7 +98,7 @@ def outcome_view(
     progress : RunProgress, optional
         Of a run that is running.
     """
-    final = manifest is not None and (run is None or run.is_told_by(manifest))
+    final = manifest is not None and (run is None or run.is_described_by(manifest))
     shown: RenderableType = Text()
     if manifest is not None:
         ways = WAYS if run is not None else ("rerun",)
@@ -117,7 +117,7 @@ def outcome_view(
 
 def outcome_json(run: Run | None, manifest: Manifest | None, progress: RunProgress | None = None) -> Mapping[str, Any]:
     """Return the same for ``--json``: the final manifest, else the run's current state, with its tables' progress."""
-    if manifest and (run is None or run.is_told_by(manifest)):
+    if manifest and (run is None or run.is_described_by(manifest)):
         return manifest.model_dump()
     if run is None:
         return {}

@@ -60,7 +60,7 @@ class Run:
         """Whether it has not ended yet."""
         return self.status in RUNNING
 
-    def is_told_by(self, manifest: Manifest) -> bool:
+    def is_described_by(self, manifest: Manifest) -> bool:
         """Whether a manifest of this run has its final result, not the result before a redrive."""
         if self.status != manifest.status:
             return False  # it is running or was stopped, and a manifest records neither

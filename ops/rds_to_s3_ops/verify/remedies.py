@@ -58,7 +58,7 @@ def left_out(manifest: Manifest, listed: TableList, *, chosen: bool) -> str:
     """
     names = {table.table for table in manifest.tables}
     others = [spec.name for spec in listed.tables if not spec.is_pattern and spec.name not in names]
-    told = "the files of all other runs" if chosen else f"the files of all runs but the newest, {manifest.run_id}"
+    unread = "the files of all other runs" if chosen else f"the files of all runs but the newest, {manifest.run_id}"
     if others:
-        told += f", and {counted(len(others), 'listed table')} that this run did not have: {first_names(others)}"
-    return f"{told}. rds-to-s3 verify --all looks at every file of every listed table"
+        unread += f", and {counted(len(others), 'listed table')} that this run did not have: {first_names(others)}"
+    return f"{unread}. rds-to-s3 verify --all looks at every file of every listed table"

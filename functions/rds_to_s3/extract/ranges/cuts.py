@@ -178,7 +178,7 @@ class CutFinder:
         parts = [self._weighed(stretch, low, high) for low, high in pairwise([*keys, piece.high])]
         largest = max(parts, key=lambda part: part.estimate)
         if largest.estimate > MOST_LEFT * piece.estimate:
-            # The values told nothing.
+            # The values between the two did not divide it.
             middle = self._middle(largest, inside)
             place = parts.index(largest)
             parts[place : place + 1] = (
