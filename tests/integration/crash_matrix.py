@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rds_to_s3.bucket_keys import key_run_key, seen_key, tail_key
 from rds_to_s3.extract import page_reader
+from rds_to_s3.extract.ranges import division
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child
 from tests.support.ledger import (
@@ -69,6 +71,9 @@ class Scenario:
         The part of the invocation that differs from the first scenario's.
     settings : dict
         Of its tables.
+    divided : str, optional
+        The range that the invocation reads, of a first load that is divided: ``first``, before the others are read,
+        or ``last``, after them. ``none``: it divides.
     """
 
     name: str
@@ -78,6 +83,11 @@ class Scenario:
     since: str | None = None
     until: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    divided: str = ""
+
+    def range_of(self, pipeline: Pipeline, table: str) -> int | None:
+        """Return the number of the range that is read when the invocation dies."""
+        return pipeline.missing_ranges(table)[0] if self.divided in {"first", "last"} else None
 
     def moments(self, steps: Sequence[str]) -> list[tuple[int, str]]:
         """Return the steps to die at: where each comes first, and where it comes last."""
@@ -114,6 +124,19 @@ def uploads_lost(pipeline: Pipeline, run_id: str, table: str) -> None:
         pipeline.store.abort_upload(file["key"], file["upload_id"])
 
 
+def divided(pipeline: Pipeline, run_id: str, table: str) -> None:
+    """Let an earlier invocation divide the window."""
+    assert pipeline.extract(run_id, table) == "DIVIDED"
+
+
+def all_but_one(pipeline: Pipeline, run_id: str, table: str) -> None:
+    """Let others read all ranges of the window but the second."""
+    divided(pipeline, run_id, table)
+    for number in pipeline.missing_ranges(table):
+        if number != 2:
+            assert pipeline.read_range(run_id, table, number)["status"] == "RANGE_READ"
+
+
 SCENARIOS = (
     Scenario("window", "A window of several files, with digests and leftovers of the past", strays),
     Scenario("hand-over", "A read that hands over to its next invocation", nothing, pages=2, since="before part"),
@@ -127,23 +150,57 @@ SCENARIOS = (
         until="after decision",
         settings={"deletes": "track"},
     ),
+    Scenario(
+        "division", "A window that several readers are to share", nothing, settings={"readers": 3}, divided="none"
+    ),
+    Scenario(
+        "range",
+        "The first range of a window that several readers share",
+        divided,
+        settings={"readers": 2},
+        divided="first",
+    ),
+    Scenario(
+        "range-hand-over",
+        "A range that hands over to its next invocation",
+        divided,
+        pages=1,
+        since="before part",
+        settings={"readers": 2},
+        divided="first",
+    ),
+    Scenario(
+        "last-range",
+        "The last range, whose reader commits the window",
+        all_but_one,
+        since="before range read",
+        settings={"readers": 2, "deletes": "track"},
+        divided="last",
+    ),
 )
 
 
-def recorded(pipeline: Pipeline, run_id: str, table: str) -> list[str]:
+def recorded(pipeline: Pipeline, run_id: str, table: str, number: int | None) -> list[str]:
     """Return the steps of an invocation that nobody disturbs."""
     reader, writer = os.pipe()
 
     def tell(step: str) -> None:
         os.write(writer, f"{step}\n".encode())
 
-    child = extract_in_child(pipeline, run_id, table, tell)
+    child = extract_in_child(pipeline, run_id, table, tell, number=number)
     os.close(writer)
     with os.fdopen(reader) as told:
         steps = told.read().splitlines()
     _, status = os.waitpid(child, 0)
     assert status == 0, (table, steps)
     return steps
+
+
+@contextmanager
+def dividing(scenario: Scenario) -> Iterator[None]:
+    """Let windows of any size be divided."""
+    with patch.object(division, "LEAST_BYTES", 1 if scenario.divided else division.LEAST_BYTES):
+        yield
 
 
 @contextmanager
@@ -179,11 +236,11 @@ class Matrix:
     def play(self, scenario: Scenario) -> list[Case]:
         """Run a scenario's cases; each says what was wrong with it."""
         name = scenario.name.replace("-", "_")
-        with hurried(scenario.pages):
-            control = self._prepare([f"{name}_control"], scenario.settings)
+        with hurried(scenario.pages), dividing(scenario):
+            control = self._prepare([f"{name}_control"], scenario)
             plan = self._planned(control)
             scenario.before(self.pipeline, plan, control[0])
-            steps = recorded(self.pipeline, plan, control[0])
+            steps = recorded(self.pipeline, plan, control[0], scenario.range_of(self.pipeline, control[0]))
             self.steps |= set(steps)
             # Nothing happens between the step after one effect and the step before the next: where time is short, the
             # one is left to the retry and the other to a later run.
@@ -198,17 +255,21 @@ class Matrix:
 
     def _run(self, scenario: Scenario, cases: Sequence[Case]) -> None:
         pipeline = self.pipeline
-        self._prepare([case.table for case in cases], scenario.settings)
+        self._prepare([case.table for case in cases], scenario)
         before = {case.table: set(pipeline.data_keys(case.table)) for case in cases}
         doomed = self._planned([case.table for case in cases])
         results = []
         frozen: dict[str, bytes] = {}
         for case in cases:
             scenario.before(pipeline, doomed, case.table)
-            extract_and_die(pipeline, doomed, case.table, case.nth)
+            number = scenario.range_of(pipeline, case.table)
+            extract_and_die(pipeline, doomed, case.table, case.nth, number=number)
             case.visible = self._visible(case, before[case.table], frozen)
             if case.way == "retry":
-                results.append(pipeline.iterate(doomed, case.table))
+                # The state machine calls the same range again; the others are read after it.
+                again = pipeline.read_range(doomed, case.table, number) if number is not None else None
+                is_over = again is not None and again["status"] != "RANGE_READ"
+                results.append(again if again is not None and is_over else pipeline.iterate(doomed, case.table))
             else:
                 expire_lease(pipeline, case.table)
                 results.append({"table": case.table, "status": "FAILED", "error": "Sandbox.Timedout"})
@@ -236,8 +297,12 @@ class Matrix:
         """Say what a reader sees of the window right after the death."""
         pipeline, table = self.pipeline, case.table
         new = [key for key in pipeline.data_keys(table) if key not in before]
-        state = json.loads(pipeline.body(f"_state/tables/{table}/csv.json"))
-        commit = state["commit"]
+        state = pipeline.store.get(f"_state/tables/{table}/csv.json")
+        commit = (json.loads(state.body)["commit"] if state else None) or {
+            "files": [],
+            "watermark": "",
+            "previous": None,
+        }
         named = {file["key"]: file for file in commit["files"]}
         for key in new:
             frozen[key] = pipeline.body(key)
@@ -259,10 +324,10 @@ class Matrix:
             " with the dead run's files" if any("could report" in text for text in next_one["warnings"]) else ""
         )
 
-    def _prepare(self, tables: list[str], settings: dict[str, Any]) -> list[str]:
-        """Make tables, extract them once, and change them."""
+    def _prepare(self, tables: list[str], scenario: Scenario) -> list[str]:
+        """Make tables, extract them once (unless a first load is to be divided), and change them."""
         pipeline = self.pipeline
-        pipeline.tables = [{"name": table, "target_file_bytes": 400, **settings} for table in tables]
+        pipeline.tables = [{"name": table, "target_file_bytes": 400, **scenario.settings} for table in tables]
         for table in tables:
             pipeline.database.execute(
                 f"CREATE TABLE {table} (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(60), createdDate DATETIME "
@@ -271,7 +336,7 @@ class Matrix:
                 + ", ".join(f"('{n}', NOW() - INTERVAL {n % 7} SECOND)" for n in range(ROWS))
                 + ", ('long ago', '2020-01-01'), ('long ago, too', '2020-01-01')",
             )
-        self.first = pipeline.run()
+        self.first: dict[str, Any] = {"tables": []} if scenario.divided else pipeline.run()
         for table in tables:
             pipeline.database.execute(
                 f"UPDATE {table} SET note = CONCAT(note, ' modified'), modifiedDate = NOW() WHERE id % 3 = 0",

@@ -105,8 +105,10 @@ def iterate_in_child(pipeline: Pipeline, run_id: str, table: str) -> int:
     return fork(work)
 
 
-def extract_and_die(pipeline: Pipeline, run_id: str, table: str, moment: int | str) -> None:
+def extract_and_die(
+    pipeline: Pipeline, run_id: str, table: str, moment: int | str, *, number: int | None = None
+) -> None:
     """Run one invocation of the extractor, and kill it at an effect."""
-    _, status = os.waitpid(extract_in_child(pipeline, run_id, table, die_at(moment)), 0)
+    _, status = os.waitpid(extract_in_child(pipeline, run_id, table, die_at(moment), number=number), 0)
     assert os.WIFSIGNALED(status), f"the extractor of {table} ended ({status}) before {moment}"
     assert os.WTERMSIG(status) == signal.SIGKILL

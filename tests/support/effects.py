@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 OnEffect = Callable[[str], None]
-OF_STATE = ("lease", "checkpoint", "decision", "applied", "release", "undo fence", "undo")
+OF_STATE = ("lease", "checkpoint", "decision", "applied", "release", "undo fence", "undo", "division", "share", "join")
+OF_RANGE = ("range lease", "range checkpoint", "range read")
+STATES = ("_state/tables/", "_state/ranges/")
 OF_KEYS = {
     "_state/tails/": "tail",
     "_state/keys/": "keys",
@@ -51,14 +53,14 @@ class _Effects(ObjectStore):
 
     def get(self, key: str) -> StoredObject | None:
         stored = super().get(key)
-        if key.startswith("_state/tables/"):
+        if key.startswith(STATES):
             self._known[key] = _state(stored.body) if stored else {}
         return stored
 
     def put(self, key: str, body: bytes, **options: Any) -> str:
         with self._telling(self._name(key, body)):
             etag = super().put(key, body, **options)
-            if key.startswith("_state/tables/"):
+            if key.startswith(STATES):
                 self._known[key] = _state(body)
         return etag
 
@@ -88,6 +90,8 @@ class _Effects(ObjectStore):
     def _name(self, key: str, body: bytes) -> str:
         if key.startswith("_state/tables/"):
             return name_of_change(self._known.get(key) or {}, _state(body))
+        if key.startswith("_state/ranges/"):
+            return name_of_change_of_range(self._known.get(key) or {}, _state(body))
         for beginning, name in OF_KEYS.items():
             if key.startswith(beginning):
                 return name
@@ -126,6 +130,7 @@ def name_of_change(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Say what a write of a table's state is, by what it changes."""
     old, new = before.get("commit") or {}, after.get("commit") or {}
     old_lease, new_lease = before.get("lease") or {}, after.get("lease") or {}
+    was_divided, is_divided = ((state.get("staged") or {}).get("division") for state in (before, after))
     if old.get("undone"):
         return "undo"
     if new.get("undone"):
@@ -134,6 +139,16 @@ def name_of_change(before: dict[str, Any], after: dict[str, Any]) -> str:
         return "decision"
     if new.get("applied") and not old.get("applied"):
         return "applied"
+    if was_divided != is_divided and after.get("staged"):
+        return "division" if is_divided else "join"
     if new_lease and new_lease["token"] != old_lease.get("token"):
-        return "lease"
+        return "share" if is_divided else "lease"
     return "release" if old_lease and not new_lease else "checkpoint"
+
+
+def name_of_change_of_range(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Say what a write of a range's register is."""
+    staged = after.get("staged") or {}
+    if staged.get("done") and not (before.get("staged") or {}).get("done"):
+        return "range read"
+    return f"range {name_of_change(before, after)}"

@@ -72,8 +72,9 @@ def problems_with_rows(
 
 
 def problems_with_leftovers(pipeline: Pipeline, table: str, file_format: str = "csv") -> list[str]:
-    """Look for what a dead invocation left: uploads, a lease, progress, digests."""
+    """Look for what a dead invocation left: uploads, a lease, progress, registers of ranges, digests."""
     problems = [f"upload left: {key}" for key, _ in pipeline.store.uploads(f"{table}/")]
+    problems += [f"a range's register left: {key}" for key in pipeline.keys(f"_state/ranges/{table}/{file_format}/")]
     state = json.loads(pipeline.body(f"_state/tables/{table}/{file_format}.json"))
     problems += [f"{what} left: {state[what]}" for what in ("lease", "staged") if state[what] is not None]
     commit = state["commit"]
