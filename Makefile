@@ -6,6 +6,7 @@ SOAK_MINUTES ?= 10
 TEST_WORKERS ?= 3
 SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP  := $(PYTHON) -m local.bootstrap
+CODE   := PYTHONPATH=functions:ops:.
 
 export MYPY_CACHE_DIR := .local/cache/mypy
 export RUFF_CACHE_DIR := .local/cache/ruff
@@ -57,23 +58,23 @@ crash-matrix:   ## kill the extractor at every step, then retry or run again; wr
 
 explore:        ## check the commit in every interleaving of a few invocations (a few minutes)
 	@$(SETUP) venv
-	@PYTHONPATH=functions:. $(VENV)/python -m tests.explorer
+	@$(CODE) $(VENV)/python -m tests.explorer
 
 test-stepfunctions-local: venv  ## run the state machine tests in AWS's own container (needs docker)
 	@STEPFUNCTIONS_LOCAL=1 $(VENV)/python -m pytest tests/statemachine/test_run.py tests/statemachine/test_redrive.py
 
 report-screenshots:  ## take the screenshots of the run report in docs/images again
 	@$(SETUP) venv browser
-	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.report_screenshots
+	@$(CODE) $(VENV)/python -m tests.integration.report_screenshots
 
 .PHONY: screens
 screens:        ## draw the screens of the command in docs/screens.md again
 	@$(SETUP) venv
-	@PYTHONPATH=functions:ops:. $(VENV)/python -m tests.support.screens
+	@$(CODE) $(VENV)/python -m tests.support.screens
 
 soak:           ## run the chaos test for SOAK_MINUTES (10): writers, runs, kills; CHAOS_SEED replays one
 	@$(SETUP) venv sam test-servers
-	@PYTHONPATH=functions:. $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
+	@$(CODE) $(VENV)/python -m tests.integration.soak --minutes $(SOAK_MINUTES)
 
 test-snowflake: ## run the load into Snowflake on fakesnow, in an environment of its own (350 MB)
 	@$(SETUP) venv test-servers fakesnow

@@ -31,7 +31,7 @@ from tests.support.warehouse import LoadedFile
 
 LOADED_BEFORE = 0.4  # of the runs: the warehouse is loaded
 VERSIONS_OF_A_PHASE = 10**7
-STEPS = 26  # about as many as an invocation has here
+STEPS = 26  # about as many as an invocation has here, or a reader of a range that commits
 FATES = (
     "dies, and is tried again",
     "dies, and is left",
@@ -238,14 +238,22 @@ class Chaos:
             return None
 
     def _kill(self, run_id: str) -> None:
-        number = None
-        if self.world.is_divided and self.pipeline.call_until_done(run_id, self.world.listed)["status"] == "DIVIDED":
-            number = self.random.choice(self.pipeline.missing_ranges(self.world.listed))
+        number = self._range(run_id) if self.world.is_divided else None
         child = extract_in_child(
             self.pipeline, run_id, self.world.listed, die_at(self.random.randrange(STEPS)), number=number
         )
         _, status = os.waitpid(child, 0)
         self.report.kills += os.WIFSIGNALED(status)
+
+    def _range(self, run_id: str) -> int | None:
+        """Divide the window if that is possible; return a range of it, which sometimes is the last one to be read."""
+        table, readers = self.world.listed, self.random.choice(["none", "some", "all"])
+        if self.pipeline.call_until_done(run_id, table)["status"] != "DIVIDED":
+            return None
+        number, *others = self.random.sample(missing := self.pipeline.missing_ranges(table), len(missing))
+        for other in {"none": [], "some": others[1:], "all": others}[readers]:
+            self.pipeline.read_range(run_id, table, other)
+        return number
 
     def _rival(self) -> tuple[dict[str, Any], int] | None:
         planned = self._plan()
