@@ -78,7 +78,7 @@ class RangeExtraction(TableExtraction):
         is_own = state.commit is not None and state.commit.is_of(self.run.run_id, self.run.planned_at)
         if not is_own and (state.staged is None or state.staged.run_id != self.run.run_id or state.staged.readers == 1):
             raise self._begun_anew()
-        self._whole, self.register, self.concludes = None, self.commit, True
+        self._whole, self.register, self.concludes, self._part = None, self.commit, True, ""
         self._began = time.monotonic()
         self._renew_token()
         return super()._begin(self._time_left() + LEASE_GRACE_SECONDS)
@@ -96,7 +96,7 @@ class RangeExtraction(TableExtraction):
 
     def _read_range(self, whole: Staged, division: Division, lease_seconds: float) -> bool:
         """Read the range, or continue; return whether it is read to its end."""
-        self.concludes = False
+        self.concludes, self._part = False, f"in range {self._number} of {division.ranges}, "
         register = TableCommit(
             self._store,
             self.spec.name,

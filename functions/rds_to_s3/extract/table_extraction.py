@@ -19,7 +19,7 @@ from rds_to_s3.extract.checkpointed_read import CheckpointedRead
 from rds_to_s3.extract.outcome import Outcome
 from rds_to_s3.extract.proof.ledgers import Proving, wants_proof, warnings_of, why_off
 from rds_to_s3.extract.ranges.division import divide
-from rds_to_s3.extract.ranges.shared import SharedTable
+from rds_to_s3.extract.ranges.shared import RANGES_WAIT_SECONDS, SharedTable
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.drift import drift_of, refused_drift
 from rds_to_s3.extract.scope.prepared_read import PreparedRead, prepare_read
@@ -47,7 +47,6 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.timestamps import Watermark, format_timestamp
 
 LEASE_GRACE_SECONDS = 30.0
-RANGES_WAIT_SECONDS = 900.0  # until the first of a table's ranges is read: other tables may come first
 MOST_ENDING_SECONDS = 30.0  # for uploading the staged files, handing back or committing
 
 
@@ -75,6 +74,7 @@ class TableExtraction:
 
     divides = True
     concludes = True
+    _part = ""  # of the window, in messages
 
     def __init__(
         self,
@@ -296,7 +296,7 @@ class TableExtraction:
             if concludes and finished and proving is not None and not (row_checks is not None and row_checks.failed):
                 finished = self._prove(work, proving, bounds, ahead, [*of_checks, data])
         if row_checks is not None and row_checks.failed:
-            raise work.checks.failure(row_checks.violations, finished=finished)
+            raise work.checks.failure(row_checks.violations, self._part + ("" if finished else "so far, "))
         return finished
 
     def _prove(

@@ -21,6 +21,9 @@ from rds_to_s3.errors import LeaseLostError, StorageRefusedError, StorageUnavail
 from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.s3.side_by_side import side_by_side
 
+# Until the first of a table's ranges is read: other tables may come first. If they take longer, and another run takes
+# the table meanwhile, only the division, and what a run that is redriven had read, is done again.
+RANGES_WAIT_SECONDS = 900.0
 SHARE_TRIES = 50  # forty readers may begin, and end, in one moment
 VIOLATIONS_SHOWN = 5
 

@@ -99,9 +99,9 @@ class TableChecks:
         if rows < least:
             self._report(f"min_rows {least}: the window has {rows} row{'' if rows == 1 else 's'}")
 
-    def failure(self, violations: Mapping[str, Violation], *, finished: bool) -> ChecksFailedError:
-        """Return the error of rows that broke a check."""
-        return self._failure(describe(violations), "" if finished else "so far, ")
+    def failure(self, violations: Mapping[str, Violation], part: str) -> ChecksFailedError:
+        """Return the error of rows that broke a check; `part` says which part of the window has been read."""
+        return self._failure(describe(violations), part)
 
     def warnings(self, staged: Staged) -> list[str]:
         """Return the manifest's warnings about broken checks."""
@@ -118,9 +118,9 @@ class TableChecks:
             raise self._failure([problem])
         self._of_table.append(problem)
 
-    def _failure(self, problems: Sequence[str], so_far: str = "") -> ChecksFailedError:
+    def _failure(self, problems: Sequence[str], part: str = "") -> ChecksFailedError:
         return ChecksFailedError(
-            f"checks of table {self._spec.name!r} failed, and nothing of this window became visible: {so_far}"
+            f"checks of table {self._spec.name!r} failed, and nothing of this window became visible: {part}"
             f"{'; '.join(problems)}. Correct the rows or the checks, or set on_violation to "
             '"quarantine" or "warn"; the next run covers these rows again.'
         )
