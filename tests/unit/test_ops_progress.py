@@ -15,7 +15,7 @@ from rds_to_s3.commit.state import TableState as TableState_
 from rds_to_s3.s3.objects import ListedObject, StoredObject
 from rds_to_s3_ops.deployment.bucket import Plan, StoredRecord
 from rds_to_s3_ops.runs import reads
-from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure, unfinished
+from rds_to_s3_ops.runs.progress import History, RunProgress, TableState, measure, seconds_left, unfinished
 from rds_to_s3_ops.runs.reads import TableRead
 from rds_to_s3_ops.runs.runs import Run
 from tests.support.manifests import entry
@@ -229,6 +229,13 @@ def test_a_divided_table_shows_its_ranges_and_when_it_will_end() -> None:
     assert (orders.state, orders.ranges, orders.seconds_left) == (TableState.WAITING, 1, None)
 
 
+def test_a_redriven_read_ends_as_fast_as_it_was_seen_to_be_read() -> None:
+    read = TableRead(rows=800, bytes=9_000, expected_rows=1_000)
+    # 700 of these rows may be of an attempt an hour ago.
+    assert seconds_left(read, 20.0, is_redriven=True) is None
+    assert seconds_left(replace(read, rows_a_second=4.0), 20.0, is_redriven=True) == 50.0
+
+
 def test_a_range_that_is_retried_or_fails_is_its_table_s_with_its_number() -> None:
     story = Story()
     story.divides("menu", 2, [1, 2])
@@ -299,6 +306,9 @@ def test_what_is_read_is_in_the_registers_of_the_ranges() -> None:
 def test_what_is_read_of_a_table_by_one_reader_is_in_its_own_state() -> None:
     read = TableRead.of(state("run-1", written=written(7)), [], "run-1")
     assert read == TableRead(rows=7, bytes=70, ranges=1, ranges_done=1, expected_rows=None)
+    whole = TableRead.of(state("run-1", written=written(7), expected_rows=20), [], "run-1")
+    assert whole is not None
+    assert whole.expected_rows == 20
 
 
 def test_a_read_of_another_run_and_one_without_a_file_are_not_shown() -> None:
@@ -342,9 +352,11 @@ def test_only_the_ranges_that_changed_are_read_again(monkeypatch: pytest.MonkeyP
     )
     looks = reads.Reads(cast("Any", bucket), "run-1")
     assert PLAN.tables[0].format == "csv"
-    assert looks.look(PLAN.tables[:1])["menu"].rows == 11
+    found = looks.look(PLAN.tables[:1])["menu"]
+    assert (found.rows, found.rows_a_second) == (11, None)
     bucket.objects[second] = state("run-1", written=written(6, 7))
-    assert looks.look(PLAN.tables[:1])["menu"].rows == 18
+    found = looks.look(PLAN.tables[:1])["menu"]
+    assert (found.rows, (found.rows_a_second or 0) > 7) == (18, True)
     assert sorted(bucket.reads) == [first, second, second]
 
 

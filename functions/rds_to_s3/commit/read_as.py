@@ -36,7 +36,7 @@ class Division(_Part):
     first_part, parts : int
         The part number of the first range's first file, and how many numbers each range has.
     rows, bytes : int
-        About how many rows, and bytes of them, all ranges together have.
+        About how many all ranges together have.
     """
 
     token: str

@@ -176,8 +176,7 @@ class Recorded(_Part):
 class Staged(_Part):
     """A run's progress on a table, which its next invocation continues.
 
-    Each stage that rows pass records its progress in a part that only it writes: `written`, `ahead`, `recorded`,
-    `checked` and `delivered`.
+    Each stage that rows pass records its progress in a part of its own, from `written` to `recorded`.
 
     Attributes
     ----------
@@ -185,6 +184,8 @@ class Staged(_Part):
         The watermark's text when the read began. If it is edited, the progress is void.
     fingerprint : str
         Of the columns and the segments; changed meanwhile, the progress is void.
+    expected_rows : int
+        About how many rows the read will have; 0 where nobody knows.
     proving : Ledger or None
         As far as a comparison of the whole table has come, which takes several invocations.
     proof : Proof or None
@@ -205,6 +206,7 @@ class Staged(_Part):
     run_id: str
     watermark: str | None
     fingerprint: str
+    expected_rows: int = 0
     written: Written = Field(default_factory=Written)
     ahead: Ahead = Field(default_factory=Ahead)
     checked: Checked = Field(default_factory=Checked)

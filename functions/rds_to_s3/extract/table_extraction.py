@@ -217,8 +217,8 @@ class TableExtraction:
             self.commit.remove_strays(None, self._working_seconds() / 3)
             staged = None
         if staged is None:
-            text = opened.watermark.text if opened.watermark else None
-            staged = Staged(run_id=self.run.run_id, watermark=text, fingerprint=fingerprint)
+            text, about = opened.watermark.text if opened.watermark else None, table.estimated_rows * prepared.is_whole
+            staged = Staged(run_id=self.run.run_id, watermark=text, fingerprint=fingerprint, expected_rows=about)
             # Once per read, not per invocation: each query looks at the whole window.
             rows = SettledRows(connection, table, prepared.selection, prepared.window, prepared.marks)
             staged.settled, found = rows.look(opened.last, comparable=prepared.comparable)

@@ -293,7 +293,7 @@ def _read_so_far(
         seconds=table.seconds if table.seconds is not None else max(0.0, elapsed),
         ranges=read.ranges,
         ranges_done=read.ranges_done if read.ranges > 1 else 0,
-        seconds_left=None if state is TableState.FAILED else seconds_left(read, elapsed),
+        seconds_left=None if state is TableState.FAILED else seconds_left(read, elapsed, is_redriven=run.redrives > 0),
     )
 
 
@@ -320,8 +320,10 @@ def _with_retry(
     )
 
 
-def seconds_left(read: TableRead, elapsed: float) -> float | None:
+def seconds_left(read: TableRead, elapsed: float, *, is_redriven: bool = False) -> float | None:
     """Estimate how long a read still takes, as fast as it was so far; None where its size is not known.
+
+    Part of what a redriven run has read may be of an earlier attempt: then only what was seen being read counts.
 
     Examples
     --------
@@ -329,9 +331,10 @@ def seconds_left(read: TableRead, elapsed: float) -> float | None:
     >>> seconds_left(TableRead(rows=250, bytes=9_000, ranges=4, ranges_done=1, expected_rows=1_000), 60.0)
     180.0
     """
-    if not read.expected_rows or not read.rows or elapsed <= 0:
+    speed = read.rows_a_second if is_redriven else read.rows / elapsed if elapsed > 0 else None
+    if not read.expected_rows or not speed:
         return None
-    return max(0.0, elapsed * (read.expected_rows - read.rows) / read.rows)
+    return max(0.0, (read.expected_rows - read.rows) / speed)
 
 
 def _table(name: str, history: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rds_to_s3.bucket_keys import range_key
@@ -41,6 +41,8 @@ class TableRead:
         Whether the run has the table's lease, so that it reads the table now.
     attempts : int
         Of the run, so far.
+    rows_a_second : float or None
+        Of what was seen being read; None before anything was.
     """
 
     rows: int
@@ -50,6 +52,7 @@ class TableRead:
     expected_rows: int | None = None
     is_held: bool = False
     attempts: int = 0
+    rows_a_second: float | None = None
 
     @classmethod
     def of(
@@ -75,7 +78,7 @@ class TableRead:
             bytes=sum(file.bytes for file in files),
             ranges=whole.division.ranges if whole.division else whole.readers,
             ranges_done=sum(part.done for part in parts) if whole.division else whole.readers,
-            expected_rows=(whole.division.rows or None) if whole.division else None,
+            expected_rows=(whole.division.rows if whole.division else whole.expected_rows) or None,
             is_held=is_held,
             attempts=attempts,
         )
@@ -89,6 +92,7 @@ class Reads:
         self._run_id = run_id
         self._known: dict[str, tuple[str, TableState]] = {}
         self._found: dict[str, TableRead] = {}
+        self._first: dict[str, tuple[float, int]] = {}  # when each table was first looked at, and its rows then
         self._not_before = 0.0
 
     def look(self, tables: Iterable[PlannedTable]) -> dict[str, TableRead]:
@@ -116,7 +120,15 @@ class Reads:
             else []
         )
         ranges = [self._range(key, etags[key]) for key in keys if key in etags]
-        return TableRead.of(state, [each for each in ranges if each is not None], self._run_id, time.time())
+        read = TableRead.of(state, [each for each in ranges if each is not None], self._run_id, time.time())
+        return None if read is None else replace(read, rows_a_second=self._speed(table.table, read.rows))
+
+    def _speed(self, table: str, rows: int) -> float | None:
+        now = time.monotonic()
+        began, first = self._first.setdefault(table, (now, rows))
+        if rows < first:
+            self._first[table] = now, rows  # it is read anew
+        return (rows - first) / (now - began) if rows > first and now > began else None
 
     def _range(self, key: str, etag: str) -> TableState | None:
         if key not in self._known or self._known[key][0] != etag:
