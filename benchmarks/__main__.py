@@ -1,7 +1,8 @@
 """Run every contender in turn, in several rounds. Print the medians, and write JSON and a plot.
 
-Settings come from the environment: BENCH_ROWS (2000000), BENCH_ROUNDS (3), BENCH_CONTENDERS and BENCH_TABLES (names,
-separated by commas; all of them by default), BENCH_PUBLISH=1 (write docs/benchmark.md and its plot as well).
+Settings come from the environment: BENCH_ROWS (1000000), BENCH_ROUNDS (3), BENCH_PARTS, BENCH_CONTENDERS and
+BENCH_TABLES (names, separated by commas; all of them by default), BENCH_PUBLISH=1 (write docs/benchmark.md and its plot
+as well; what was not measured stays there as it was).
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page
+from benchmarks import extreme_row, page
 from benchmarks.cold_start import cold_starts
-from benchmarks.contender import CONTENDERS
+from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.programs import REPOSITORY
 from benchmarks.measuring import PROGRAMS, Bench, measure
-from benchmarks.programs import REPOSITORY
 from benchmarks.tables import NAMES, make_tables
 from local.errors import LocalSystemError, exit_with_message
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
 
+PARTS = ("contenders", "row", "cold starts")
 HOME = REPOSITORY / ".local" / "bench"
 # The tables are read from memory, because the benchmark measures the clients.
 _SERVER_OPTIONS = ("--innodb-buffer-pool-size=2G",)
@@ -39,7 +42,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "load": [round(load, 1) for load in os.getloadavg()],
     }
 
 
@@ -58,46 +60,60 @@ def chosen(variable: str, known: Sequence[str]) -> list[str]:
     return names or list(known)
 
 
+def taken(rounds: int, before: tuple[float, ...]) -> dict[str, Any]:
+    """Return when and how often a part was measured, and how many processes were runnable before and after."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "rounds": rounds,
+        "load": [round(before[0], 1), round(os.getloadavg()[0], 1)],
+    }
+
+
 def main() -> int:
-    rows = int(os.environ.get("BENCH_ROWS", "2000000"))
+    rows = int(os.environ.get("BENCH_ROWS", "1000000"))
     rounds = int(os.environ.get("BENCH_ROUNDS", "3"))
+    parts = chosen("BENCH_PARTS", PARTS)
     tables = {name: rows // (10 if name == "wide" else 1) for name in NAMES if name in chosen("BENCH_TABLES", NAMES)}
     contenders = chosen("BENCH_CONTENDERS", [*CONTENDERS, *PROGRAMS])
-    before = machine()
     server = MySqlServer.start(HOME / "mysql", extra_options=_SERVER_OPTIONS)
     aws = MiniStack.start(HOME / "aws")
+    document: dict[str, Any] = {"taken": {}, "tables": {}, "missing": {}}
     try:
         server.execute("CREATE DATABASE IF NOT EXISTS bench")
-        connection = server.connect("bench")
-        print(f"tables of {rows:,} rows (made once, a minute) ...", file=sys.stderr)
-        make_tables(connection, rows)
-        version = connection.get_server_info()  # type: ignore[no-untyped-call]
-        connection.close()
-        bench = Bench(server.url("bench"), aws, HOME / "venv" / "bin", HOME / "tools")
-        measured = measure(bench, tables, contenders, rounds)
+        with server.connect("bench") as connection:
+            version = connection.get_server_info()  # type: ignore[no-untyped-call]
+            document["machine"] = machine()
+            document["server"] = f"{'MariaDB' if server.flavour == 'mariadb' else 'MySQL'} {version}"
+            bench = Bench(server.url("bench"), aws, HOME / "venv" / "bin", HOME / "tools")
+            if "row" in parts:
+                document["row"] = extreme_row.compare(bench, connection, contenders)
+            if "contenders" in parts:
+                print(f"tables of {rows:,} rows (made once, a minute) ...", file=sys.stderr)
+                make_tables(connection, rows)
+                _measure_contenders(document, bench, tables, contenders, rounds)
     finally:
         aws.stop()
         server.stop()
-    before["load_after"] = [round(load, 1) for load in os.getloadavg()]
-    document = {
-        "machine": before,
-        "server": f"{'MariaDB' if server.flavour == 'mariadb' else 'MySQL'} {version}",
-        "rounds": rounds,
-        "tables": {
-            table: {name: [asdict(run) for run in runs] for name, runs in found.items()}
-            for table, found in measured.runs.items()
-        },
-        "missing": measured.missing,
-        "cold_starts": {name: asdict(start) for name, start in cold_starts().items()},
-    }
+    if "cold starts" in parts:
+        document["cold_starts"] = {name: asdict(start) for name, start in cold_starts().items()}
     (HOME / "results.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(page.tables(document))
-    for table, found in measured.runs.items():
+    print(page.summary(document))
+    for table, found in page.runs_of(document).items():
         (HOME / f"{table}.svg").write_text(page.plot(table, found))
     if os.environ.get("BENCH_PUBLISH"):
         page.publish(document)
     print(f"kept in {HOME.relative_to(REPOSITORY)}", file=sys.stderr)
     return 0
+
+
+def _measure_contenders(
+    document: dict[str, Any], bench: Bench, tables: dict[str, int], contenders: Sequence[str], rounds: int
+) -> None:
+    for table, rows in tables.items():
+        before = os.getloadavg()
+        found = measure(bench, table, rows, contenders, rounds=rounds, missing=document["missing"])
+        document["tables"][table] = {name: [asdict(run) for run in runs] for name, runs in found.items()}
+        document["taken"][table] = taken(rounds, before)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from benchmarks.programs import REPOSITORY
+from benchmarks.contenders.programs import REPOSITORY
 
 _PROGRAM = """
 import json, sys, time

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
-from benchmarks import programs
-from benchmarks.contender import CONTENDERS
-from benchmarks.programs import REPOSITORY
+from benchmarks.contenders import CONTENDERS, programs
+from benchmarks.contenders.programs import REPOSITORY
+from benchmarks.tables import KEYS
 from local.errors import LocalSystemError
 from local.ministack_server import MiniStack
 
 LIMIT = "socket"
 OURS = "rds-to-s3"
 STAGE = "stage: "
-PROGRAMS = ("rivet csv", "rivet parquet", "mydumper", "mariadb client")
+PROGRAMS = (
+    "rivet csv",
+    "rivet parquet",
+    "rivet chunked csv",
+    "rivet chunked parquet",
+    "sling csv",
+    "mydumper",
+    "mariadb client",
+)
 # Half a minute a run each: once, and on `orders` only.
-SLOW = ("dlt pyarrow", "pandas in chunks", "the original")
+SLOW = ("dlt pyarrow", "pandas in chunks", "the original", "sling csv")
+# rivet's chunks, read by as many workers as this machine has cores.
+CHUNKS, WORKERS = 8, 2
 SECONDS = 600
 
 
@@ -49,22 +61,6 @@ class Run:
     cpu: float
     peak_mb: float
     socket_seconds: float = 0.0
-
-
-@dataclass
-class Measured:
-    """The result of a benchmark.
-
-    Attributes
-    ----------
-    runs : dict
-        By table, then by contender.
-    missing : dict of str to str
-        The reason for each missing contender.
-    """
-
-    runs: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,11 +88,16 @@ class Bench:
         RuntimeError
             It failed, or it read a different number of rows.
         """
-        with tempfile.TemporaryDirectory() as folder, self._bucket(name) as bucket:
-            program = self._program(name, table, Path(folder))
-            output = program.stdout or Path(folder) / "stdout"
+        with tempfile.TemporaryDirectory() as folder:
+            return self.run_into(Path(folder), name, table, rows)
+
+    def run_into(self, folder: Path, name: str, table: str, rows: int) -> Run:
+        """Run one contender, and keep its output in a folder. It raises as `run` does."""
+        with self._bucket(name) as bucket:
+            program = self._program(name, table, rows, folder)
+            output = program.stdout or folder / "stdout"
             environment = programs.environment(self.url) | program.environment | bucket
-            with output.open("wb") as stdout, (Path(folder) / "stderr").open("wb") as stderr:
+            with output.open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
                 began = time.perf_counter()
                 process = subprocess.Popen(
                     program.command, stdout=stdout, stderr=stderr, env=environment, cwd=REPOSITORY
@@ -113,7 +114,7 @@ class Bench:
                 seconds = time.perf_counter() - began
                 process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
-                raise RuntimeError((Path(folder) / "stderr").read_text()[-2000:] or f"exit code {process.returncode}")
+                raise RuntimeError((folder / "stderr").read_text()[-2000:] or f"exit code {process.returncode}")
             if name not in CONTENDERS:
                 return Run(rows, seconds, usage.ru_utime + usage.ru_stime, peak)
             told = programs.result_of(output.read_text().splitlines()[-1])
@@ -136,13 +137,20 @@ class Bench:
                 s3.delete_object(Bucket=bucket, Key=item["Key"])
             s3.delete_bucket(Bucket=bucket)
 
-    def _program(self, name: str, table: str, folder: Path) -> programs.Program:
+    def _program(self, name: str, table: str, rows: int, folder: Path) -> programs.Program:
         if name in CONTENDERS:
             ours = name == LIMIT or name.startswith((OURS, STAGE))
             python = sys.executable if ours else str(self.peers / "python")
-            return programs.Program([python, "-m", "benchmarks.contender", name, table, str(folder / "out")])
+            return programs.Program([python, "-m", "benchmarks.contenders", name, table, str(folder / "out")])
         if name.startswith("rivet"):
-            return programs.rivet(str(self.peers / "rivet"), name.split()[1], table, folder)
+            binary, file_format = str(self.peers / "rivet"), name.rsplit(maxsplit=1)[-1]
+            if "chunked" not in name:
+                return programs.rivet(binary, file_format, table, folder)
+            database = urlsplit(self.url).path.strip("/")
+            chunks = programs.Chunks(database, KEYS[table], -(-rows // CHUNKS), WORKERS)
+            return programs.rivet_chunked(binary, file_format, table, folder, chunks)
+        if name.startswith("sling"):
+            return programs.sling(self.peers.parent, table, folder)
         make = programs.mydumper if name == "mydumper" else programs.client
         return make(programs.debian_tools(self.tools), self.url, table, folder)
 
@@ -156,6 +164,14 @@ def _peak_mb(pid: int) -> float:
     return 0.0
 
 
+def reason(error: BaseException) -> str:
+    """Return the last line about an error of what a contender said when it failed, or its last line."""
+    lines = str(error).strip().splitlines()
+    return next(
+        (line for line in reversed(lines) if re.search("error|exception|panic", line, re.IGNORECASE)), lines[-1]
+    )
+
+
 def median(runs: Sequence[Run], figure: str) -> float:
     """Return the median of one of the runs' figures."""
     return float(statistics.median(getattr(run, figure) for run in runs))
@@ -166,25 +182,30 @@ def times_the_socket(runs: Sequence[Run]) -> float:
     return statistics.median(run.seconds / run.socket_seconds for run in runs)
 
 
-def measure(bench: Bench, tables: dict[str, int], contenders: Sequence[str], rounds: int) -> Measured:
-    """Run everything. A contender that fails once is then left out, with its reason."""
-    measured = Measured()
+def measure(
+    bench: Bench, table: str, rows: int, contenders: Sequence[str], *, rounds: int, missing: dict[str, str]
+) -> dict[str, list[Run]]:
+    """Read one table with everything, in rounds.
+
+    Parameters
+    ----------
+    missing : dict of str to str
+        The reason for each missing contender. One that fails is added, and left out from then on.
+    """
     names = [name for name in contenders if name != LIMIT]
-    for table, rows in tables.items():
-        found: dict[str, list[Run]] = {name: [] for name in [LIMIT, *names]}
-        for number in range(rounds):
-            socket = bench.run(LIMIT, table, rows)
-            found[LIMIT].append(Run(rows, socket.seconds, socket.cpu, socket.peak_mb, socket.seconds))
-            for name in names:
-                if name in measured.missing or (name in SLOW and (number or table != "orders")):
-                    continue
-                try:
-                    run = bench.run(name, table, rows)
-                except (RuntimeError, LocalSystemError, OSError, ValueError) as error:
-                    measured.missing[name] = str(error).strip().splitlines()[-1]
-                    print(f"  {table}, {name} failed: {error}", file=sys.stderr)
-                    continue
-                found[name].append(Run(rows, run.seconds, run.cpu, run.peak_mb, socket.seconds))
-                print(f"  {table}, round {number + 1}, {name}: {run.seconds:.2f} s", file=sys.stderr)
-        measured.runs[table] = {name: runs for name, runs in found.items() if runs}
-    return measured
+    found: dict[str, list[Run]] = {name: [] for name in [LIMIT, *names]}
+    for number in range(rounds):
+        socket = bench.run(LIMIT, table, rows)
+        found[LIMIT].append(replace(socket, socket_seconds=socket.seconds))
+        for name in names:
+            if name in missing or (name in SLOW and (number or table != "orders")):
+                continue
+            try:
+                run = bench.run(name, table, rows)
+            except (RuntimeError, LocalSystemError, OSError, ValueError) as error:
+                missing[name] = reason(error)
+                print(f"  {table}, {name} failed: {error}", file=sys.stderr)
+                continue
+            found[name].append(replace(run, socket_seconds=socket.seconds))
+            print(f"  {table}, round {number + 1}, {name}: {run.seconds:.2f} s", file=sys.stderr)
+    return {name: runs for name, runs in found.items() if runs}

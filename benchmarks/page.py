@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.measuring import LIMIT, OURS, SLOW, STAGE, Run, median, times_the_socket
+from benchmarks import extreme_row
+from benchmarks.contenders.programs import REPOSITORY
+from benchmarks.measuring import CHUNKS, LIMIT, OURS, SLOW, STAGE, WORKERS, Run, median, times_the_socket
 from benchmarks.plot import draw
-from benchmarks.programs import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "benchmark.md"
 RESULTS = REPOSITORY / "benchmarks" / "results.json"
@@ -29,28 +30,31 @@ _STAGES = {
     f"{STAGE}parquet": "convert rows to Parquet",
     f"{OURS} parquet to S3": "and the whole extractor",
 }
+_SECTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {"row": extreme_row.section}
 Runs = Mapping[str, Sequence[Run]]
 _PAGE = """\
 # Benchmark
 
 `BENCH_PUBLISH=1 make bench` writes this page; [benchmarks/results.json](../benchmarks/results.json) has the runs.
-`BENCH_ROWS`, `BENCH_ROUNDS`, `BENCH_CONTENDERS` and `BENCH_TABLES` select what runs.
+`BENCH_PARTS`, `BENCH_ROWS`, `BENCH_ROUNDS`, `BENCH_CONTENDERS` and `BENCH_TABLES` select what runs. What a run does not
+measure stays here as it was. The peers are pinned in `requirements/bench.txt` and take 1.6 GB in `.local/bench`.
 
 **Machine**: {cpu}, {cores} cores, {system}, Python {python}. **Server**: {server}, on the same machine, its tables in
-memory. **Load**: {load_before} runnable processes before and {load_after} at the end. Server, client and the local S3
-share the cores with other work, so wall times are worse than on an idle machine, and differ between runs by tens of
-percent. The ratios, each to the socket alone *in the same round*, and the CPU seconds differ less.
-{note}
-**Method**: each contender runs in its own process, in turn, in {rounds} rounds ({slow} only in
-the first: half a minute and more each). Figures are medians, in the order of the ratios. Wall and CPU time of the
-Python contenders start at the query; those of programs include their start. Peak memory is the process's, including
-imports. Connections are not encrypted, because not every contender supports it. *socket* is the limit: it reads the
-bytes of the same query and discards them.
+memory. Server, client and the local S3 share the cores, so wall times differ between runs by tens of percent. The
+ratios, each to the socket alone *in the same round*, and the CPU seconds differ less. *Load* is the number of runnable
+processes before a part and at its end.
+
+**Method**: each contender runs in its own process, in turn, in rounds ({slow} only in the first: they
+take ten times as long). rivet also runs in its chunked mode: {chunks} ranges of the key, read by {workers} workers.
+Figures are medians, in the order of the ratios. Wall and CPU time of the Python contenders start at the query; those of
+programs include their start. Peak memory is the process's, including imports. Connections are not encrypted,
+because not every contender supports it. *socket* is the limit: it reads the bytes of the same query and discards them.
 
 ![seconds by contender]({plot})
 
 {tables}
 {missing}
+{parts}
 ## The aims
 
 | aim, on `orders` | reached |
@@ -108,7 +112,18 @@ def runs_of(document: Mapping[str, Any]) -> dict[str, Runs]:
 
 def tables(document: Mapping[str, Any]) -> str:
     """Write a table of medians for each table that was read."""
-    return "\n".join(_table(table, found) for table, found in runs_of(document).items())
+    taken = document["taken"]
+    return "\n".join(_table(table, found, taken[table]) for table, found in runs_of(document).items())
+
+
+def sections(document: Mapping[str, Any]) -> str:
+    """Write the other parts that were measured."""
+    return "\n".join(write(document[part]) for part, write in _SECTIONS.items() if part in document)
+
+
+def summary(document: Mapping[str, Any]) -> str:
+    """Write what one run has measured."""
+    return f"{tables(document)}\n{sections(document)}"
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -123,13 +138,12 @@ def render(document: Mapping[str, Any]) -> str:
         system=machine["system"],
         python=machine["python"],
         server=document["server"],
-        load_before=machine["load"][0],
-        load_after=machine["load_after"][0],
-        note=f"\n**Note**: {document['note']}\n" if document.get("note") else "",
-        rounds=document["rounds"],
+        chunks=CHUNKS,
+        workers=WORKERS,
         slow=", ".join(SLOW),
         plot=_PLOT,
         tables=tables(document),
+        parts=sections(document),
         missing="\nCould not be run:\n\n" + "\n".join(missing) + "\n" if missing else "",
         aims="\n".join(_aims(main, runs)),
         stages="\n".join(_stages(main)),
@@ -140,19 +154,33 @@ def render(document: Mapping[str, Any]) -> str:
     )
 
 
+def merged(before: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results before with those of a run in their place; a table's or a part's figures are of one run."""
+    measured = {name for found in document["tables"].values() for name in found}
+    missing = {name: why for name, why in before["missing"].items() if name not in measured} | document["missing"]
+    return {
+        **before,
+        **document,
+        "taken": before["taken"] | document["taken"],
+        "tables": before["tables"] | document["tables"],
+        "missing": missing,
+    }
+
+
 def publish(document: Mapping[str, Any]) -> None:
     """Write the results, the page and its plot to the files in the repository."""
+    document = merged(json.loads(RESULTS.read_text()), document)
     PAGE.write_text(render(document))
     (PAGE.parent / _PLOT).write_text(plot(MAIN, runs_of(document)[MAIN]))
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _table(table: str, runs: Runs) -> str:
+def _table(table: str, runs: Runs, taken: Mapping[str, Any]) -> str:
     rows = runs[LIMIT][0].rows
     lines = [
         f"## `{table}`: {rows:,} rows",
         "",
-        f"{_WHAT[table][0].upper()}{_WHAT[table][1:]}.",
+        f"{_WHAT[table][0].upper()}{_WHAT[table][1:]}. {when(taken)}",
         "",
         "| contender | rows/s | wall s | best | times the socket | CPU s per million rows | peak MB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -166,6 +194,12 @@ def _table(table: str, runs: Runs) -> str:
             f"| {median(found, 'peak_mb'):.0f} |"
         )
     return "\n".join([*lines, ""])
+
+
+def when(taken: Mapping[str, Any]) -> str:
+    """Write when a part was measured."""
+    before, after = taken["load"]
+    return f"Measured on {taken['date']} in {taken['rounds']} rounds; load {before} before and {after} at the end."
 
 
 def _cpu(runs: Sequence[Run]) -> float:

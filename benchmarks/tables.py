@@ -37,14 +37,16 @@ FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbe
 _TABLES = {
     "orders": _ORDERS,
     # Every row needs quotes twice: a comma in one value, another empty.
-    "quoted": """CREATE TABLE quoted SELECT orders_id, customer_id, restaurant_id, order_number, status, subtotal,
-        delivery_fee, discount, total, payment_method, '' AS coupon_code,
+    "quoted": """CREATE TABLE quoted (PRIMARY KEY (orders_id))
+        SELECT orders_id, customer_id, restaurant_id, order_number,
+        status, subtotal, delivery_fee, discount, total, payment_method, '' AS coupon_code,
         CONCAT('flat ', orders_id % 900, ', the "old" mill') AS instructions, createdDate, modifiedDate FROM orders""",
-    "narrow": "CREATE TABLE narrow SELECT orders_id AS id, status FROM orders",
-    "wide": """CREATE TABLE wide SELECT orders_id AS id, REPEAT(SHA2(orders_id, 256), 60) AS hashes,
+    "narrow": "CREATE TABLE narrow (PRIMARY KEY (id)) SELECT orders_id AS id, status FROM orders",
+    "wide": """CREATE TABLE wide (PRIMARY KEY (id)) SELECT orders_id AS id, REPEAT(SHA2(orders_id, 256), 60) AS hashes,
         REPEAT('lorem ipsum dolor ', 50) AS words FROM orders LIMIT {tenth}""",
 }
 NAMES = tuple(_TABLES)
+KEYS = {"orders": "orders_id", "quoted": "orders_id", "narrow": "id", "wide": "id"}
 
 
 def make_tables(connection: Any, rows: int) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.measuring import LIMIT, Run, median, times_the_socket
-from benchmarks.page import PAGE, RESULTS, render, tables
+from benchmarks.page import PAGE, RESULTS, merged, render, tables
 
 
 def test_the_page_shows_the_results_that_are_kept() -> None:
@@ -21,5 +21,22 @@ def test_the_fastest_contender_comes_first_and_stages_are_not_among_them() -> No
         return [{"rows": 100, "seconds": seconds, "cpu": 1.0, "peak_mb": 9.0, "socket_seconds": 1.0}]
 
     found = {"slow": runs(3.0), "fast": runs(2.0), "stage: csv": runs(1.5), LIMIT: runs(1.0)}
-    text = tables({"tables": {"narrow": found}})
+    taken = {"date": "2026-11-30", "rounds": 1, "load": [0.1, 0.2]}
+    text = tables({"taken": {"narrow": taken}, "tables": {"narrow": found}})
     assert [line.split("|")[1].strip() for line in text.splitlines() if " | 9 |" in line] == [LIMIT, "fast", "slow"]
+
+
+def test_a_run_replaces_what_it_measured_and_nothing_else() -> None:
+    before = {
+        "tables": {"orders": {"a": 1}, "wide": {"a": 1}},
+        "taken": {"orders": "then", "wide": "then"},
+        "missing": {"b": "no wheel", "c": "no wheel"},
+        "row": "then",
+    }
+    now = {"tables": {"wide": {"a": 2, "b": 2}}, "taken": {"wide": "now"}, "missing": {}}
+    assert merged(before, now) == {
+        "tables": {"orders": {"a": 1}, "wide": {"a": 2, "b": 2}},
+        "taken": {"orders": "then", "wide": "now"},
+        "missing": {"c": "no wheel"},
+        "row": "then",
+    }

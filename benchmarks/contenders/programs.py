@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.debian_packages import codename, unpack
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 _RIVET = """
 source: {{type: mysql, url_env: BENCHMARK_URL}}
 exports:
   - name: {table}
-    query: "SELECT * FROM {table}"
-    mode: full
+    {read}
     format: {format}
     destination: {{type: local, path: {folder}}}
 """
+_WHOLE = """query: "SELECT * FROM {table}"
+    mode: full"""
+_CHUNKED = """table: {database}.{table}
+    mode: chunked
+    chunk_column: {key}
+    chunk_size: {rows}
+    parallel: {workers}"""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,43 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Chunks:
+    """How rivet divides a table: by an integer key, into chunks of so many keys, read by so many workers."""
+
+    database: str
+    key: str
+    rows: int
+    workers: int
+
+
 def rivet(binary: str, file_format: str, table: str, folder: Path) -> Program:
     """rivet-cli, one full export of one table."""
+    return _rivet(binary, file_format, table, _WHOLE.format(table=table), folder)
+
+
+def rivet_chunked(binary: str, file_format: str, table: str, folder: Path, chunks: Chunks) -> Program:
+    """rivet-cli, one export of one table in ranges of its key, several at once."""
+    read = _CHUNKED.format(table=table, **asdict(chunks))
+    return _rivet(binary, file_format, table, read, folder)
+
+
+def _rivet(binary: str, file_format: str, table: str, read: str, folder: Path) -> Program:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "rivet.yaml"
-    config.write_text(_RIVET.format(table=table, format=file_format, folder=folder / "out"))
+    config.write_text(_RIVET.format(table=table, read=read, format=file_format, folder=folder / "out"))
     return Program([binary, "run", "-c", str(config)])
+
+
+def sling(packages: Path, table: str, folder: Path) -> Program:
+    """sling, one stream into one file."""
+    (binary,) = packages.glob("lib/python*/site-packages/sling_linux_amd64/bin/sling-linux-amd64")
+    command = [str(binary), "run", "--src-conn", "BENCHMARK_URL", "--src-stream", f"select * from {table}"]
+    return Program(
+        [*command, "--tgt-object", f"file://{folder / 'out.csv'}"],
+        # It writes into the home folder.
+        environment={"HOME": str(folder), "SLING_HOME_DIR": str(folder), "SLING_DISABLE_TELEMETRY": "true"},
+    )
 
 
 def debian_tools(directory: Path) -> Path:
