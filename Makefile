@@ -48,7 +48,7 @@ test-unit:      ## the tests without servers (under a minute)
 	@$(VENV)/python -m pytest -q -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/unit
 
 bench:          ## run the benchmark against its peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
-	@$(SETUP) venv mysql bench
+	@$(SETUP) venv sam mysql bench
 	@$(VENV)/python -m benchmarks
 
 crash-matrix:   ## kill the extractor at every step, then retry or run again; write docs/crash-matrix.md (a few minutes)

@@ -1,8 +1,8 @@
 """Run every contender in turn, in several rounds. Print the medians, and write JSON and a plot.
 
-Settings come from the environment: BENCH_ROWS (1000000), BENCH_ROUNDS (3), BENCH_PARTS, BENCH_CONTENDERS and
-BENCH_TABLES (names, separated by commas; all of them by default), BENCH_PUBLISH=1 (write docs/benchmark.md and its plot
-as well; what was not measured stays there as it was).
+Settings come from the environment: BENCH_ROWS (1000000), BENCH_LARGE_ROWS (3200000), BENCH_ROUNDS (3), BENCH_PARTS,
+BENCH_CONTENDERS and BENCH_TABLES (names, separated by commas; all of them by default), BENCH_PUBLISH=1 (write
+docs/benchmark.md and its plot as well; what was not measured stays there as it was).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +22,15 @@ from benchmarks import extreme_row, page
 from benchmarks.cold_start import cold_starts
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contenders.programs import REPOSITORY
+from benchmarks.deployed import gentle, readers
+from benchmarks.deployed.system import Deployed
 from benchmarks.measuring import PROGRAMS, Bench, measure
-from benchmarks.tables import NAMES, make_tables
+from benchmarks.tables import NAMES, make_large_table, make_tables
 from local.errors import LocalSystemError, exit_with_message
 from local.ministack_server import MiniStack
 from local.mysql_server import MySqlServer
 
-PARTS = ("contenders", "row", "cold starts")
+PARTS = ("contenders", "row", "readers", "gentle", "cold starts")
 HOME = REPOSITORY / ".local" / "bench"
 # The tables are read from memory, because the benchmark measures the clients.
 _SERVER_OPTIONS = ("--innodb-buffer-pool-size=2G",)
@@ -60,13 +63,13 @@ def chosen(variable: str, known: Sequence[str]) -> list[str]:
     return names or list(known)
 
 
-def taken(rounds: int, before: tuple[float, ...]) -> dict[str, Any]:
-    """Return when and how often a part was measured, and how many processes were runnable before and after."""
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": rounds,
-        "load": [round(before[0], 1), round(os.getloadavg()[0], 1)],
-    }
+@contextmanager
+def _taken(document: dict[str, Any], part: str, rounds: int) -> Iterator[None]:
+    """Record when and how often a part is measured, and how many processes are runnable before and after."""
+    before = os.getloadavg()[0]
+    yield
+    load = [round(before, 1), round(os.getloadavg()[0], 1)]
+    document["taken"][part] = {"date": datetime.now(UTC).date().isoformat(), "rounds": rounds, "load": load}
 
 
 def main() -> int:
@@ -86,11 +89,17 @@ def main() -> int:
             document["server"] = f"{'MariaDB' if server.flavour == 'mariadb' else 'MySQL'} {version}"
             bench = Bench(server.url("bench"), aws, HOME / "venv" / "bin", HOME / "tools")
             if "row" in parts:
-                document["row"] = extreme_row.compare(bench, connection, contenders)
+                with _taken(document, "row", 1):
+                    document["row"] = extreme_row.compare(bench, connection, contenders)
             if "contenders" in parts:
                 print(f"tables of {rows:,} rows (made once, a minute) ...", file=sys.stderr)
                 make_tables(connection, rows)
                 _measure_contenders(document, bench, tables, contenders, rounds)
+            if {"readers", "gentle"} & set(parts):
+                large = int(os.environ.get("BENCH_LARGE_ROWS", "3200000"))
+                print(f"a table of {large:,} rows (made once, a minute) ...", file=sys.stderr)
+                make_large_table(connection, large)
+                _measure_deployed(document, parts, server, large)
     finally:
         aws.stop()
         server.stop()
@@ -110,10 +119,19 @@ def _measure_contenders(
     document: dict[str, Any], bench: Bench, tables: dict[str, int], contenders: Sequence[str], rounds: int
 ) -> None:
     for table, rows in tables.items():
-        before = os.getloadavg()
-        found = measure(bench, table, rows, contenders, rounds=rounds, missing=document["missing"])
+        with _taken(document, table, rounds):
+            found = measure(bench, table, rows, contenders, rounds=rounds, missing=document["missing"])
         document["tables"][table] = {name: [asdict(run) for run in runs] for name, runs in found.items()}
-        document["taken"][table] = taken(rounds, before)
+
+
+def _measure_deployed(document: dict[str, Any], parts: Sequence[str], server: MySqlServer, rows: int) -> None:
+    deployed = Deployed.up(HOME, server)
+    if "readers" in parts:
+        with _taken(document, "readers", 1):
+            document["readers"] = readers.measure(deployed)
+    if "gentle" in parts:
+        with _taken(document, "gentle", 1):
+            document["gentle"] = gentle.measure(deployed, HOME / "venv" / "bin" / "rivet", rows)
 
 
 if __name__ == "__main__":

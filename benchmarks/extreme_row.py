@@ -57,7 +57,7 @@ _INTRO = """\
 What each makes of a row whose values are hard to carry, found by running it with its defaults. ✓: the value in MySQL
 can be read from the file. Otherwise what it became, or *refused*: it stopped with an error. *nothing*: in CSV, no
 character, as for NULL. The last column asks whether the file tells the three texts apart. Parquet's dates have no zero
-dates: ours are NULL there, with a warning in the manifest that counts them.
+dates: ours are NULL there, with a warning in the manifest that counts them. {when}
 """
 EXACT, REFUSED, NOTHING = "exact", "refused", "nothing"
 # Every form from which a reader has the same sixteen bits.
@@ -151,9 +151,13 @@ def _shown(found: Any) -> str:
     return found.isoformat(" ") if isinstance(found, datetime) else str(found)
 
 
-def section(found: Mapping[str, Any]) -> str:
+def section(found: Mapping[str, Any], when: str) -> str:
     """Write the part of the page."""
-    lines = [_INTRO, f"| contender | {' | '.join(SHOWN.values())} |", f"| --- |{' --- |' * len(SHOWN)}"]
+    lines = [
+        _INTRO.format(when=when),
+        f"| contender | {' | '.join(SHOWN.values())} |",
+        f"| --- |{' --- |' * len(SHOWN)}",
+    ]
     for name, answers in found["answers"].items():
         cells = [_cell(answers.get(column, "")) for column in SHOWN]
         lines.append(f"| {f'**{name}**' if name.startswith(OURS) else name} | {' | '.join(cells)} |")

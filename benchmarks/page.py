@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import extreme_row
 from benchmarks.contenders.programs import REPOSITORY
+from benchmarks.deployed import gentle, readers
 from benchmarks.measuring import CHUNKS, LIMIT, OURS, SLOW, STAGE, WORKERS, Run, median, times_the_socket
 from benchmarks.plot import draw
 
@@ -30,7 +31,11 @@ _STAGES = {
     f"{STAGE}parquet": "convert rows to Parquet",
     f"{OURS} parquet to S3": "and the whole extractor",
 }
-_SECTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {"row": extreme_row.section}
+_SECTIONS: dict[str, Callable[[Mapping[str, Any], str], str]] = {
+    "row": extreme_row.section,
+    "readers": readers.section,
+    "gentle": gentle.section,
+}
 Runs = Mapping[str, Sequence[Run]]
 _PAGE = """\
 # Benchmark
@@ -118,7 +123,9 @@ def tables(document: Mapping[str, Any]) -> str:
 
 def sections(document: Mapping[str, Any]) -> str:
     """Write the other parts that were measured."""
-    return "\n".join(write(document[part]) for part, write in _SECTIONS.items() if part in document)
+    taken = document["taken"]
+    measured = {part: write for part, write in _SECTIONS.items() if part in document}
+    return "\n".join(write(document[part], when(taken[part])) for part, write in measured.items())
 
 
 def summary(document: Mapping[str, Any]) -> str:
@@ -199,7 +206,8 @@ def _table(table: str, runs: Runs, taken: Mapping[str, Any]) -> str:
 def when(taken: Mapping[str, Any]) -> str:
     """Write when a part was measured."""
     before, after = taken["load"]
-    return f"Measured on {taken['date']} in {taken['rounds']} rounds; load {before} before and {after} at the end."
+    rounds = f"{taken['rounds']} round{'s' if taken['rounds'] > 1 else ''}"
+    return f"Measured on {taken['date']} in {rounds}; load {before} before and {after} at the end."
 
 
 def _cpu(runs: Sequence[Run]) -> float:

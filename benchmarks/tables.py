@@ -45,6 +45,24 @@ _TABLES = {
     "wide": """CREATE TABLE wide (PRIMARY KEY (id)) SELECT orders_id AS id, REPEAT(SHA2(orders_id, 256), 60) AS hashes,
         REPEAT('lorem ipsum dolor ', 50) AS words FROM orders LIMIT {tenth}""",
 }
+# Dense rows of about 250 bytes, read through the deployed stack.
+LARGE = "large"
+_LARGE = """
+CREATE TABLE large (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  customer BIGINT UNSIGNED NOT NULL,
+  total DECIMAL(12,2) NOT NULL,
+  note VARCHAR(255) NOT NULL,
+  createdDate DATETIME NOT NULL,
+  modifiedDate DATETIME NULL
+)
+SELECT n AS id, 1 + n * 7919 % 500000 AS customer, 100 + n % 90000 / 100 AS total,
+  CONCAT(SHA2(n, 256), ' ', SHA2(n + 1, 256), ' ', SHA2(n + 2, 256)) AS note,
+  '2024-01-01' + INTERVAL n * 15 SECOND AS createdDate, NULL AS modifiedDate
+FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows})
+      SELECT n FROM numbers) AS series
+"""
+ONE_ROW = "one_row"
 NAMES = tuple(_TABLES)
 KEYS = {"orders": "orders_id", "quoted": "orders_id", "narrow": "id", "wide": "id"}
 
@@ -66,13 +84,35 @@ def make_tables(connection: Any, rows: int) -> None:
             if cursor.fetchone() != (rows,):
                 cursor.execute(f"DROP TABLE {', '.join(sorted(present & set(NAMES)))}")
                 present = set()
-        cursor.execute("SELECT VERSION()")
-        (version,) = cursor.fetchone()
-        limit = "max_recursive_iterations" if "MariaDB" in version else "cte_max_recursion_depth"
-        cursor.execute(f"SET SESSION {limit} = {rows + 1}, sql_mode = ''")
+        _allow_series(cursor, rows)
         for name, statement in _TABLES.items():
             if name not in present:
                 cursor.execute(statement.format(rows=rows, tenth=rows // 10))
                 cursor.execute(f"ANALYZE TABLE {name}")
                 cursor.fetchall()
         connection.commit()
+
+
+def make_large_table(connection: Any, rows: int) -> None:
+    """Create `LARGE`, and `ONE_ROW` with the first row of it, unless they are there."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW TABLES LIKE '{LARGE}'")
+        if cursor.fetchall():
+            cursor.execute(f"SELECT COUNT(*) FROM {LARGE}")
+            if cursor.fetchone() == (rows,):
+                return
+        _allow_series(cursor, rows)
+        cursor.execute(f"DROP TABLE IF EXISTS {LARGE}, {ONE_ROW}")
+        cursor.execute(_LARGE.format(rows=rows))
+        cursor.execute(f"ANALYZE TABLE {LARGE}")
+        cursor.fetchall()
+        cursor.execute(f"CREATE TABLE {ONE_ROW} LIKE {LARGE}")
+        cursor.execute(f"INSERT INTO {ONE_ROW} SELECT * FROM {LARGE} LIMIT 1")
+        connection.commit()
+
+
+def _allow_series(cursor: Any, rows: int) -> None:
+    cursor.execute("SELECT VERSION()")
+    (version,) = cursor.fetchone()
+    limit = "max_recursive_iterations" if "MariaDB" in version else "cte_max_recursion_depth"
+    cursor.execute(f"SET SESSION {limit} = {rows + 1}, sql_mode = ''")

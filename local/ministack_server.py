@@ -94,6 +94,17 @@ class MiniStack:
         """End the server and with it the functions' processes."""
         stop_server(self.directory)
 
+    def function_processes(self, function: str) -> list[int]:
+        """Return the processes that wait for, or run, calls of functions with `function` in their name."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    command = (entry / "cmdline").read_bytes().decode(errors="replace")
+                    if str(self.directory) in command and function in command and "_worker" in command:
+                        found.append(int(entry.name))
+        return found
+
     def answers(self) -> bool:
         """Return whether the server is ready."""
         # No proxy of the environment: this is a loopback address.

@@ -11,10 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from local.slow_network import SlowNetwork
 from tests.e2e.conftest import DeployedSystem
-from tests.e2e.slow_network import SlowNetwork
 
 # `LONG_TABLE_INVOCATIONS=10 pytest tests/e2e/test_long_table.py` takes two minutes.
 INVOCATIONS = int(os.environ.get("LONG_TABLE_INVOCATIONS", "4"))
@@ -48,27 +47,13 @@ def hurried(system: DeployedSystem, seconds: int) -> Iterator[None]:
             secrets.put_secret_value(SecretId="rds-to-s3/database", SecretString=before)
 
 
-def extractors(home: Path) -> list[int]:
-    """Return the processes that run the extractor's code."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().decode()
-            except OSError:
-                continue
-            if str(home) in command and "ExtractTable" in command and "_worker" in command:
-                found.append(int(entry.name))
-    return found
-
-
 def kill_some(system: DeployedSystem, arn: str) -> None:
     """Kill the extractor until Step Functions has seen `KILLS` of its invocations fail: some kills find it idle."""
     deadline = time.monotonic() + 20 * SECONDS
     while failures(system, arn) < KILLS:
         assert time.monotonic() < deadline, "no kill met an invocation at work"
         time.sleep(SECONDS * 0.7)
-        for process in extractors(system.local.home):
+        for process in system.local.aws.function_processes("ExtractTable"):
             os.kill(process, signal.SIGKILL)
 
 

@@ -75,6 +75,6 @@ def test_the_three_texts_are_exact_only_if_the_file_tells_all_of_them_apart() ->
 
 def test_the_page_says_what_a_refusal_said() -> None:
     found = {"answers": {"x": {"flag": "refused", "bits": "exact"}}, "reasons": {"x": {"flag": "Error: `no`"}}}
-    text = section(found)
+    text = section(found, "Measured today.")
     assert "| refused | ✓ |" in text
     assert "- x, TINYINT(1) 2: `Error: no`" in text

@@ -1,0 +1,1 @@
+"""What is measured through the deployed local stack: whole executions of the state machine."""
