@@ -51,6 +51,14 @@ def test_rows_are_those_that_pymysql_decodes(rows: list[wire.Row], sizes: list[i
     assert read(answer, sizes, block_bytes=block_bytes) == [list(row) for row in cursor.fetchall()]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_headers_that_arrive_in_pieces_fill_no_block_however_small(size: int) -> None:
+    rows: list[wire.Row] = [[b"abc"], [b"defg"], [b"hi"]]
+    answer = wire.result_set(rows, ["c0"])
+    for first in range(1, 5):
+        assert read(answer, [first, *[size] * len(answer)], block_bytes=1) == rows
+
+
 def test_columns_are_described_as_the_server_does() -> None:
     with query(wire.connection(wire.result_set(ROWS, COLUMNS)), "SELECT 1") as result:
         assert [column.name for column in result.columns] == COLUMNS

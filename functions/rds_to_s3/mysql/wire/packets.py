@@ -77,8 +77,9 @@ class PacketReader:
     def __init__(self, stream: Stream, sequence: int, *, block_bytes: int, spool_bytes: int) -> None:
         self._stream = stream
         self._sequence = sequence
-        # A row that continues in a second packet is always spooled, never found complete in a buffer.
-        self._block_bytes = min(block_bytes, MAX_PACKET - _SLACK)
+        # A row that continues in a second packet is always spooled, never found complete in a buffer. The part of a
+        # header that has arrived never fills one.
+        self._block_bytes = min(max(block_bytes, HEADER), MAX_PACKET - _SLACK)
         self._spool_bytes = min(spool_bytes, MAX_PACKET)
         self._packets_are_short = True
         self._packets: list[Offsets] = []
