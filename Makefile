@@ -13,7 +13,7 @@ export RUFF_CACHE_DIR := .local/cache/ruff
 export PYTEST_DEBUG_TEMPROOT := .local/tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help up down demo test pytest test-lambda test-unit bench crash-matrix explore soak audit lint check template format venv clean test-stepfunctions-local report-screenshots test-snowflake
+.PHONY: help up down demo test pytest test-lambda test-unit bench crash-matrix explore soak audit aws-smoke lint check template format venv clean test-stepfunctions-local report-screenshots test-snowflake
 
 help:           ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,11 +81,15 @@ test-snowflake: ## run the load into Snowflake on fakesnow, in an environment of
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -q tests/integration/test_load_snowflake.py
 
+aws-smoke:      ## try everything in an AWS account, and delete it: REGION=eu-west-1 BUDGET=1 (CLEAN=1: delete what a killed one left)
+	@$(SETUP) venv sam
+	@PYTHONPATH=functions:ops:. $(VENV)/python -m smoke --region "$(REGION)" $(if $(BUDGET),--budget "$(BUDGET)") $(if $(CLEAN),--clean)
+
 audit:          ## scan template and code (cfn-lint, checkov, bandit); check the packages against PyPI's vulnerabilities
 	@$(SETUP) scan sam
-	@.local/sam/bin/cfn-lint template.yaml
+	@.local/sam/bin/cfn-lint template.yaml smoke/database.yaml
 	@.local/scan/bin/checkov --config-file .checkov.yaml
-	@.local/scan/bin/bandit -q -c pyproject.toml -r functions ops local benchmarks
+	@.local/scan/bin/bandit -q -c pyproject.toml -r functions ops local smoke benchmarks
 	@$(SETUP) audit
 	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt \

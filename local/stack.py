@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from local import processes
 from local.database import LocalDatabase
 from local.errors import LocalSystemError
 from local.ministack_server import REPOSITORY, MiniStack
+from local.sam import local_environment, run_sam
 
-SAM = REPOSITORY / ".local" / "sam" / "bin" / "sam"
 SECRET = "rds-to-s3/database"  # noqa: S105 - its name
 CA_PARAMETER = "/rds-to-s3/database-ca"
 
@@ -126,7 +122,8 @@ def _sam(
     log = directory / "sam.log"
     log.write_text("")
     say("building the functions (sam build) ...")
-    _run_sam(["build", "--build-dir", str(build)], aws, log)
+    environment = local_environment(aws)
+    run_sam(["build", "--build-dir", str(build)], environment, log)
     say(f"deploying the stack {stack_name} (sam deploy) ...")
     deploy_options = {
         "--config-file": str(REPOSITORY / "samconfig.toml"),
@@ -136,39 +133,7 @@ def _sam(
         "--parameter-overrides": f"file://{chosen}",
     }
     options = [word for pair in deploy_options.items() for word in pair]
-    _run_sam(["deploy", *options, "--no-progressbar", "--no-confirm-changeset"], aws, log)
-
-
-def _run_sam(arguments: list[str], aws: MiniStack, log: Path) -> None:
-    if not SAM.is_file():
-        raise LocalSystemError(f"{SAM} is missing: run `make up`, which installs it")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_CLI_"))}
-    environment: dict[str, Any] = {
-        **inherited,
-        **aws.environment,
-        # Neither the user's profiles nor a proxy has a part in talking to a server on this machine.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "SAM_CLI_TELEMETRY": "0",
-        # The functions find Zstandard in the environment that MiniStack runs in: the layer stays empty.
-        "RDS_TO_S3_LOCAL": "1",
-        "__SAM_CLI_APP_DIR": str(REPOSITORY / ".local" / "sam-settings"),
-    }
-    with log.open("ab") as output:
-        result = subprocess.run(
-            [str(SAM), *arguments],
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if result.returncode:
-        tail = processes.log_tail(log, 25)
-        raise LocalSystemError(f"`sam {arguments[0]}` failed; the end of {log}:\n{tail}")
+    run_sam(["deploy", *options, "--no-progressbar", "--no-confirm-changeset"], environment, log)
 
 
 def _read(path: Path) -> str:

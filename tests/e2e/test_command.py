@@ -46,7 +46,7 @@ def test_the_doctor_finds_a_fresh_system_sound(command: Command) -> None:
     results = {finding["check"]: finding["result"] for finding in json.loads(examined.stdout)}
     assert "fail" not in results.values()
     inside = {check.rpartition(": ")[2] for check in results if check.startswith("from the functions: ")}
-    assert inside == {"S3", "credentials", "authorities", "names", "login", "TLS", "grants", "clock"}
+    assert inside == {"libraries", "S3", "credentials", "authorities", "names", "login", "TLS", "grants", "clock"}
     assert {check for check, result in results.items() if result == "skip"} <= {"layers", "network from the functions"}
 
 

@@ -55,7 +55,7 @@ def results() -> dict[str, str]:
 
 
 def test_it_goes_the_whole_way(server: Server) -> None:
-    steps = ["S3", "credentials", "authorities", "names", "login", "TLS", "grants", "clock"]
+    steps = ["libraries", "S3", "credentials", "authorities", "names", "login", "TLS", "grants", "clock"]
     assert results() == dict.fromkeys(steps, "pass")
     assert server.closed
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 from rds_to_s3.aws.database import ca_bundle, fresh_credentials, open_connection
@@ -20,6 +22,15 @@ from rds_to_s3.wording import counted
 
 T = TypeVar("T")
 READ_SECONDS = 15
+LIBRARIES = {
+    "pyarrow": "pyarrow",
+    "numpy": "numpy",
+    "PyMySQL": "pymysql",
+    "pydantic": "pydantic",
+    "boto3": "boto3",
+    "Powertools": "aws_lambda_powertools.shared.version",
+}
+"""Packages, and the module of each that has its version."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Reached:
     Attributes
     ----------
     check : str
-        ``S3``, ``credentials``, ``authorities``, ``names``, ``login``, ``TLS``, ``grants`` or ``clock``.
+        ``libraries``, ``S3``, ``credentials``, ``authorities``, ``names``, ``login``, ``TLS``, ``grants`` or ``clock``.
     result : str
         ``pass``, ``warn`` or ``fail``. After a failure the steps that need it are missing.
     """
@@ -44,10 +55,34 @@ class Reached:
 
 
 def check_from_inside(settings: DatabaseSettings, store: ObjectStore) -> dict[str, Any]:
-    """Return ``{"check": true, "reached": bool, "findings": [...]}``; each step has a bounded wait."""
-    findings = list(_steps(settings, store))
+    """Return ``{"check": true, "reached", "libraries", "findings"}``; each step has a bounded wait."""
+    libraries = loaded_libraries()
+    findings = [_of_libraries(libraries), *_steps(settings, store)]
     reached = all(finding.result != "fail" for finding in findings)
-    return {"check": True, "reached": reached, "findings": [finding.as_json() for finding in findings]}
+    return {
+        "check": True,
+        "reached": reached,
+        "libraries": libraries,
+        "findings": [finding.as_json() for finding in findings],
+    }
+
+
+def loaded_libraries() -> dict[str, str]:
+    """Return the versions that the functions load, by package; one that cannot be loaded has an error's name."""
+    versions = {"Python": platform.python_version()}
+    for package, module in LIBRARIES.items():
+        try:
+            found = vars(import_module(module))
+            versions[package] = str(found.get("__version__") or found["VERSION"])
+        except Exception as error:  # whatever it is, the other steps are worth knowing
+            versions[package] = type(error).__name__
+    return versions
+
+
+def _of_libraries(versions: Mapping[str, str]) -> Reached:
+    broken = [f"{package}: {version}" for package, version in versions.items() if not version[:1].isdigit()]
+    listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+    return Reached("libraries", "fail" if broken else "pass", f"cannot load {', '.join(broken)}" if broken else listed)
 
 
 def _steps(settings: DatabaseSettings, store: ObjectStore) -> Iterator[Reached]:

@@ -20,6 +20,7 @@ CHECK = "from the functions"
 ANSWER_SECONDS = 150  # each of its steps is bounded; together they take less
 _DENIED = {"AccessDenied", "AccessDeniedException"}
 _REMEDIES = {
+    "libraries": "see docs/deploy.md, Layers, and other regions",
     "S3": "see docs/deploy.md, The network",
     "credentials": "see docs/deploy.md, Its credentials and The network",
     "authorities": "see docs/deploy.md, The network",
