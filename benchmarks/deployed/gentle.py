@@ -24,6 +24,7 @@ from local.errors import LocalSystemError
 from local.slow_network import SlowNetwork
 
 READERS = (1, 4, 8)
+WORKERS = (4, 8)
 QUIET_SECONDS = 20
 _INTRO = """\
 ## How gentle it is
@@ -51,7 +52,7 @@ def measure(deployed: Deployed, binary: Path, rows: int) -> dict[str, Any]:
         variants: dict[str, Callable[[], object]] = {"nothing": lambda: time.sleep(QUIET_SECONDS)}
         for readers in READERS:
             variants[f"{OURS}, {_number(readers, 'reader')}"] = _ours(deployed, network, readers)
-        for workers in READERS:
+        for workers in WORKERS:
             variants[f"rivet chunked, {_number(workers, 'worker')}"] = _rivet(deployed, network, binary, rows, workers)
         for name, read in variants.items():
             runs[name] = _beside(deployed, rows, read)

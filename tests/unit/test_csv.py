@@ -92,6 +92,13 @@ def test_pythons_csv_module_reads_the_values_back(rows: list[wire.Row]) -> None:
     assert found[1:] == [[(value or b"").decode() for value in row] for row in rows]
 
 
+@pytest.mark.parametrize("length", [1, 30, 3_000])
+def test_values_of_any_length_have_the_same_separators_and_quotes(length: int) -> None:
+    long = b"x" * length
+    rows: list[wire.Row] = [[long, b"", None, long + b",y"], [b'"' + long, None, long, b""]] * 3
+    assert encode(rows, ["text"] * 4) == expected(rows, ["text"] * 4)
+
+
 def test_null_is_nothing_and_the_empty_string_is_two_quotes() -> None:
     assert encode([[None, b"", b"x"]], ["text", "text", "text"]) == b'c0,c1,c2\n,"",x\n'
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pymysql
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rds_to_s3.errors import ReadInterruptedError
@@ -57,6 +57,25 @@ def test_headers_that_arrive_in_pieces_fill_no_block_however_small(size: int) ->
     answer = wire.result_set(rows, ["c0"])
     for first in range(1, 5):
         assert read(answer, [first, *[size] * len(answer)], block_bytes=1) == rows
+
+
+# What looks like a packet's header (a length and two zero bytes) within a packet.
+headers = st.sampled_from([b"", b"\0", b"\0\0", b"\5\0\0", b"\0\0\1", b"x\1\0\0\7"])
+mixed = st.one_of(headers, st.binary(max_size=6), lengths.filter(lambda length: length < 1000).map(os.urandom))
+patterns = st.integers(1, 4).flatmap(
+    lambda width: st.lists(st.lists(mixed, min_size=width, max_size=width), min_size=1)
+)
+
+
+@settings(max_examples=40)
+@given(patterns, st.lists(st.integers(10_000, 60_000), max_size=3), st.sampled_from([20_000, 1 << 20]))
+def test_no_row_of_many_is_lost_among_values_that_look_like_headers(
+    pattern: list[wire.Row], sizes: list[int], block_bytes: int
+) -> None:
+    size = sum(4 + sum(1 + len(value or b"") for value in row) for row in pattern)
+    rows = [list(row) for row in pattern * (1 + 40_000 // size)]
+    names = [f"c{column}" for column in range(len(rows[0]))]
+    assert read(wire.result_set(rows, names), sizes, block_bytes=block_bytes) == rows
 
 
 def test_columns_are_described_as_the_server_does() -> None:

@@ -17,8 +17,9 @@ from rds_to_s3.rows import Block
 from rds_to_s3.rows.block import HEADER, NULL, PREFIX_WIDTH, Bytes, Offsets
 
 # Bytes that no UTF-8 text holds (https://www.rfc-editor.org/rfc/rfc3629: nothing above 0xF4), and what they stand for.
-_DELETE, _QUOTE, _OPEN, _CLOSE, _CLOSE_OPEN, _HEX = 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0xFA
-_LOWEST_MARK = _HEX
+_DELETE, _QUOTE, _OPEN, _CLOSE, _CLOSE_OPEN, _HEX, _COMMA = 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0xFA, 0xF9
+_LOWEST_MARK = _COMMA
+_COMMAS = bytes.maketrans(bytes([_COMMA]), b",")
 _MARKS = {_OPEN: b',"', _CLOSE: b'",', _CLOSE_OPEN: b'","', _QUOTE: b'"'}
 
 _SPECIAL = b',"\r\n'
@@ -26,6 +27,7 @@ _SPECIAL = b',"\r\n'
 # https://www.postgresql.org/docs/17/sql-copy.html, https://clickhouse.com/docs/interfaces/formats/CSV
 WORDS = (b"\\N", b"\\.")
 _DENSE = 1  # special bytes a row; from there on it is cheaper to sort all values' bounds
+_TRANSLATED = 8  # bytes for each one between values; up to there one pass over all bytes is cheaper than many jumps
 _SHORT = 64  # bytes; up to there it is cheaper to loop over bytes than over values
 _ROOM = 2  # behind the last row, for its line's end
 
@@ -61,12 +63,15 @@ class Framing:
         It can be called once.
         """
         hexadecimal = self._mark_binary()
-        marks = self._delete_framing() + len(hexadecimal)
-        if np.count_nonzero(self._bytes >= _LOWEST_MARK) != marks:
+        framing = self._mark_framing()
+        if np.count_nonzero(self._bytes >= _LOWEST_MARK) != framing + len(hexadecimal):
             return None
         special = [byte for byte in _SPECIAL if byte in self._text]
         self._separate(self._quoted(special))
-        text = self._text.replace(bytes([_DELETE]), b"")
+        if len(self._text) <= _TRANSLATED * framing:
+            text = self._text.translate(_COMMAS, bytes([_DELETE]))
+        else:
+            text = self._text.replace(bytes([_DELETE]), b"").replace(bytes([_COMMA]), b",")
         if ord('"') in special:
             text = text.replace(b'"', b'""')
         for mark, meaning in _MARKS.items():
@@ -74,11 +79,11 @@ class Framing:
                 text = text.replace(bytes([mark]), meaning)
         return _insert(text, hexadecimal) if hexadecimal else text
 
-    def _delete_framing(self) -> int:
-        """Write `_DELETE` over all bytes that are not part of a value; return their number."""
+    def _mark_framing(self) -> int:
+        """Write `_COMMA` between values, and `_DELETE` over other bytes of no value; return the number of both."""
         text, bounds = self._bytes, self._bounds
-        text[bounds] = _DELETE
-        for before in range(1, HEADER + 1):
+        text[bounds[1:]] = _COMMA
+        for before in range(HEADER + 1):
             text[bounds[0] - before] = _DELETE
         text[-_ROOM:] = _DELETE
         count = bounds.size + HEADER * bounds.shape[1] + _ROOM
@@ -123,9 +128,8 @@ class Framing:
         quoted[short] |= found
 
     def _separate(self, quoted: NDArray[np.bool_]) -> None:
-        """Write the bytes between the values."""
+        """Write line ends and quotes."""
         text, bounds = self._bytes, self._bounds
-        text[bounds[1:]] = ord(",")
         # The next packet's header has room for the last value's quote and the line end.
         line_ends = np.append(bounds[0, 1:] - HEADER, len(text) - _ROOM)
         text[line_ends + 1] = ord("\n")

@@ -21,6 +21,8 @@ from rds_to_s3.rows.block import HEADER, Bytes, Offsets
 MAX_PACKET = 0xFFFFFF  # a packet of this length continues in the next one
 _EOF, _ERROR = 0xFE, 0xFF
 _PIECE_BYTES = 256 * 1024
+# In fewer bytes, looking for headers takes longer than the loop.
+_LEAST_SEARCHED = 8 * 1024
 # With less room than this, another read does not pay.
 _SLACK = 16 * 1024
 # Rows wait at most this long for others to fill their block: the consumer checks the clock for each block.
@@ -82,6 +84,7 @@ class PacketReader:
         self._block_bytes = min(max(block_bytes, HEADER), MAX_PACKET - _SLACK)
         self._spool_bytes = min(spool_bytes, MAX_PACKET)
         self._packets_are_short = True
+        self._headers_stand_out = True
         self._packets: list[Offsets] = []
         self._allocate(self._block_bytes, b"")
 
@@ -136,6 +139,8 @@ class PacketReader:
     def _walk(self) -> None:
         """Find the complete packets."""
         if self._packets_are_short:
+            if self._headers_stand_out and self._filled - self._walked >= _LEAST_SEARCHED:
+                self._search_short()
             self._walk_short()
         packets: list[int] = []
         position, filled = self._walked, self._filled
@@ -146,6 +151,25 @@ class PacketReader:
             packets.append(position)
             position = following
         self._add(packets, position)
+
+    def _search_short(self) -> None:
+        """Find packets shorter than 256 bytes by their headers: a length, two zero bytes, a sequence id.
+
+        Each that is kept begins where the one before it ends, so it is a packet, whatever values look like.
+        """
+        begin = self._walked
+        zero = self._data[begin + 1 : self._filled - 1 - 0xFF] == 0
+        found = np.flatnonzero(zero[:-1] & zero[1:]) + begin
+        found = found[self._data[found] != 0]  # with a sequence id of 0, the next byte looks like a header, too
+        if not len(found) or found[0] != begin:
+            return
+        ends = found + self._data[found] + HEADER
+        breaks = np.flatnonzero(ends[:-1] != found[1:])
+        if len(breaks):
+            # Within a packet two empty values in a row look like a header. Other rows will have them, too.
+            self._headers_stand_out = bool(found[breaks[0] + 1] > ends[breaks[0]])
+            found = found[: breaks[0] + 1]
+        self._add(found, int(ends[len(found) - 1]))
 
     def _walk_short(self) -> None:
         """Find packets as if all were shorter than 256 bytes, in a third of the time; go back to a longer one."""
@@ -162,10 +186,10 @@ class PacketReader:
             del packets[long[0] :]
         self._add(packets, position)
 
-    def _add(self, packets: list[int], walked: int) -> None:
-        if packets:
-            self._packets.append(np.array(packets, np.int64))
-            self._last = packets[-1]
+    def _add(self, packets: list[int] | Offsets, walked: int) -> None:
+        if len(packets):
+            self._packets.append(np.asarray(packets, np.int64))
+            self._last = int(packets[-1])
             self._packets_are_short = walked - self._last <= HEADER + 0xFF
         self._walked = walked
 
