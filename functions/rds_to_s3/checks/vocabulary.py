@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rds_to_s3.checks.expressions import parse_expression
+from rds_to_s3.checks.patterns import check_pattern
 
 TABLE = "*"
 Bound = int | float | Decimal | str
@@ -34,7 +34,7 @@ class ColumnChecks(BaseModel):
     isin : list, optional
         The allowed values, as MySQL writes them.
     matches : str, optional
-        A regular expression that must match the whole value.
+        A regular expression that must match the whole value, within bounds of time: `rds_to_s3.checks.patterns`.
     min_length, max_length : int, optional
         In characters; for a binary column in bytes.
     """
@@ -64,10 +64,7 @@ class ColumnChecks(BaseModel):
     @classmethod
     def _is_a_pattern(cls, value: str | None) -> str | None:
         if value is not None:
-            try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
+            check_pattern(value)
         return value
 
 

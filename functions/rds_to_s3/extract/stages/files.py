@@ -18,6 +18,35 @@ from rds_to_s3.plan.table_list import TableSpec
 
 PIECES = 16  # of a compressed file; its size is known only after each piece
 
+MANY_FILES = 1000
+"""So many files of one window have the target size; from then on files grow, so that no setting makes a file a row."""
+LEAST_OF_MANY = 1024 * 1024
+LARGEST_OF_MANY = 8 * 1024**3
+
+
+def size_of_next(target_bytes: int, files: int) -> int:
+    """Return the size at which the next file of a window ends.
+
+    Each file takes some requests to S3 and a place in the table's state, while the database keeps a snapshot. With this
+    rule a window of 1 TiB has 11,000 files at most, and one of 1 GiB 2,000, whatever the target is.
+
+    Parameters
+    ----------
+    target_bytes : int
+        The table list's.
+    files : int
+        How many the window has.
+
+    Examples
+    --------
+    >>> [size_of_next(100, files) // 1024 for files in (0, 999, 1000, 2000, 3000)]
+    [0, 0, 1024, 2048, 4096]
+    """
+    if files < MANY_FILES:
+        return target_bytes
+    grown = max(target_bytes, LEAST_OF_MANY) << (files // MANY_FILES - (target_bytes < LEAST_OF_MANY))
+    return max(target_bytes, min(grown, LARGEST_OF_MANY))
+
 
 @dataclass
 class FileSeries:
@@ -40,6 +69,8 @@ class FileSeries:
         The number of rows up to there.
     recorded : int
         The number of finished files in a checkpoint.
+    earlier : int
+        The number of files that earlier invocations of the read have staged.
     """
 
     uploader: Uploader
@@ -56,10 +87,12 @@ class FileSeries:
     rows: int = 0
     warnings: list[str] = field(default_factory=list)
     recorded: int = 0
+    earlier: int = 0
     _first: int | None = None
     _file: OpenFile | None = None
     _encoder: RowEncoder | None = None
     _file_rows: int = 0
+    _file_bytes: int = 0
     _payload: int = 0
 
     def write(self, block: Rows, position_of: Callable[[int], Position]) -> None:
@@ -75,10 +108,10 @@ class FileSeries:
             rest = block.slice(start, block.rows) if start else block
             if self._encoder is None:
                 self._open()
-            room = self.target_bytes - self._size()
+            room = self._file_bytes - self._size()
             if self.compression != "none":
                 # The bytes still to be compressed become fewer; row by row this would take too long.
-                room = max(room, self.target_bytes // PIECES)
+                room = max(room, self._file_bytes // PIECES)
             count = max(1, rest.rows_within(room)) if rest.payload_bytes > room else rest.rows
             piece = rest.slice(0, count) if count < rest.rows else rest
             encoder = self._encoder
@@ -88,7 +121,7 @@ class FileSeries:
             self._payload += piece.payload_bytes
             self.rows += count
             start += count
-            if self._size() >= self.target_bytes:
+            if self._size() >= self._file_bytes:
                 self.close(position_of(start - 1))
 
     def write_empty(self, position: Position) -> None:
@@ -128,9 +161,10 @@ class FileSeries:
                 'those of the next range: set "readers": 1, or raise target_file_bytes'
             )
         extension = EXTENSIONS[self.compression] if self.file_format == "csv" else self.file_format
-        self._file = self.uploader.open(self.key(number, extension), largest_bytes=self.target_bytes)
+        self._file_bytes = size_of_next(self.target_bytes, self.earlier + len(self.finished))
+        self._file = self.uploader.open(self.key(number, extension), largest_bytes=self._file_bytes)
         self._encoder = open_encoder(
-            self.file_format, self.compression, self.columns, self._file.write, target_bytes=self.target_bytes
+            self.file_format, self.compression, self.columns, self._file.write, target_bytes=self._file_bytes
         )
         self._file_rows = self._payload = 0
 
@@ -213,6 +247,7 @@ class WindowFiles:
             target_bytes=spec.target_file_bytes,
             next_part=lambda: _after(before, self._next_data_part()),
             last_part=self.last_part,
+            earlier=len(before),
         )
 
     def side(self, kind: str, columns: Sequence[OutputColumn], *, before: Sequence[StagedFile]) -> FileSeries:
@@ -227,6 +262,7 @@ class WindowFiles:
             target_bytes=spec.target_file_bytes,
             next_part=lambda: _after(before, self.next_part(self._side_stem(kind))),
             last_part=self.last_part,
+            earlier=len(before),
         )
 
     def free_part(self) -> int:
