@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 
+LONGEST_NAME = 64 - len("-extract-tables")
+_NEVER_CREATED = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "REVIEW_IN_PROGRESS"}
+
+
 @dataclass(frozen=True)
 class Stack:
     """The stack's outputs and parameters.
@@ -73,7 +77,7 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
     if not described:
         raise NotFoundError(
             f"no stack {name!r} in region {cloudformation.meta.region_name}: "
-            "name it with --stack or STACK_NAME, and check AWS_PROFILE and AWS_REGION"
+            f"name it with --stack or STACK_NAME, and check AWS_PROFILE and AWS_REGION{_of_the_name(name)}"
         )
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described[0].get("Outputs", [])}
     try:
@@ -87,9 +91,31 @@ def find_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
         )
     except KeyError as missing:
         status = described[0]["StackStatus"]
+        if status in _NEVER_CREATED:
+            raise NotFoundError(
+                f"stack {name!r} is {status}: its creation failed or was not confirmed. The stack's events say why; "
+                f"delete it (sam delete --stack-name {name}), and deploy again{_of_the_name(name)}"
+            ) from None
         if status.endswith("_IN_PROGRESS"):
             raise AwsError(f"stack {name!r} is {status}: wait until it is deployed") from None
         raise NotFoundError(f"stack {name!r} ({status}) has no output {missing}: is it one of rds-to-s3?") from None
+
+
+def _of_the_name(name: str) -> str:
+    """Return why a stack of this name cannot be created; empty if nothing is known against it.
+
+    No Rule of CloudFormation sees a part of a name, so the deployment itself fails late.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+    https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
+    """
+    if len(name) > LONGEST_NAME:
+        return f". The name has {len(name)} characters, and {LONGEST_NAME} are possible: its schedule's name is longer"
+    if name.lower().startswith(("aws", "ssm")):
+        return (
+            f". Parameter Store refuses /{name}/table-list, since it keeps names that begin with aws or ssm for "
+            "itself: take another name for the stack, or set ExistingTableListParameter"
+        )
+    return ""
 
 
 def _parameters(described: StackTypeDef) -> dict[str, str]:
