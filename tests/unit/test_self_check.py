@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +46,20 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     names = [(2, 1, 6, "", ("10.0.1.7", 0))]
     monkeypatch.setattr(self_check, "socket", SimpleNamespace(getaddrinfo=lambda *_, **__: names, SOCK_STREAM=1))
     return server
+
+
+def test_the_versions_are_those_of_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = self_check.loaded_libraries()
+    packages = {"Powertools": "aws-lambda-powertools"}
+    installed = {name: version(packages.get(name, name)) for name in self_check.LIBRARIES}
+    assert versions == {"Python": platform.python_version(), **installed}
+
+
+def test_a_library_that_cannot_be_loaded_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(self_check.LIBRARIES, "numpy", ("numpy_that_is_not_there", "__version__"))
+    assert results()["libraries"] == "fail"
+    answer = self_check.check_from_inside(SETTINGS, MemoryStore())
+    assert answer["findings"][0]["message"] == "cannot load numpy: ModuleNotFoundError"
 
 
 def results() -> dict[str, str]:

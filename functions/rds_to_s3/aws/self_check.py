@@ -23,14 +23,14 @@ from rds_to_s3.wording import counted
 T = TypeVar("T")
 READ_SECONDS = 15
 LIBRARIES = {
-    "pyarrow": "pyarrow",
-    "numpy": "numpy",
-    "PyMySQL": "pymysql",
-    "pydantic": "pydantic",
-    "boto3": "boto3",
-    "Powertools": "aws_lambda_powertools.shared.version",
+    "pyarrow": ("pyarrow", "__version__"),
+    "numpy": ("numpy", "__version__"),
+    "PyMySQL": ("pymysql", "VERSION_STRING"),  # its __version__ is that of another package, which it replaces
+    "pydantic": ("pydantic", "__version__"),
+    "boto3": ("boto3", "__version__"),
+    "Powertools": ("aws_lambda_powertools.shared.version", "VERSION"),
 }
-"""Packages, and the module of each that has its version."""
+"""Packages: the module of each that has its version, and under which name. The layers may have no metadata."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,9 @@ def check_from_inside(settings: DatabaseSettings, store: ObjectStore) -> dict[st
 def loaded_libraries() -> dict[str, str]:
     """Return the versions that the functions load, by package; one that cannot be loaded has an error's name."""
     versions = {"Python": platform.python_version()}
-    for package, module in LIBRARIES.items():
+    for package, (module, name) in LIBRARIES.items():
         try:
-            found = vars(import_module(module))
-            versions[package] = str(found.get("__version__") or found["VERSION"])
+            versions[package] = str(getattr(import_module(module), name))
         except Exception as error:  # whatever it is, the other steps are worth knowing
             versions[package] = type(error).__name__
     return versions

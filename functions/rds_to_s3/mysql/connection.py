@@ -6,8 +6,9 @@ import contextlib
 import errno
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pymysql
@@ -87,6 +88,8 @@ class Connection(pymysql.connections.Connection):
 
     PyMySQL sends the login unencrypted when the server offers no TLS, even where a TLS context was given.
     """
+
+    prepared: Mapping[str, str] = MappingProxyType({})
 
     def _request_authentication(self) -> None:
         capabilities: int = getattr(self, "server_capabilities")  # noqa: B009 - absent from the stubs

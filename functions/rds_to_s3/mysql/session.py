@@ -7,7 +7,7 @@ why they do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from rds_to_s3.errors import DatabaseBusyError, DatabaseLoginError, RdsToS3Error, SessionVariableError
@@ -73,7 +73,15 @@ PINNED: Mapping[str, str] = {
 
 
 class Session(Protocol):
-    """The part of a connection that is used here."""
+    """The part of a connection that is used here.
+
+    Attributes
+    ----------
+    prepared : mapping
+        What `prepare_session` has set, by name. Empty before.
+    """
+
+    prepared: Mapping[str, str]
 
     @property
     def is_mariadb(self) -> bool: ...
@@ -125,6 +133,41 @@ def prepare_session(session: Session, database: str) -> None:
         assignments["timestamp"] = ("timestamp = DEFAULT", "")
     _set(session, assignments)
     _check(session, wanted, database)
+    session.prepared = {name: value for name, value in wanted.items() if name != timeout}
+
+
+def check_session(session: Session, database: str) -> None:
+    """Check inside a transaction that the session still is as `prepare_session` left it.
+
+    Between two statements a proxy may hand the client another connection of its pool. Inside a transaction it does not:
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+
+    Parameters
+    ----------
+    database : str
+        The one that is selected.
+
+    Raises
+    ------
+    SessionVariableError
+        Something is lost. Rows or text could be wrong, or those of a table of the same name elsewhere.
+    """
+    row = session.row(_as_it_is(session.prepared))
+    wanted = {**session.prepared, "time_zone": row["@@global.time_zone"]}
+    lost = [name for name, value in wanted.items() if not _is(row[f"@@session.{name}"], value)]
+    if str(row["selected"] or "").casefold() != database.casefold():
+        lost.append("the selected database")
+    if lost:
+        raise SessionVariableError(
+            f"the session has lost what was set when it was opened ({', '.join(lost[:3])}): a proxy in between has "
+            "given it another connection, or reset it. Rows or text could be wrong, so nothing is read. Connect to the "
+            "server itself, or let the proxy pin sessions (RDS Proxy: no SessionPinningFilters)."
+        )
+
+
+def _as_it_is(names: Iterable[str]) -> str:
+    variables = ", ".join(f"@@session.{name}" for name in [*names, "time_zone"])
+    return f"SELECT DATABASE() AS selected, @@global.time_zone, {variables}"
 
 
 def _shown(session: Session) -> dict[str, str]:
@@ -154,8 +197,7 @@ def _set(session: Session, assignments: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _check(session: Session, wanted: Mapping[str, str], database: str) -> None:
-    names = ", ".join(f"@@session.{name}" for name in [*wanted, "time_zone"])
-    row = session.row(f"SELECT DATABASE() AS selected, @@global.time_zone, {names}")
+    row = session.row(_as_it_is(wanted))
     for name, value in {**wanted, "time_zone": row["@@global.time_zone"]}.items():
         if not _is(found := row[f"@@session.{name}"], value):
             raise _refused(name, str(found), _assignment(name, value), "the server reports no error")

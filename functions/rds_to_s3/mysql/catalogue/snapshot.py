@@ -7,6 +7,7 @@ from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.tables import read_table, table_names
 from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
+from rds_to_s3.mysql.session import check_session
 from rds_to_s3.wording import nearest
 
 
@@ -22,6 +23,8 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     ------
     TableNotFoundError, NotATableError, DatabaseAccessError
     ReadInterruptedError
+    SessionVariableError
+        The session is not the one that was prepared.
     """
     if connection.is_mariadb:
         connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
@@ -47,6 +50,7 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
         )
     # The first read of the transaction takes the snapshot, under REPEATABLE READ alone, which `session` has set.
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 1", table=name)  # noqa: S608 - a quoted identifier
+    check_session(connection, database)
     return table
 
 
