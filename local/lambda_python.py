@@ -1,4 +1,4 @@
-"""Lambda's Python and the versions in its layers, for the unit tests: ``python3 -m local.lambda_python``.
+"""Lambda's Python and the versions in its layers, for the tests: ``python3 -m local.lambda_python``.
 
 The interpreter is Debian's python3.13, unpacked with its own loader and C library, unless there is a ``python3.13`` on
 PATH. The packages are the tests' own (requirements/dev.txt), those of requirements/lambda.txt in their place.

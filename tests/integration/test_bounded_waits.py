@@ -54,8 +54,9 @@ def test_the_check_from_inside_says_what_it_does_not_reach() -> None:
     answer = check_from_inside(settings, ObjectStore("data"))
     assert answer["reached"] is False
     assert [(finding["check"], finding["result"]) for finding in answer["findings"]] == [
+        ("libraries", "pass"),
         ("S3", "fail"),
         ("credentials", "fail"),
     ]
-    assert "com.amazonaws.eu-west-1.s3" in answer["findings"][0]["message"]
-    assert "com.amazonaws.eu-west-1.secretsmanager" in answer["findings"][1]["message"]
+    assert "com.amazonaws.eu-west-1.s3" in answer["findings"][1]["message"]
+    assert "com.amazonaws.eu-west-1.secretsmanager" in answer["findings"][2]["message"]

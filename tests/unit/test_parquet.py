@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rds_to_s3.errors import RowTooLargeError
-from rds_to_s3.formats import OutputColumn, open_encoder
+from rds_to_s3.errors import RowTooLargeError, SettingsError
+from rds_to_s3.formats import OutputColumn, open_encoder, parquet
 from rds_to_s3.mysql.wire.result_set import query
 from tests.unit import wire
 
@@ -160,6 +160,14 @@ def test_a_row_that_would_not_fit_into_memory_is_refused_with_what_to_do(monkeyp
     assert encode([[b"x" * 40_000]], ["longtext"], block_bytes=1_000, spool_bytes=20_000)[0].num_rows == 1
     with pytest.raises(RowTooLargeError, match=r"format csv.*exclude_columns"):
         encode([[b"x" * 60_000]], ["longtext"], block_bytes=1_000, spool_bytes=20_000)
+
+
+def test_a_pyarrow_without_the_compression_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "has_codec", lambda name: name != "snappy")
+    with pytest.raises(SettingsError, match=f"pyarrow {pa.__version__} was built without snappy"):
+        open_encoder("parquet", "snappy", [column("c0", "int")], lambda _: None)
+    open_encoder("parquet", "gzip", [column("c0", "int")], lambda _: None)
+    open_encoder("parquet", "none", [column("c0", "int")], lambda _: None)
 
 
 def test_pandas_is_not_even_looked_for() -> None:

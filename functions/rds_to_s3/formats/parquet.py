@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rds_to_s3.errors import RowTooLargeError
+from rds_to_s3.errors import RowTooLargeError, SettingsError
 from rds_to_s3.formats.arrow_types import arrow_type, has_statistics, may_be_null, parse
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.rows import Block, SpooledRow
@@ -30,6 +30,9 @@ LARGEST_ROW_BYTES = 128 << 20
 _PIECE_BYTES = 1 << 20
 
 
+has_codec = pa.Codec.is_available
+
+
 class ParquetEncoder:
     """One Parquet file.
 
@@ -40,6 +43,11 @@ class ParquetEncoder:
     ----------
     target_bytes : int, optional
         Of the file. Its size is known only after each row group, so a row group is at most a quarter of it.
+
+    Raises
+    ------
+    SettingsError
+        This pyarrow does not have the compression: each build has its own.
     """
 
     extension = "parquet"
@@ -52,6 +60,11 @@ class ParquetEncoder:
         *,
         target_bytes: int | None = None,
     ) -> None:
+        if compression != "none" and not has_codec(compression):
+            raise SettingsError(
+                f"pyarrow {pa.__version__} was built without {compression}, which the table list asks for: write "
+                '"compression": "none" there, or deploy with a layer whose pyarrow has it (AwsSdkPandasLayerArn)'
+            )
         self._row_group_bytes = min(ROW_GROUP_BYTES, max((target_bytes or 4 * ROW_GROUP_BYTES) // 4, SMALLEST_GROUP))
         self._schema = pa.schema(
             [pa.field(column.name, arrow_type(column), nullable=may_be_null(column)) for column in columns]
