@@ -23,7 +23,7 @@ def test_cfn_lint_finds_nothing() -> None:
     command = shutil.which("cfn-lint", path=os.pathsep.join([str(beside_sam), os.environ["PATH"]]))
     if command is None:
         pytest.skip("cfn-lint comes with the SAM command, which `make up` installs")
-    templates = [PATH, *sorted(PATH.parent.glob("examples/**/*.yaml"))]
+    templates = [PATH, PATH.parent / "smoke" / "database.yaml", *sorted(PATH.parent.glob("examples/**/*.yaml"))]
     done = subprocess.run([command, *map(str, templates)], capture_output=True, text=True, check=False)
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
 
@@ -191,3 +191,24 @@ def test_a_key_of_ones_own_encrypts_the_bucket_and_is_granted_to_those_who_use_i
         assert key in granted(stack, f"{name}Role", "kms:Decrypt")
     for name in FUNCTIONS:
         assert granted(stack, f"{name}Role", "kms:GenerateDataKey") == [key]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "whole", "cut"),
+    [
+        ("TableList", '{"tables": ["orders"]}\n', "{"),
+        ("TableList", '{"from": "s3://data/list.json"}', '{"from":'),
+        ("TableList", TEMPLATE["Parameters"]["TableList"]["Default"], ""),
+        ("ScheduleExpression", "rate(1 hour)", "rate(1"),
+        ("ScheduleExpression", TEMPLATE["Parameters"]["ScheduleExpression"]["Default"], "cron(0"),
+        ("ScheduleExpression", "at(2026-11-30T12:00:00)", ""),
+        *((f"GroupSchedule{number}Expression", "rate(15 minutes)", "rate(15") for number in (1, 2, 3)),
+        *((f"GroupSchedule{number}Input", '{"tables": ["a", "b*"]}', "{") for number in (1, 2, 3)),
+    ],
+)
+def test_a_value_that_sam_has_cut_at_a_space_or_quote_is_refused(parameter: str, whole: str, cut: str) -> None:
+    declared = TEMPLATE["Parameters"][parameter]
+    assert re.fullmatch(declared["AllowedPattern"], whole)
+    assert re.fullmatch(declared["AllowedPattern"], declared["Default"])
+    assert not re.fullmatch(declared["AllowedPattern"], cut)
+    assert f"'{parameter}=\"" in declared["ConstraintDescription"]
