@@ -144,10 +144,11 @@ class Pipeline:
 
     def missing_ranges(self, table: str) -> list[int]:
         """Return the ranges of a divided table that are not read to their end."""
-        staged = StateStore(self.store, table, "csv").load().staged
-        assert staged is not None and staged.division is not None
-        keys = [range_key(table, "csv", staged.division.token, n + 1) for n in range(staged.division.ranges)]
-        states = [StateStore(self.store, table, "csv", key).load().staged for key in keys]
+        kinds = ("csv", "parquet")
+        found = [(kind, StateStore(self.store, table, kind).load().staged) for kind in kinds]
+        ((kind, division),) = [(kind, staged.division) for kind, staged in found if staged and staged.division]
+        keys = [range_key(table, kind, division.token, n + 1) for n in range(division.ranges)]
+        states = [StateStore(self.store, table, kind, key).load().staged for key in keys]
         return [number for number, each in enumerate(states, 1) if each is None or not each.done]
 
     def call_until_done(self, run_id: str, table: str, extract: Extract | None = None) -> Json:

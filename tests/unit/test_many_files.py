@@ -65,7 +65,7 @@ def test_later_files_of_a_read_grow_also_in_its_next_invocation(earlier: int, mo
 
     def encoders(*_: Any, **__: Any) -> Any:
         class Encoder:
-            warnings: tuple[str, ...] = ()
+            inexact: tuple[str, ...] = ()
 
             def write(self, _rows: Rows) -> None: ...
 

@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -29,8 +29,8 @@ def column(name: str, column_type: str) -> OutputColumn:
 
 def encode(
     rows: Sequence[wire.Row], types: Sequence[str], *, compression: str = "snappy", hidden: int = 0, **limits: Any
-) -> tuple[pa.Table, list[str]]:
-    """Write `rows` to a file; return what is read back from it, and the encoder's warnings."""
+) -> tuple[pa.Table, Mapping[str, int]]:
+    """Write `rows` to a file; return what is read back from it, and what the encoder could not store exactly."""
     columns = [column(f"c{index}", column_type) for index, column_type in enumerate(types)]
     file = io.BytesIO()
     encoder = open_encoder("parquet", compression, columns, file.write)
@@ -40,12 +40,12 @@ def encode(
             encoder.write(part)
     encoder.close()
     assert encoder.extension == "parquet"
-    return pq.read_table(file), encoder.warnings
+    return pq.read_table(file), encoder.inexact
 
 
 def stored(column_type: str, *values: bytes | None) -> tuple[pa.DataType, list[Any]]:
-    table, warnings = encode([[value] for value in values], [column_type])
-    assert not warnings
+    table, inexact = encode([[value] for value in values], [column_type])
+    assert not inexact
     return table.schema.field(0).type, table.column(0).to_pylist()
 
 
@@ -98,18 +98,18 @@ def test_dates_that_no_calendar_has_are_null_and_counted() -> None:
         [b"2024-02-29", b"0001-01-01 00:00:00"],
         [None, None],
     ]
-    table, warnings = encode(rows, ["date", "datetime"])
+    table, inexact = encode(rows, ["date", "datetime"])
     assert table.column(0).to_pylist() == [None] * 6 + [datetime.date(2024, 2, 29), None]
     assert table.column(1).to_pylist() == [None] * 6 + [datetime.datetime(1, 1, 1), None]
-    assert warnings == [
-        f"6 values of `{name}` not a date of the calendar (such as 0000-00-00), stored as NULL" for name in ("c0", "c1")
-    ]
+    assert inexact == {
+        f"of `{name}` not a date of the calendar (such as 0000-00-00), stored as NULL": 6 for name in ("c0", "c1")
+    }
 
 
 def test_text_that_is_no_utf8_is_replaced_and_counted() -> None:
-    table, warnings = encode([[b"a\xff"], [None], ["\ufffd".encode()]], ["varchar(9)"])
+    table, inexact = encode([[b"a\xff"], [None], ["\ufffd".encode()]], ["varchar(9)"])
     assert table.column(0).to_pylist() == ["a\ufffd", None, "\ufffd"]
-    assert warnings == ["1 value of `c0` not UTF-8, stored with U+FFFD for what could not be decoded"]
+    assert inexact == {"of `c0` not UTF-8, stored with U+FFFD for what could not be decoded": 1}
 
 
 @given(
@@ -131,11 +131,11 @@ def test_values_come_back_as_they_were(rows: list[tuple[Any, ...]], block_bytes:
         [value if isinstance(value, bytes) or value is None else str(value).encode() for value in row] for row in rows
     ]
     types = ["bigint", "longtext", "blob", "datetime(6)", "decimal(30,4)"]
-    table, warnings = encode(
+    table, inexact = encode(
         [[*row, b"hidden"] for row in as_sent], types, hidden=1, block_bytes=block_bytes, spool_bytes=spool_bytes
     )
     assert [tuple(row.values()) for row in table.to_pylist()] == rows
-    assert not warnings
+    assert not inexact
 
 
 @pytest.mark.parametrize("compression", ["none", "snappy", "gzip"])

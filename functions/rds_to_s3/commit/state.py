@@ -186,16 +186,14 @@ class Staged(_Part):
         Of the columns and the segments; changed meanwhile, the progress is void.
     expected_rows : int
         About how many rows the read will have; 0 where nobody knows.
-    proving : Ledger or None
-        As far as a comparison of the whole table has come, which takes several invocations.
-    proof : Proof or None
-        What it has found so far.
+    proving, proof
+        How far a comparison of the whole table has come, over several invocations, and what it has found.
     division : Division or None
         How several readers share the read, as long as their ranges are not joined. A range has its own progress.
-    done : bool
-        Of a range: whether it is read to its end.
-    readers : int
-        How many have shared the read.
+    done, readers
+        Of a range: whether it is read to its end. Of a table: how many have shared the read.
+    inexact : dict
+        How many values the files cannot store exactly, by what happened to them.
     source, seen_until
         As in `Commit`, of what was read so far.
     """
@@ -223,6 +221,7 @@ class Staged(_Part):
     handed_back: bool = False
     page_rows: int | None = None
     warnings: list[str] = Field(default_factory=list)
+    inexact: dict[str, int] = Field(default_factory=dict)
     source: dict[str, Any] | None = None
     seen_until: float | None = None
     settled: Settled | None = None

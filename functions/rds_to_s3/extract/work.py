@@ -24,6 +24,7 @@ from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.reported.record import committed_record, joined_record
 from rds_to_s3.reported.unreported import Outstanding
 from rds_to_s3.timestamps import format_timestamp
+from rds_to_s3.wording import counted
 
 
 @dataclass
@@ -98,6 +99,7 @@ class Work:
             warnings=[
                 *self.warnings,
                 *staged.warnings,
+                *(f"{counted(values, 'value')} {what}" for what, values in staged.inexact.items()),
                 *self.checks.warnings(staged),
                 *(self.deletes.warnings if self.deletes is not None else []),
                 *outstanding.warnings(),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from rds_to_s3.formats.encoder import Rows, Sink
 from rds_to_s3.formats.framing import WORDS, Framing
@@ -32,7 +33,7 @@ class CsvEncoder:
         ``csv``, ``csv.gz`` or ``csv.zst``.
     """
 
-    warnings: list[str]
+    inexact: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, columns: Sequence[OutputColumn], sink: Sink, compression: str = "none") -> None:
         self._stream = STREAMS[compression](sink) if compression in STREAMS else None
@@ -40,7 +41,6 @@ class CsvEncoder:
         self.extension = EXTENSIONS[compression]
         self._columns = len(columns)
         self._binary = [index for index, column in enumerate(columns) if column.kind == "binary"]
-        self.warnings = []
         self._sink(b",".join(quoted(column.name.encode()) for column in columns) + b"\n")
 
     def write(self, rows: Rows) -> None:

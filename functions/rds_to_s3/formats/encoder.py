@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from rds_to_s3.rows import Block, SpooledRow
@@ -20,8 +20,8 @@ class RowEncoder(Protocol):
         ...
 
     @property
-    def warnings(self) -> list[str]:
-        """Values that the file cannot store exactly, one sentence per column; complete after `close`."""
+    def inexact(self) -> Mapping[str, int]:
+        """How many values the file cannot store exactly, by what happened to them; complete after `close`."""
         ...
 
     def write(self, rows: Rows) -> None:

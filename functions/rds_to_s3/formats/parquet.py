@@ -78,16 +78,15 @@ class ParquetEncoder:
         self._writer: pq.ParquetWriter | None = None
 
     @property
-    def warnings(self) -> list[str]:
-        """One sentence for each column with values that could not be stored exactly."""
-        warnings = []
+    def inexact(self) -> dict[str, int]:
+        """How many values of each column could not be stored exactly."""
+        found = {}
         for field, lost in zip(self._schema, self._lost, strict=True):
-            values = f"{lost} value{'s' if lost > 1 else ''} of `{field.name}`"
             if lost and pa.types.is_string(field.type):
-                warnings.append(f"{values} not UTF-8, stored with U+FFFD for what could not be decoded")
+                found[f"of `{field.name}` not UTF-8, stored with U+FFFD for what could not be decoded"] = lost
             elif lost:
-                warnings.append(f"{values} not a date of the calendar (such as 0000-00-00), stored as NULL")
-        return warnings
+                found[f"of `{field.name}` not a date of the calendar (such as 0000-00-00), stored as NULL"] = lost
+        return found
 
     def write(self, rows: Rows) -> None:
         """Write rows.

@@ -227,13 +227,13 @@ def _on_one_side(order: Sequence[SelectColumn], position: Sequence[bytes], side:
     """
     condition = ""
     for column, value in reversed(list(zip(order, position, strict=True))):
-        name, bound = _compared(column, value)
+        name, bound = compared(column, value)
         if condition:
             condition = f"({name} {side} {bound} OR ({name} = {bound} AND {condition}))"
         else:
             condition = f"{name} {last} {bound}"
     if len(order) > 1:
-        name, bound = _compared(order[0], position[0])
+        name, bound = compared(order[0], position[0])
         return f"{name} {side}= {bound} AND {condition}"
     return condition
 
@@ -243,7 +243,7 @@ def literal_of(column: SelectColumn, value: bytes) -> str:
     return literal(value, column.kind, column.own_bytes or "utf8mb4")
 
 
-def _compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
+def compared(column: SelectColumn, value: bytes) -> tuple[str, str]:
     """Write a column and a value of it so that they can be compared."""
     if column.by_number:
         return column.expression, literal(value, "numeric")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 
 from rds_to_s3.mysql.select import SelectColumn
 
 STEPS = 8
 _LETTERS = string.digits + string.ascii_lowercase
 _FRACTION = 19  # characters of a stamp before its fraction of a second
+_DIGITS = 100  # MySQL's DECIMAL has 65, and the difference of two a few more
+_FIRST_YEAR = b"1901"  # of a YEAR, beside 0000
 
 
 def values_between(column: SelectColumn, low: bytes, high: bytes) -> list[bytes]:
@@ -19,8 +21,11 @@ def values_between(column: SelectColumn, low: bytes, high: bytes) -> list[bytes]
 
     They need not be in the table, nor sort as they do here: a collation may have another order.
     """
-    if column.kind == "numeric" or column.data_type == "year":
+    if column.kind == "numeric":
         return _numbers(low, high)
+    if column.data_type == "year":
+        # The server takes 70 for 1970, and finds 527 both before and after a year.
+        return [year for year in _numbers(low, high) if len(year) == len(_FIRST_YEAR) and year >= _FIRST_YEAR]
     if column.kind == "temporal":
         return _moments(low, high)
     if column.kind == "binary" or column.own_bytes:
@@ -34,11 +39,12 @@ def _numbers(low: bytes, high: bytes) -> list[bytes]:
     except InvalidOperation:
         return []
     digits = max(_scale(low), _scale(high))
-    found = []
-    for step in range(1, STEPS + 1):
-        value = (first + (last - first) * step / STEPS).quantize(Decimal(1).scaleb(-digits))
-        if first < value <= last and value not in found:
-            found.append(value)
+    found: list[Decimal] = []
+    with localcontext(prec=_DIGITS):
+        for step in range(1, STEPS + 1):
+            value = (first + (last - first) * step / STEPS).quantize(Decimal(1).scaleb(-digits))
+            if first < value <= last and value not in found:
+                found.append(value)
     return [f"{value:f}".encode() for value in found]
 
 

@@ -11,6 +11,7 @@ bytes. Beyond a few pages it is twice what is there, and never more than half of
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -18,10 +19,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from rds_to_s3.commit.read_as import Position
+from rds_to_s3.errors import ReadInterruptedError
 from rds_to_s3.extract.ranges.between import values_between
+from rds_to_s3.mysql.catalogue.schema import Table
+from rds_to_s3.mysql.catalogue.snapshot import limited_statements
 from rds_to_s3.mysql.connection import Connection
-from rds_to_s3.mysql.select import Segment, SelectColumn, beyond, literal_of, not_beyond, quoted
-from rds_to_s3.mysql.wire.result_set import query
+from rds_to_s3.mysql.select import Segment, SelectColumn, beyond, compared, literal_of, not_beyond, quoted
+from rds_to_s3.mysql.wire.result_set import ResultSet, query
 
 MOST_SECONDS = 5.0
 FINER = 8  # pieces of a range
@@ -99,21 +103,42 @@ class CutFinder:
         Inside the snapshot of whoever divides.
     columns : sequence of SelectColumn
         What is read.
-    row_bytes : int
-        Of an average row.
+
+    Attributes
+    ----------
+    out_of_time : bool
+        Whether the search ended early.
     """
 
-    def __init__(self, connection: Connection, table: str, columns: Sequence[SelectColumn], row_bytes: int) -> None:
+    out_of_time = False
+
+    def __init__(self, connection: Connection, table: Table, columns: Sequence[SelectColumn]) -> None:
         self._connection = connection
-        self._table = table
+        self._table = table.name
         self._columns = columns
-        self._sample = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(row_bytes, 1)))
+        self._sample = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(table.average_row_bytes, 1)))
+        self._until = math.inf
+        self._character_sets = {column.name: column.character_set for column in table.columns}
 
     def pieces(self, stretches: Sequence[Stretch], ranges: int) -> list[_Piece]:
         """Split a read into pieces that are small beside one of so many ranges."""
-        give_up = time.monotonic() + MOST_SECONDS
-        pieces = self._begin(stretches)
-        while len(pieces) < MOST_PIECES and time.monotonic() < give_up:
+        pieces: list[_Piece] = []
+        self._until = time.monotonic() + MOST_SECONDS
+        try:
+            # Where few rows fulfil a table's `where`, one statement may scan all of it.
+            with limited_statements(self._connection, MOST_SECONDS):
+                self._search(stretches, ranges, pieces)
+        except ReadInterruptedError:
+            if not self._connection.open:
+                raise
+            self.out_of_time = True
+        self._until = math.inf
+        return pieces
+
+    def _search(self, stretches: Sequence[Stretch], ranges: int, pieces: list[_Piece]) -> None:
+        for stretch in stretches:
+            pieces += self._whole(stretch)
+        while len(pieces) < MOST_PIECES:
             heaviest = max(
                 (piece for piece in pieces if not piece.is_whole), key=lambda piece: piece.bytes, default=None
             )
@@ -121,19 +146,14 @@ class CutFinder:
                 break
             place = pieces.index(heaviest)
             pieces[place : place + 1] = self._split(heaviest)
-        return pieces
 
-    def _begin(self, stretches: Sequence[Stretch]) -> list[_Piece]:
-        pieces = []
-        for stretch in stretches:
-            condition = stretch.segment.condition
-            if stretch.until is not None:
-                first = stretch.segment.order[0]
-                condition += f" AND {quoted(first.name)} <= {literal_of(first, stretch.until.encode())}"
-            low, high = self._key(stretch, condition), self._key(stretch, condition, last=True)
-            if low is not None and high is not None and low != high:
-                pieces.append(self._weighed(stretch, low, high))
-        return pieces
+    def _whole(self, stretch: Stretch) -> list[_Piece]:
+        condition = stretch.segment.condition
+        if stretch.until is not None:
+            first = stretch.segment.order[0]
+            condition += f" AND {quoted(first.name)} <= {literal_of(first, stretch.until.encode())}"
+        low, high = self._key(stretch, condition), self._key(stretch, condition, last=True)
+        return [self._weighed(stretch, low, high)] if low is not None and high is not None and low != high else []
 
     # --- one piece ---
 
@@ -152,7 +172,7 @@ class CutFinder:
 
     def _row_bytes(self, stretch: Stretch, condition: str) -> float:
         sql = self._select(self._columns, stretch, condition, rows=self._sample)
-        with query(self._connection, sql, table=self._table) as blocks:
+        with self._query(sql) as blocks:
             sizes = [(block.rows, block.payload_bytes) for block in blocks]
         rows = sum(rows for rows, _ in sizes)
         return sum(size for _, size in sizes) / rows if rows else 1.0
@@ -163,12 +183,12 @@ class CutFinder:
         keys: list[Key] = [piece.low]
         inside = f"{stretch.segment.condition} AND {not_beyond(order, piece.high)}"
         inside += "".join(
-            f" AND {quoted(each.name)} = {literal_of(each, value)}"
+            " AND {} = {}".format(*compared(each, value))
             for each, value in zip(order[:column], piece.low[:column], strict=True)
         )
         wanted = values_between(order[column], piece.low[column], piece.high[column])
-        for value in wanted:
-            name, literal = quoted(order[column].name), literal_of(order[column], value)
+        for value in self._comparable(order[column], wanted):
+            name, literal = compared(order[column], value)
             after = f"{inside} AND {beyond(order, keys[-1])}"
             found = []
             if column + 1 < len(order):
@@ -194,19 +214,60 @@ class CutFinder:
         if not 0 < skipped <= MOST_STEPPED:
             return None
         order = piece.stretch.segment.order
-        key = self._key(piece.stretch, f"{inside} AND {beyond(order, piece.low)}", skipped=skipped)
+        # Up to its end: it may have fewer rows than were skipped.
+        within = f"{inside} AND {beyond(order, piece.low)} AND {not_beyond(order, piece.high)}"
+        key = self._key(piece.stretch, within, skipped=skipped)
         return key if key not in (None, piece.high) else None
 
+    def in_order(self, stretches: Sequence[Stretch], cuts: Sequence[Position]) -> list[Position]:
+        """Leave out cuts that the server does not find after the one before.
+
+        Each cut is a row of this snapshot. So a range that ends with one and has no row would overlap the next one:
+        its rows would be read twice.
+        """
+        found: list[Position] = []
+        for cut in cuts:
+            before = found[-1] if found else Position()
+            if cut.values is None or cut.segment != before.segment or before.values is None:
+                found.append(cut)
+                continue
+            stretch = next(stretch for stretch in stretches if stretch.number == cut.segment)
+            low, high = ([bytes.fromhex(value) for value in each.values or ()] for each in (before, cut))
+            order = stretch.segment.order
+            if self._key(stretch, f"{beyond(order, low)} AND {not_beyond(order, high)}") is not None:
+                found.append(cut)
+        return found
+
     # --- statements ---
+
+    def _comparable(self, column: SelectColumn, values: Sequence[bytes]) -> list[bytes]:
+        """Leave out texts that the column's character set does not have: the server refuses to compare with them."""
+        character_set = self._character_sets[column.name]
+        if column.kind != "text" or character_set == "utf8mb4" or not values:
+            return list(values)
+        back = "CAST(CONVERT(x'{0}' USING {1}) AS BINARY)"
+        if column.own_bytes is None:
+            back = "CAST(CONVERT(CONVERT(_utf8mb4 x'{0}' USING {1}) USING utf8mb4) AS BINARY)"
+        tests = ", ".join(
+            f"{back.format(value.hex(), character_set)} = x'{value.hex()}' AS v{number}"
+            for number, value in enumerate(values)
+        )
+        row = self._connection.row(f"SELECT {tests}")
+        return [value for number, value in enumerate(values) if row[f"v{number}"]]
 
     def _key(self, stretch: Stretch, condition: str, *, last: bool = False, skipped: int = 0) -> Key | None:
         order = stretch.segment.order
         sql = self._select(order, stretch, condition, rows=1, last=last, skipped=skipped)
-        with query(self._connection, sql, table=self._table) as blocks:
+        with self._query(sql) as blocks:
             keys = [[block.value(0, place) for place in range(len(order))] for block in blocks if block.rows]
         if not keys or None in keys[0]:
             return None
         return [value for value in keys[0] if value is not None]
+
+    def _query(self, sql: str) -> ResultSet:
+        if time.monotonic() > self._until:
+            raise ReadInterruptedError(f"the search for the ranges of table {self._table!r} has taken too long")
+        return query(self._connection, sql, table=self._table)
 
     def _select(
         self,

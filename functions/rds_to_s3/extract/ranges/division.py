@@ -19,6 +19,7 @@ BYTES_OF_A_READER = 128 * 1024 * 1024  # where the number is left to us
 MOST_READERS = 8
 FEWEST_PARTS = 100
 PARTS_SPARE = 4  # so many times the files that a range is expected to have
+_SEARCHED = 'the search for places to divide it took too long, as where few rows fulfil its "where"'
 
 
 def divide(
@@ -60,13 +61,14 @@ def divide(
     warnings = [_crowded(wanted, most)] if wanted > most and spec.readers != "auto" else []
     if most <= 1:
         return None, warnings
-    finder = CutFinder(connection, table.name, prepared.selection.select, table.average_row_bytes)
+    finder = CutFinder(connection, table, prepared.selection.select)
     pieces = finder.pieces(stretches, min(wanted, most))
     size = sum(piece.bytes for piece in pieces)
     readers = min(readers_for(spec, size), most)
-    cuts = chosen_cuts(pieces, readers, len(prepared.segments))
+    cuts = finder.in_order(stretches, chosen_cuts(pieces, readers, len(prepared.segments)))
     if not cuts:
-        return None, []
+        is_late = finder.out_of_time and spec.readers != "auto"
+        return None, [*warnings, f"one reader reads this table: {_SEARCHED}"] if is_late else []
     files = int(size / (len(cuts) + 1) / spec.target_file_bytes) + 1
     parts = max(FEWEST_PARTS, -(-PARTS_SPARE * files // FEWEST_PARTS) * FEWEST_PARTS)
     rows = sum(piece.rows for piece in pieces)

@@ -8,6 +8,7 @@ one conditional write, and commits the table like one that was read by one.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -171,8 +172,10 @@ def joined_progress(whole: Staged, ranges: list[Staged]) -> Staged:
             "handed_back": True,
             "readers": len(ranges),
             "written": Written(
-                files=[file for each in ranges for file in each.written.files], position=ranges[-1].written.position
+                files=[file for each in ranges for file in each.written.files],
+                position=ranges[-1].written.position,
             ),
+            "inexact": dict(sum((Counter(each.inexact) for each in ranges), Counter())),
             "ahead": Ahead(
                 keys=[key for each in ranges for key in each.ahead.keys],
                 latest=[max(values) for values in zip(*latest, strict=True)],

@@ -69,8 +69,15 @@ class PreparedRead:
             [column.name for column in self.selection.output],
             [[part.condition, [column.name for column in part.order], part.index] for part in self.segments],
         ]
-        if spec.layout != "flat":  # so that the progress of an earlier release stays valid
+        # Only what is not the default, so that the progress of an earlier release stays valid.
+        if spec.layout != "flat":
             parts.append(spec.layout)
+        if not spec.prove_bytes:
+            parts.append("not recorded in the ledger")
+        if spec.readers == 1:
+            parts.append("never divided")
+        if not self.segments and spec.where is not None:
+            parts.append(spec.where)
         return short_hash(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class FileSeries:
         The number of finished files in a checkpoint.
     earlier : int
         The number of files that earlier invocations of the read have staged.
+    inexact : Counter
+        Values that files not yet in a checkpoint cannot store exactly, by what happened to them.
     """
 
     uploader: Uploader
@@ -85,7 +88,7 @@ class FileSeries:
     finished_at: Position | None = None
     finished_rows: int = 0
     rows: int = 0
-    warnings: list[str] = field(default_factory=list)
+    inexact: Counter[str] = field(default_factory=Counter)
     recorded: int = 0
     earlier: int = 0
     _first: int | None = None
@@ -134,7 +137,7 @@ class FileSeries:
         """Finish the open file, if any. Every row up to `position` is then in a finished file."""
         if self._encoder is not None and self._file is not None:
             self._encoder.close()
-            self.warnings += self._encoder.warnings
+            self.inexact.update(self._encoder.inexact)
             self.finished.append(self._file.close(self._file_rows))
         self._file = self._encoder = None
         self.finished_at, self.finished_rows = position, self.rows
@@ -203,7 +206,8 @@ class DataFiles(Stage):
         staged.written.files = [*staged.written.files, *self.series.take_finished()]
         if self.series.finished_at is not None:
             staged.written.position = self.series.finished_at
-        staged.warnings = list(dict.fromkeys([*staged.warnings, *self.series.warnings]))
+        staged.inexact = dict(Counter(staged.inexact) + self.series.inexact)
+        self.series.inexact.clear()
 
     def abort(self) -> None:
         """Discard the open file."""

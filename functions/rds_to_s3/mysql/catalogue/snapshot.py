@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rds_to_s3.errors import NotATableError, RdsToS3Error, TableNotFoundError
 from rds_to_s3.mysql.catalogue.schema import Table
 from rds_to_s3.mysql.catalogue.tables import read_table, table_names
@@ -26,10 +29,7 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     SessionVariableError
         The session is not the one that was prepared.
     """
-    if connection.is_mariadb:
-        connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
-    else:
-        connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
+    limit_statements(connection, seconds)
     # The lock before the snapshot. In the other order another table may be filled, and take this one's name, while the
     # lock is waited for (LOCK TABLES, RENAME): the snapshot is older than its rows, and the table looks empty.
     connection.run("START TRANSACTION READ ONLY")
@@ -52,6 +52,29 @@ def open_snapshot(connection: Connection, database: str, name: str, *, seconds: 
     connection.run(f"SELECT 1 FROM {quoted(name)} LIMIT 1", table=name)  # noqa: S608 - a quoted identifier
     check_session(connection, database)
     return table
+
+
+def limit_statements(connection: Connection, seconds: float) -> None:
+    """Let no statement run longer than `seconds`, and at least a second."""
+    if connection.is_mariadb:
+        connection.run(f"SET SESSION max_statement_time = {max(seconds, 1.0):.3f}")
+    else:
+        connection.run(f"SET SESSION max_execution_time = {max(int(seconds * 1000), 1000)}")
+
+
+@contextmanager
+def limited_statements(connection: Connection, seconds: float) -> Iterator[None]:
+    """Let no statement inside run longer than `seconds`; afterwards the limit is as before."""
+    if connection.is_mariadb:
+        before = float(connection.row("SELECT @@SESSION.max_statement_time AS seconds")["seconds"])
+    else:
+        before = float(connection.row("SELECT @@SESSION.max_execution_time AS ms")["ms"]) / 1000
+    limit_statements(connection, seconds)
+    try:
+        yield
+    finally:
+        if connection.open:
+            limit_statements(connection, before)
 
 
 def _like(connection: Connection, database: str, name: str) -> str:
