@@ -24,7 +24,7 @@ from tests.support.loading import rows_of_parquet
 from tests.support.memory_store import MemoryStore
 
 SEED = int(os.environ.get("READERS_SEED", "7"))
-WORLDS = int(os.environ.get("READERS_WORLDS", "5"))
+WORLDS = int(os.environ.get("READERS_WORLDS", "3"))
 ROWS = 250
 MOST_EQUAL = ("status", "rows", "source_rows", "columns", "key", "window", "quarantined_rows", "deleted_rows")
 
