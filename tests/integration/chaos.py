@@ -30,6 +30,7 @@ from tests.support.ledger import (
 from tests.support.warehouse import LoadedFile
 
 LOADED_BEFORE = 0.4  # of the runs: the warehouse is loaded
+UNDIVIDED = 0.3  # of the windows that readers share: the invocation dies that is to divide it
 VERSIONS_OF_A_PHASE = 10**7
 STEPS = 26  # about as many as an invocation has here, or a reader of a range that commits
 FATES = (
@@ -238,22 +239,20 @@ class Chaos:
             return None
 
     def _kill(self, run_id: str) -> None:
-        number = self._range(run_id) if self.world.is_divided else None
-        child = extract_in_child(
-            self.pipeline, run_id, self.world.listed, die_at(self.random.randrange(STEPS)), number=number
-        )
-        _, status = os.waitpid(child, 0)
-        self.report.kills += os.WIFSIGNALED(status)
+        """Let an invocation die; of a divided window, each reader of a range."""
+        for number in self._readers(run_id) if self.world.is_divided else [None]:
+            child = extract_in_child(
+                self.pipeline, run_id, self.world.listed, die_at(self.random.randrange(STEPS)), number=number
+            )
+            _, status = os.waitpid(child, 0)
+            self.report.kills += os.WIFSIGNALED(status)
 
-    def _range(self, run_id: str) -> int | None:
-        """Divide the window if that is possible; return a range of it, which sometimes is the last one to be read."""
-        table, readers = self.world.listed, self.random.choice(["none", "some", "all"])
-        if self.pipeline.call_until_done(run_id, table)["status"] != "DIVIDED":
-            return None
-        number, *others = self.random.sample(missing := self.pipeline.missing_ranges(table), len(missing))
-        for other in {"none": [], "some": others[1:], "all": others}[readers]:
-            self.pipeline.read_range(run_id, table, other)
-        return number
+    def _readers(self, run_id: str) -> list[int | None]:
+        """Divide the window if that is possible, and return its ranges; sometimes leave the division to the doomed."""
+        if self.random.random() < UNDIVIDED or self.pipeline.extract(run_id, self.world.listed) != "DIVIDED":
+            return [None]
+        ranges = self.pipeline.missing_ranges(self.world.listed)
+        return [*self.random.sample(ranges, len(ranges))]
 
     def _rival(self) -> tuple[dict[str, Any], int] | None:
         planned = self._plan()
