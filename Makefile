@@ -43,7 +43,7 @@ test-lambda:    ## unit and integration tests with the Python and the versions t
 	@$(SETUP) venv $(if $(findstring integration,$(LAMBDA_TESTS)),test-servers)
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@program=$$($(VENV)/python -m local.lambda_python) && PYTHONDONTWRITEBYTECODE=1 $$program -m pytest -q -p no:cacheprovider \
-	  $(SIDE_BY_SIDE) --ignore-glob='tests/unit/test_local_*' --ignore=tests/integration/test_report_in_browser.py $(LAMBDA_TESTS)
+	  $(SIDE_BY_SIDE) --ignore-glob='tests/unit/test_local_*' --ignore=tests/unit/test_makefile.py --ignore=tests/integration/test_report_in_browser.py $(LAMBDA_TESTS)
 
 test-unit:      ## the tests without servers (under a minute)
 	@$(SETUP) venv
@@ -94,7 +94,7 @@ audit:          ## scan template and code (cfn-lint, checkov, bandit); check the
 	@.local/scan/bin/checkov --config-file .checkov.yaml
 	@.local/scan/bin/bandit -q -c pyproject.toml -r functions ops local smoke benchmarks
 	@$(SETUP) audit
-	@.local/audit/bin/python -c "import requests; requests.get('https://pypi.org/pypi/pip/json', timeout=30).raise_for_status()" 2>/dev/null \
+	@.local/audit/bin/python -c "import requests; requests.get('https://pypi.org/pypi/pip/24.0/json', timeout=30).raise_for_status()" 2>/dev/null \
 	  || { echo "error: known vulnerabilities were not looked up: PyPI's JSON API does not answer here (a mirror of packages alone has none)"; exit 1; }
 	@.local/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 	  -r requirements/dev.txt -r requirements/sam.txt -r requirements/bench.txt -r requirements/audit.txt \
