@@ -50,7 +50,7 @@ test-unit:      ## the tests without servers (under a minute)
 	@mkdir -p $(PYTEST_DEBUG_TEMPROOT)
 	@$(VENV)/python -m pytest -q -o cache_dir=.local/cache/pytest $(SIDE_BY_SIDE) tests/unit
 
-bench:          ## run the benchmark against its peers: table, plot, JSON (BENCH_ROWS, BENCH_ROUNDS ..)
+bench:          ## run the benchmark: peers, readers, gentleness; half an hour (BENCH_PARTS, BENCH_ROWS ..)
 	@$(SETUP) venv sam mysql bench
 	@$(VENV)/python -m benchmarks
 

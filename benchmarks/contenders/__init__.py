@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.contenders.extractor import ours, stage, to_s3
 from benchmarks.contenders.libraries import chdb, connectorx, dlt, duckdb, original, pandas_chunks
 from benchmarks.contenders.limit import Read, socket
-from benchmarks.contenders.ours import ours, stage, to_s3
 
 CONTENDERS: dict[str, Callable[[str, Path], Read]] = {
     "socket": socket,

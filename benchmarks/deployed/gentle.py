@@ -36,7 +36,8 @@ statement was due, so that waiting counts. The readers and the local AWS run at 
 they are on other machines. {when}
 
 *Statement* and *snapshot* are the longest statement and the oldest transaction of the readers. *Undo* is how many
-transactions InnoDB's history list grew by: old versions of rows that a snapshot keeps from being purged.
+transactions InnoDB's history list grew by: old versions of rows that a snapshot keeps from being purged. Where the
+part before left some, it is too low.
 
 | beside | s | read p50 ms | p99 | max | update p50 ms | p99 | max | statement s | snapshot s | undo |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -111,10 +112,10 @@ def _beside(deployed: Deployed, rows: int, read: Callable[[], object]) -> dict[s
     command = [sys.executable, "-m", "benchmarks.deployed.oltp", LARGE, str(rows)]
     environment = programs.environment(deployed.server.url("bench"))
     with (
+        Source(deployed.server, "extractor", "peer") as source,
         subprocess.Popen(
             command, cwd=programs.REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as application,
-        Source(deployed.server, "extractor", "peer") as source,
     ):
         began = time.monotonic()
         read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ SELECT COALESCE(MAX(max_timer_wait), 0) / 1e12 FROM performance_schema.events_st
 WHERE user IN ({users})
 """
 _FORGET = "TRUNCATE performance_schema.events_statements_summary_by_user_by_event_name"
+_PURGED_SECONDS = 15
 _UNDO = "SELECT count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'"
 
 
@@ -52,7 +54,7 @@ class Source:
     def __enter__(self) -> Source:
         with self._connection.cursor() as cursor:
             cursor.execute(_FORGET)
-        self._undo.append(int(self._value(_UNDO)))
+        self._undo.append(self._purged())
         self._thread.start()
         return self
 
@@ -62,6 +64,16 @@ class Source:
         longest = float(self._value(_LONGEST.format(users=self._users)))
         self.left = Left(longest, self._oldest, max(self._undo) - self._undo[0])
         self._connection.close()
+
+    def _purged(self) -> int:
+        """Return the history list's length when it no longer shrinks: what the part before has left is purged."""
+        deadline = time.monotonic() + _PURGED_SECONDS
+        before, now = 1, 0
+        while now < before and time.monotonic() < deadline:
+            before = int(self._value(_UNDO))
+            time.sleep(1)
+            now = int(self._value(_UNDO))
+        return now
 
     def _watch(self) -> None:
         while not self._stop.wait(0.25):

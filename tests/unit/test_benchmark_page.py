@@ -27,16 +27,21 @@ def test_the_fastest_contender_comes_first_and_stages_are_not_among_them() -> No
 
 
 def test_a_run_replaces_what_it_measured_and_nothing_else() -> None:
+    def runs(rows: int, seconds: float) -> list[dict[str, float]]:
+        return [{"rows": rows, "seconds": seconds}]
+
     before = {
-        "tables": {"orders": {"a": 1}, "wide": {"a": 1}},
+        "tables": {"orders": {LIMIT: runs(9, 1), "a": runs(9, 1), "b": runs(9, 1)}, "wide": {LIMIT: runs(9, 1)}},
         "taken": {"orders": "then", "wide": "then"},
         "missing": {"b": "no wheel", "c": "no wheel"},
         "row": "then",
     }
-    now = {"tables": {"wide": {"a": 2, "b": 2}}, "taken": {"wide": "now"}, "missing": {}}
+    now = {"tables": {"orders": {LIMIT: runs(9, 2), "b": runs(9, 2)}}, "taken": {"orders": "now"}, "missing": {}}
     assert merged(before, now) == {
-        "tables": {"orders": {"a": 1}, "wide": {"a": 2, "b": 2}},
-        "taken": {"orders": "then", "wide": "now"},
+        "tables": {"orders": {LIMIT: runs(9, 2), "a": runs(9, 1), "b": runs(9, 2)}, "wide": {LIMIT: runs(9, 1)}},
+        "taken": {"orders": "now", "wide": "then"},
         "missing": {"c": "no wheel"},
         "row": "then",
     }
+    fewer = {"tables": {"orders": {LIMIT: runs(5, 2)}}, "taken": {"orders": "now"}, "missing": {}}
+    assert merged(before, fewer)["tables"]["orders"] == {LIMIT: runs(5, 2)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,8 @@ def keys_of(rows: Block | SpooledRow, columns: Sequence[int]) -> Keys:
     else:
         joined = np.concatenate(each, axis=1)
         view, width = memoryview(joined.tobytes()), joined.shape[1]
-        digest = hashlib.blake2b
-        raw = np.frombuffer(
-            b"".join(
-                [digest(view[at : at + width], digest_size=KEY_BYTES).digest() for at in range(0, len(view), width)]
-            ),
-            np.uint8,
-        ).reshape(-1, KEY_BYTES)
+        places = ((begin, begin + width) for begin in range(0, len(view), width))
+        raw = np.frombuffer(_blake2b(view, places), np.uint8).reshape(-1, KEY_BYTES)
     return _spread(np.ascontiguousarray(raw).view(np.uint64).reshape(-1, 2))
 
 
@@ -61,10 +56,21 @@ def digests_of(rows: Block | SpooledRow, columns: int) -> Keys:
     if isinstance(rows, SpooledRow):
         packed = rows.digest_of(columns)
     else:
-        view, digest = rows.data.data, hashlib.blake2b
         places = zip(rows.bounds[0].tolist(), rows.bounds[columns].tolist(), strict=True)
-        packed = b"".join([digest(view[begin:end], digest_size=KEY_BYTES).digest() for begin, end in places])
+        packed = _blake2b(rows.data.data, places)
     return np.frombuffer(packed, np.uint64).reshape(-1, 2)
+
+
+def _blake2b(view: memoryview, places: Iterable[tuple[int, int]]) -> bytes:
+    """Return the digests of many pieces, one after the other."""
+    # A copy takes three quarters of the time of a new hash with its parameters.
+    new = hashlib.blake2b(digest_size=KEY_BYTES).copy
+    digests = []
+    for begin, end in places:
+        piece = new()
+        piece.update(view[begin:end])
+        digests.append(piece.digest())
+    return b"".join(digests)
 
 
 def _column_keys(rows: Block | SpooledRow, column: int) -> NDArray[np.uint8]:

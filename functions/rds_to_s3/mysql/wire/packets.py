@@ -179,6 +179,8 @@ class PacketReader:
         while position <= last:
             append(position)
             position += data[position] + HEADER
+        if not packets:
+            return
         found = np.array(packets, np.int64)
         long = np.flatnonzero(self._data[found + 1] | self._data[found + 2])
         if len(long):

@@ -104,7 +104,8 @@ def to_s3(file_format: str, compression: str) -> Callable[[str, Path], Read]:
         store = ObjectStore(bucket)
         # Only `orders` has cursor columns; its first load is measured.
         mode = "incremental" if table == "orders" else "full"
-        spec = {"name": table, "format": file_format, "compression": compression, "mode": mode}
+        # A divided table would only be divided here.
+        spec = {"name": table, "format": file_format, "compression": compression, "mode": mode, "readers": 1}
         run_id = uuid4().hex
         began = datetime.now(UTC).isoformat()
         plan_run(
