@@ -131,6 +131,24 @@ def test_a_table_whose_range_failed_is_redriven_with_that_range_alone(loaded: Pi
     assert problems_with_leftovers(loaded, "big") == []
 
 
+def test_a_table_whose_range_failed_is_free_once_nobody_reads_it(loaded: Pipeline) -> None:
+    loaded.set_watermark("big", "2024-01-01 00:00:00")
+    loaded.tables = [{"name": "big", "readers": 4, "checks": {"pad": {"matches": "x+"}}}]
+    loaded.database.execute("UPDATE big SET pad = 'bad' WHERE id = 1")
+    execution = loaded.execution("half")
+    loaded.plan(execution)
+    assert loaded.extract("half", "big") == "DIVIDED"
+    results = [loaded.read_range("half", "big", number) for number in (1, 2, 3, 4)]
+    # The ranges after the failed one keep the table as long as they are read.
+    assert "FAILED" in [result["status"] for result in results[:-1]]
+    assert results[-1]["status"] == "RANGE_READ"
+    loaded.report(execution, results=[{"table": "big", "status": "DIVIDED"}], range_results=results)
+    loaded.database.execute("UPDATE big SET pad = 'xx' WHERE id = 1")
+    table = entry(loaded.run(), "big")
+    assert (table["status"], table["rows"], table["readers"]) == ("SUCCEEDED", ROWS, 4)
+    assert problems_with_leftovers(loaded, "big") == []
+
+
 def test_what_changes_between_two_ranges_is_the_next_windows(loaded: Pipeline) -> None:
     loaded.tables = [{"name": "big", "readers": 4, "deletes": "track"}]
     loaded.run()

@@ -68,7 +68,10 @@ class RangeExtraction(TableExtraction):
         if not self._read_range(entered, self._division, lease_seconds):
             return Outcome("CONTINUE")
         registers = self._shared.registers(self._division)
-        if not self._shared.missing(registers) and self._shared.join(self._division, registers) is not None:
+        if self._shared.missing(registers):
+            # Those that are missing may have failed. Then nobody else would give the table free.
+            self._shared.leave(self._division)
+        elif self._shared.join(self._division, registers) is not None:
             return self._conclude()
         return Outcome("RANGE_READ")
 

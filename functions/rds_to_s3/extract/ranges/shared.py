@@ -121,12 +121,13 @@ class SharedTable:
         return joined.model_copy(deep=True)
 
     def leave(self, division: Division) -> None:
-        """Give the table free, unless a range of it is being read: this run's read of it has failed."""
-        now = self._commit.clock()
-        if any(state.lease is not None and state.lease.expires_at > now for state in self.registers(division)):
-            return
+        """Give the table free, unless a range of it is being read: this run's read of it may have failed."""
         with suppress(LeaseLostError, StorageUnavailableError, StorageRefusedError):
-            self._change(lambda state, _now: state.model_copy(update={"lease": None}))
+            # Before the registers: whoever enters while they are looked at prolongs it.
+            seen, now = self._commit.states.load().lease, self._commit.clock()
+            if any(state.lease is not None and state.lease.expires_at > now for state in self.registers(division)):
+                return
+            self._change(lambda state, _now: state.model_copy(update={"lease": None}) if state.lease == seen else None)
 
     def _change(self, change: Callable[[TableState, float], TableState | None]) -> Refused | Staged | None:
         """Change the state as long as this run shares the table; return what `enter` does."""
