@@ -113,6 +113,19 @@ def test_a_large_window_is_divided_by_its_index(loaded: Pipeline) -> None:
     assert problems_with_leftovers(loaded, "big") == []
 
 
+def test_a_small_window_of_a_large_table_is_not_searched_for_borders(
+    loaded: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "LEAST_BYTES", 1_000_000)
+    (yesterday,) = loaded.database.rows("SELECT CAST(NOW() - INTERVAL 1 DAY AS CHAR)")[0]
+    loaded.set_watermark("big", yesterday)
+    stamp = "NOW(6) - INTERVAL 30 SECOND - INTERVAL id MICROSECOND"
+    loaded.database.execute(f"UPDATE big SET pad = CONCAT(pad, '!'), modifiedDate = {stamp} WHERE id <= 200")
+    with patch.object(cuts.CutFinder, "_split", side_effect=AssertionError("searched")):
+        table = entry(loaded.run(), "big")
+    assert (table["status"], table["rows"], table.get("readers", 1)) == ("SUCCEEDED", 200, 1)
+
+
 def test_a_table_whose_range_failed_is_redriven_with_that_range_alone(loaded: Pipeline) -> None:
     loaded.set_watermark("big", "2024-01-01 00:00:00")
     execution = loaded.execution("half")

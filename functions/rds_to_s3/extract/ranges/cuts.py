@@ -34,6 +34,7 @@ SAMPLE_ROWS, SAMPLE_BYTES = 30, 512 * 1024
 MOST_STEPPED = 500_000  # rows that are counted to find the middle of a piece, where its values do not tell
 COUNTED_BYTES = 128 * 1024  # of an index: ten pages, most of them full. InnoDB counts the rows in so few
 ESTIMATED_TWICE = 2
+MOST_MISSED = 4.0  # a whole read may have so many times its first estimate: see above, and halved again
 ENTRY_OVERHEAD = 13  # bytes
 MOST_LEFT = 0.9  # of a piece that is split, for its largest part
 
@@ -117,17 +118,18 @@ class CutFinder:
         self._table = table.name
         self._columns = columns
         self._sample = max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // max(table.average_row_bytes, 1)))
+        self._average_row_bytes = table.average_row_bytes
         self._until = math.inf
         self._character_sets = {column.name: column.character_set for column in table.columns}
 
-    def pieces(self, stretches: Sequence[Stretch], ranges: int) -> list[_Piece]:
-        """Split a read into pieces that are small beside one of so many ranges."""
+    def pieces(self, stretches: Sequence[Stretch], ranges: int, least_bytes: float) -> list[_Piece]:
+        """Split a read into pieces that are small beside one of so many ranges; not one of fewer bytes than `least`."""
         pieces: list[_Piece] = []
         self._until = time.monotonic() + MOST_SECONDS
         try:
             # Where few rows fulfil a table's `where`, one statement may scan all of it.
             with limited_statements(self._connection, MOST_SECONDS):
-                self._search(stretches, ranges, pieces)
+                self._search(stretches, ranges, least_bytes, pieces)
         except ReadInterruptedError:
             if not self._connection.open:
                 raise
@@ -135,9 +137,13 @@ class CutFinder:
         self._until = math.inf
         return pieces
 
-    def _search(self, stretches: Sequence[Stretch], ranges: int, pieces: list[_Piece]) -> None:
+    def _search(self, stretches: Sequence[Stretch], ranges: int, least_bytes: float, pieces: list[_Piece]) -> None:
         for stretch in stretches:
             pieces += self._whole(stretch)
+        # Its first rows may be smaller than others.
+        most = sum(piece.rows * max(piece.row_bytes, self._average_row_bytes) for piece in pieces) * MOST_MISSED
+        if most < least_bytes:
+            return
         while len(pieces) < MOST_PIECES:
             heaviest = max(
                 (piece for piece in pieces if not piece.is_whole), key=lambda piece: piece.bytes, default=None

@@ -62,7 +62,7 @@ def divide(
     if most <= 1:
         return None, warnings
     finder = CutFinder(connection, table, prepared.selection.select)
-    pieces = finder.pieces(stretches, min(wanted, most))
+    pieces = finder.pieces(stretches, min(wanted, most), least_divided(spec))
     size = sum(piece.bytes for piece in pieces)
     readers = min(readers_for(spec, size), most)
     cuts = finder.in_order(stretches, chosen_cuts(pieces, readers, len(prepared.segments)))
@@ -98,11 +98,16 @@ def _crowded(wanted: int, most: int) -> str:
 
 def readers_for(spec: TableSpec, size: float) -> int:
     """Return how many readers a read of so many bytes has."""
-    if size < LEAST_BYTES:
+    if size < least_divided(spec):
         return 1
     if spec.readers != "auto":
         return spec.readers
-    return min(max(int(size // BYTES_OF_A_READER), 1), MOST_READERS)
+    return min(int(size // BYTES_OF_A_READER), MOST_READERS)
+
+
+def least_divided(spec: TableSpec) -> int:
+    """Return how many bytes the smallest read has that more than one reader shares."""
+    return max(2 * BYTES_OF_A_READER, LEAST_BYTES) if spec.readers == "auto" else LEAST_BYTES
 
 
 def in_range(segments: Sequence[Segment], division: Division, number: int) -> tuple[list[Segment], Position]:
