@@ -34,7 +34,7 @@ SAMPLE_ROWS, SAMPLE_BYTES = 30, 512 * 1024
 MOST_STEPPED = 500_000  # rows that are counted to find the middle of a piece, where its values do not tell
 COUNTED_BYTES = 128 * 1024  # of an index: ten pages, most of them full. InnoDB counts the rows in so few
 ESTIMATED_TWICE = 2
-MOST_MISSED = 4.0  # a whole read may have so many times its first estimate: see above, and halved again
+MOST_MISSED = 8.0  # a read may have so many times its first estimate: half of it, halved again, and an error of two
 ENTRY_OVERHEAD = 13  # bytes
 MOST_LEFT = 0.9  # of a piece that is split, for its largest part
 
