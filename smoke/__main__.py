@@ -18,10 +18,11 @@ from local.errors import LocalSystemError
 from local.stack_parameters import parse_parameters
 from local.system import HOME
 from smoke.account import PREFIX, Account
+from smoke.asking import Answer, ask
 from smoke.clean_up import delete_all, delete_stack, find_left
 from smoke.deployment import Names
 from smoke.errors import SmokeError
-from smoke.facts import AFTER_DELETION, FACTS, NOT_ASKED, Answer, ask
+from smoke.facts import AFTER_DELETION, FACTS, NOT_ASKED
 from smoke.price import Purse, estimate, read_prices
 from smoke.trial import Trial
 

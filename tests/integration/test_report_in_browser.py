@@ -28,8 +28,6 @@ PHONE, DESK = 360, 1280
 MARGINS: PdfMargins = {"top": "0.4in", "right": "0.4in", "bottom": "0.4in", "left": "0.4in"}
 SHEET = 718  # A4 less Chromium's own margins, in CSS pixels
 
-# --- the pages ----------------------------------------------------------------------------------------------------
-
 
 @pytest.fixture(scope="module")
 def viewer() -> Iterator[Viewer]:
@@ -77,8 +75,6 @@ def unfold(page: Page) -> None:
 
 
 every_run = pytest.mark.parametrize("name", [*RUNS, *OVERVIEWS])
-
-# --- what it asks for ---------------------------------------------------------------------------------------------
 
 
 @every_run

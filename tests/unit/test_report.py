@@ -37,9 +37,6 @@ def test_the_run_in_the_docs_pictures_is_one_that_could_be() -> None:
         assert (run.keys(), run["totals"].keys()) == (kept.keys(), kept["totals"].keys())
 
 
-# --- what it says -------------------------------------------------------------------------------------------------
-
-
 def test_it_begins_with_how_the_run_ended() -> None:
     head = said(parsed(manifest(table("menu"), redrives=2)).find(".//header"))
     assert head.startswith("Run run-1 ✓ succeeded on 2025-04-02, redriven twice")

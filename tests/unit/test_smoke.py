@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from smoke import __main__ as smoke
-from smoke import clean_up, facts, run_sql, trial
+from smoke import asking, clean_up, facts, run_sql, trial
 from smoke.account import Account
+from smoke.asking import Fact
 from smoke.clean_up import Left, delete_stack, find_left
 from smoke.deployment import AUTHORITIES
 from smoke.errors import BudgetSpentError, NotAskedError, NotHeldError, SmokeError
-from smoke.facts import Fact
 from smoke.price import Purse, estimate, read_prices
 from smoke.trial import Trial
 
@@ -330,9 +330,9 @@ def test_the_gates_input_after_a_redrive_is_read_from_the_history(
 ) -> None:
     history = [gate_event(0, 0), {"type": "ExecutionRedriven"}, gate_event(count, retries)]
     seen = SimpleNamespace(account=Account(REGION), history=history)
-    assert [facts.ask(fact, seen).result for fact in facts.FACTS[:2]] == results  # type: ignore[arg-type]
+    assert [asking.ask(fact, seen).result for fact in facts.FACTS[:2]] == results  # type: ignore[arg-type]
     seen.history = history[:2]
-    assert {facts.ask(fact, seen).result for fact in facts.FACTS[:2]} == {"could not be asked"}  # type: ignore[arg-type]
+    assert {asking.ask(fact, seen).result for fact in facts.FACTS[:2]} == {"could not be asked"}  # type: ignore[arg-type]
 
 
 def test_the_versions_are_those_of_the_requirements() -> None:
