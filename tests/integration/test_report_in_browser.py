@@ -127,8 +127,6 @@ def test_in_a_copy_of_the_bucket_every_link_leads_to_its_file(viewer: Viewer, bu
     assert local == files | reports | own
 
 
-# --- how it fits --------------------------------------------------------------------------------------------------
-
 # Elements that stick out at the right, but for those that lie in something that scrolls by itself.
 STICKING_OUT = """
 [...document.querySelectorAll('main *')]
