@@ -56,6 +56,23 @@ def problems(pipeline: Pipeline, table: str = "orders") -> list[str]:
     return problems_with_manifests(pipeline, table, manifests)
 
 
+def test_what_a_stopped_run_warned_of_is_in_the_later_runs_entry(orders: Pipeline) -> None:
+    orders.run()
+    orders.tables = [{"name": "orders", "checks": {"note": {"isin": ["a", "b", "c"]}}, "on_violation": "warn"}]
+    insert(orders, "odd")
+    stopped_run(orders, "stopped")
+    orders.tables = ["orders"]
+    for changes in (["d"], []):  # with rows of its own, and without
+        insert(orders, *changes)
+        warnings = entry(orders.run(), "orders")["warnings"]
+        assert any("check broken: note isin" in text for text in warnings), warnings
+        assert any("ended before it could report" in text for text in warnings)
+        orders.tables = [{"name": "orders", "checks": {"note": {"isin": ["a"]}}, "on_violation": "warn"}]
+        insert(orders, "odd")
+        stopped_run(orders, f"stopped after {len(changes)}")
+        orders.tables = ["orders"]
+
+
 def test_a_later_run_reports_the_files_of_one_that_was_stopped(orders: Pipeline) -> None:
     stopped_run(orders, "stopped")
     later = orders.run("later")

@@ -119,6 +119,9 @@ def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
         files["superseded"] = superseded
     if any(entry.mode == "full" for entry in earlier):
         changes["mode"] = "full"
+    # What an execution that was stopped had to say of its files, its manifest would have said.
+    if said := [text for entry in earlier for text in entry.warnings]:
+        changes["warnings"] = list(dict.fromkeys([*said, *own.warnings]))
     if drift := [change for entry in entries for change in entry.drift]:
         changes["drift"] = drift
     if any(entry.keys for entry in entries):

@@ -146,7 +146,8 @@ def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> li
     if not outstanding.taken:
         return []
     records = [each.record for each in outstanding.taken]
-    record = joined_record(records[-1].but(warnings=outstanding.warnings()), records[:-1])
+    newest = records[-1].but(warnings=[*records[-1].warnings, *outstanding.warnings()])
+    record = joined_record(newest, records[:-1])
     commit.decide(
         last.model_copy(
             update={
