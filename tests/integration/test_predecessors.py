@@ -13,7 +13,7 @@ from rds_to_s3.plan.lists import databases
 from rds_to_s3.s3.objects import ObjectStore
 from tests.integration.crash_matrix import hurried
 from tests.integration.pipeline import Pipeline, entry
-from tests.support.deaths import extract_in_child
+from tests.support.deaths import extract_in_child, stand_still
 from tests.support.ledger import problems_with_leftovers, problems_with_manifests, problems_with_rows
 from tests.support.staged_time import StagedTime
 
@@ -35,12 +35,12 @@ def test_a_predecessor_removes_no_keys_and_no_values_of_its_successor(orders: Pi
     orders.plan(orders.execution("twice"))
     open_snapshot = snapshot.open_snapshot
 
-    def stand_still(*given: Any, **options: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGSTOP)
+    def stop_first(*given: Any, **options: Any) -> Any:
+        stand_still()
         return open_snapshot(*given, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(databases, "open_snapshot", stand_still)
+        patch.setattr(databases, "open_snapshot", stop_first)
         child = extract_in_child(orders, "twice", "orders", lambda _: None)
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     with hurried(1):

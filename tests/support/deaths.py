@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,6 +70,15 @@ def die_at(moment: int | str) -> OnEffect:
     return on_effect
 
 
+def stand_still() -> None:
+    """Freeze this process before the calling thread does anything else.
+
+    The signal goes to the thread. One that goes to the process may be taken by another thread, and until that one has a
+    core, this one works.
+    """
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
+
 def stand_still_at(moment: str) -> OnEffect:
     """Return an `on_effect` that freezes its process at the first effect of that name."""
     stood = False
@@ -77,7 +87,7 @@ def stand_still_at(moment: str) -> OnEffect:
         nonlocal stood
         if name == moment and not stood:
             stood = True
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stand_still()
 
     return on_effect
 

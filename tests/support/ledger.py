@@ -84,6 +84,11 @@ def problems_with_leftovers(pipeline: Pipeline, table: str, file_format: str = "
     digests = set(pipeline.keys(f"_state/tails/{table}/{file_format}/"))
     if digests != named:
         problems.append(f"digests left: {sorted(digests - named)}, missing: {sorted(named - digests)}")
+    # An earlier invocation of the last run may have left some of the ledger, which the next run removes.
+    ledger = commit["ledger"] or {"blocks": [], "runs": []}
+    proved = {part["key"] for part in [*ledger["blocks"], *ledger["runs"]] if part["key"]}
+    lost = proved - set(pipeline.keys(f"_state/ledger/{table}/{file_format}/"))
+    problems += [f"missing from the ledger: {key}" for key in sorted(lost)]
     return problems
 
 
