@@ -8,6 +8,8 @@ from urllib.parse import quote
 LATEST_MANIFEST_KEY = "runs/latest.json"
 INDEX_KEY = "runs/index.html"
 HISTORY_KEY = "_state/history.json"
+LAST_PART = 9_999
+"""The last part number of a window: with five digits the order of the keys would not be that of the numbers."""
 _PART = re.compile(r"_part(\d{4,})\.")
 _PARTITION = re.compile(r"[^/]+/(?:csv|parquet)/dt=(\d{4}-\d{2}-\d{2})/[^/]+$")
 _ENDING = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")

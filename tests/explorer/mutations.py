@@ -245,7 +245,7 @@ MUTATIONS = (
     Mutation(
         "range's parts",
         "Each range has part numbers of its own",
-        _without(Division, "first_part_of", 1),
+        _without(Division, "numbers_of", range(1, 101)),
         "overwritten",
         _scenario(A, bounds=Bounds(0, 0, 0, 0), settings=RANGES | ONE_FILE, first=True),
     ),

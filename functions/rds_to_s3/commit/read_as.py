@@ -51,9 +51,10 @@ class Division(_Part):
         """How many there are."""
         return len(self.cuts) + 1
 
-    def first_part_of(self, number: int) -> int:
-        """Return the first part number of a range; ranges are counted from 1."""
-        return self.first_part + (number - 1) * self.parts
+    def numbers_of(self, number: int) -> range:
+        """Return the part numbers of a range; ranges are counted from 1."""
+        first = self.first_part + (number - 1) * self.parts
+        return range(first, first + self.parts)
 
 
 class Settled(_Part):

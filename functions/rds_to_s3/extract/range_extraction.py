@@ -15,7 +15,7 @@ from rds_to_s3.commit.state import Staged, Written
 from rds_to_s3.commit.table_commit import HANDOVER_SECONDS, TableCommit
 from rds_to_s3.errors import LeaseLostError, SourceChangedError
 from rds_to_s3.extract.outcome import Outcome
-from rds_to_s3.extract.ranges.division import in_range
+from rds_to_s3.extract.ranges.division import in_range, least_bytes
 from rds_to_s3.extract.ranges.shared import SharedTable
 from rds_to_s3.extract.reached import begun_elsewhere, connect_reached, note_seen
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
@@ -161,9 +161,16 @@ class RangeExtraction(TableExtraction):
     def _files(self, work: Work, uploader: Uploader) -> WindowFiles:
         if self._whole is None:
             return super()._files(work, uploader)
-        first = self._division.first_part_of(self._number)
-        last = first + self._division.parts - 1
-        return WindowFiles(self.spec, work.prepared.window.stamp, uploader, lambda _: first, last_part=last)
+        division = self._division
+        numbers = division.numbers_of(self._number)
+        return WindowFiles(
+            self.spec,
+            work.prepared.window.stamp,
+            uploader,
+            lambda _: numbers.start,
+            numbers=numbers,
+            least_bytes=least_bytes(division.bytes, division.ranges, division.parts),
+        )
 
     def _release(self) -> None:
         if self._whole is None:

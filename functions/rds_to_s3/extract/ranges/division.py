@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from rds_to_s3.bucket_keys import LAST_PART
 from rds_to_s3.commit.read_as import Division, Position
 from rds_to_s3.extract.ranges.cuts import CutFinder, Stretch, chosen_cuts
 from rds_to_s3.extract.scope.prepared_read import PreparedRead
@@ -69,12 +70,25 @@ def divide(
     if not cuts:
         is_late = finder.out_of_time and spec.readers != "auto"
         return None, [*warnings, f"one reader reads this table: {_SEARCHED}"] if is_late else []
-    files = int(size / (len(cuts) + 1) / spec.target_file_bytes) + 1
-    parts = max(FEWEST_PARTS, -(-PARTS_SPARE * files // FEWEST_PARTS) * FEWEST_PARTS)
+    first = next_part()
+    parts = numbers_of_a_range(first, len(cuts) + 1, int(size / spec.target_file_bytes))
+    if parts < FEWEST_PARTS // 2:
+        return None, [*warnings, "one reader reads this table: few part numbers of this window's end are left"]
     rows = sum(piece.rows for piece in pieces)
     return Division(
-        token=token, cuts=cuts, first_part=next_part(), parts=parts, rows=round(rows), bytes=round(size)
+        token=token, cuts=cuts, first_part=first, parts=parts, rows=round(rows), bytes=round(size)
     ), warnings
+
+
+def numbers_of_a_range(first: int, ranges: int, files: int) -> int:
+    """Return how many part numbers each range has; some are left for the files of what is healed after them."""
+    wanted = -(-PARTS_SPARE * (files // ranges + 1) // FEWEST_PARTS) * FEWEST_PARTS
+    return min(wanted, (LAST_PART + 1 - first - FEWEST_PARTS) // ranges)
+
+
+def least_bytes(size: int, ranges: int, parts: int) -> int:
+    """Return how large the files of a range are at least, so that the expected ones need a quarter of its numbers."""
+    return PARTS_SPARE * size // (ranges * parts)
 
 
 def is_small(table: Table) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from rds_to_s3.bucket_keys import data_key, data_stem, part_of, segment, side_key, side_prefix
+from rds_to_s3.bucket_keys import LAST_PART, data_key, data_stem, part_of, segment, side_key, side_prefix
 from rds_to_s3.commit.read_as import Position
 from rds_to_s3.commit.staged_upload import OpenFile, Uploader
 from rds_to_s3.commit.state import StagedFile
@@ -23,13 +23,14 @@ MANY_FILES = 1000
 """So many files of one window have the target size; from then on files grow, so that no setting makes a file a row."""
 LEAST_OF_MANY = 1024 * 1024
 LARGEST_OF_MANY = 8 * 1024**3
+ALL_NUMBERS = range(1, LAST_PART + 1)
 
 
-def size_of_next(target_bytes: int, files: int) -> int:
+def size_of_next(target_bytes: int, files: int, *, left: int = 1, numbers: int = 1) -> int:
     """Return the size at which the next file of a window ends.
 
     Each file takes some requests to S3 and a place in the table's state, while the database keeps a snapshot. With this
-    rule a window of 1 TiB has 11,000 files at most, and one of 1 GiB 2,000, whatever the target is.
+    rule a window of 1 TiB has 8,100 files at most, and one of 1 GiB 2,000, whatever the target is.
 
     Parameters
     ----------
@@ -37,16 +38,22 @@ def size_of_next(target_bytes: int, files: int) -> int:
         The table list's.
     files : int
         How many the window has.
+    left, numbers : int
+        How many part numbers are left, and how many there were. Each time that half of the rest is used, files become
+        four times as large: rows that are more than was estimated find room.
 
     Examples
     --------
     >>> [size_of_next(100, files) // 1024 for files in (0, 999, 1000, 2000, 3000)]
     [0, 0, 1024, 2048, 4096]
+    >>> [size_of_next(100, 0, left=left, numbers=100) for left in (100, 51, 50, 25)]
+    [100, 100, 400, 1600]
     """
-    if files < MANY_FILES:
-        return target_bytes
-    grown = max(target_bytes, LEAST_OF_MANY) << (files // MANY_FILES - (target_bytes < LEAST_OF_MANY))
-    return max(target_bytes, min(grown, LARGEST_OF_MANY))
+    size = target_bytes
+    if files >= MANY_FILES:
+        size = max(size, LEAST_OF_MANY) << (files // MANY_FILES - (size < LEAST_OF_MANY))
+    halvings = (numbers // left).bit_length() - 1
+    return max(target_bytes, min(size << 2 * halvings, LARGEST_OF_MANY))
 
 
 @dataclass
@@ -59,8 +66,8 @@ class FileSeries:
         Returns the key of the nth part.
     next_part : callable
         Returns the number of the first file. Called when it is opened: most windows have no file.
-    last_part : int or None
-        The last number that may be used.
+    numbers : range
+        The part numbers that may be used.
 
     Attributes
     ----------
@@ -83,7 +90,7 @@ class FileSeries:
     compression: str
     target_bytes: int
     next_part: Callable[[], int]
-    last_part: int | None = None
+    numbers: range = ALL_NUMBERS
     finished: list[StagedFile] = field(default_factory=list)
     finished_at: Position | None = None
     finished_rows: int = 0
@@ -158,13 +165,15 @@ class FileSeries:
         if self._first is None:
             self._first = self.next_part()
         number = self._first + len(self.finished)
-        if self.last_part is not None and number > self.last_part:
+        left = self.numbers.stop - number
+        if left < 1:
             raise CannotResumeError(
-                "a range of this table has many more files than it was expected to have, and their numbers would be "
-                'those of the next range: set "readers": 1, or raise target_file_bytes'
+                f"a window, or the range of it that one reader reads, has no part number after {number - 1}: "
+                'raise target_file_bytes, or set "readers": 1'
             )
         extension = EXTENSIONS[self.compression] if self.file_format == "csv" else self.file_format
-        self._file_bytes = size_of_next(self.target_bytes, self.earlier + len(self.finished))
+        files = self.earlier + len(self.finished)
+        self._file_bytes = size_of_next(self.target_bytes, files, left=left, numbers=len(self.numbers))
         self._file = self.uploader.open(self.key(number, extension), largest_bytes=self._file_bytes)
         self._encoder = open_encoder(
             self.file_format, self.compression, self.columns, self._file.write, target_bytes=self._file_bytes
@@ -226,8 +235,10 @@ class WindowFiles:
         Returns the first unused part number of the keys with a prefix.
     layouts : set of str
         The layouts in which files of this window's end may exist.
-    last_part : int or None
-        The last number that may be used.
+    numbers : range
+        The part numbers that may be used.
+    least_bytes : int
+        The size of a file at least, where the table list's would need too many numbers.
     """
 
     spec: TableSpec
@@ -235,7 +246,8 @@ class WindowFiles:
     uploader: Uploader
     next_part: Callable[[str], int]
     layouts: AbstractSet[str] = frozenset({"flat"})
-    last_part: int | None = None
+    numbers: range = ALL_NUMBERS
+    least_bytes: int = 0
 
     def data(self, columns: Sequence[OutputColumn], *, before: Sequence[StagedFile]) -> FileSeries:
         """Return the files of the table's rows; earlier invocations of the read have staged `before`."""
@@ -248,9 +260,9 @@ class WindowFiles:
             columns=columns,
             file_format=spec.format,
             compression=spec.compression or "none",
-            target_bytes=spec.target_file_bytes,
+            target_bytes=max(spec.target_file_bytes, self.least_bytes),
             next_part=lambda: _after(before, self._next_data_part()),
-            last_part=self.last_part,
+            numbers=self.numbers,
             earlier=len(before),
         )
 
@@ -265,7 +277,7 @@ class WindowFiles:
             compression="none",
             target_bytes=spec.target_file_bytes,
             next_part=lambda: _after(before, self.next_part(self._side_stem(kind))),
-            last_part=self.last_part,
+            numbers=self.numbers,
             earlier=len(before),
         )
 
