@@ -90,6 +90,17 @@ def test_so_it_is_on_mariadb(mariadb_database: Database, kind: str) -> None:
     check_a_first_load(Pipeline(mariadb_database, "memory", None, memory=MemoryStore()), kind)
 
 
+def test_the_keys_sort_in_the_order_of_the_rows_however_many_numbers_the_ranges_want(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(pipeline, *KEYS["dense"])
+    pipeline.tables = [{"name": "big", "readers": 4, "target_file_bytes": 10_000}]
+    monkeypatch.setattr(division, "PARTS_SPARE", 40)  # more than ten thousand numbers for few files
+    files = [file["key"] for file in entry(pipeline.run(), "big")["files"]]
+    assert files == sorted(files) == pipeline.data_keys("big")
+    assert [int(row["id"] or 0) for row in pipeline.delivered("big")] == [*range(1, ROWS + 1)]
+
+
 @pytest.fixture
 def loaded(pipeline: Pipeline) -> Pipeline:
     """A table of integers that has been extracted once."""
