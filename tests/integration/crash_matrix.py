@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from rds_to_s3.bucket_keys import key_run_key, seen_key, tail_key
 from rds_to_s3.extract import page_reader
-from rds_to_s3.extract.ranges import division
+from rds_to_s3.extract.ranges import cuts, division
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.deaths import extract_and_die, extract_in_child
 from tests.support.ledger import (
@@ -198,8 +198,9 @@ def recorded(pipeline: Pipeline, run_id: str, table: str, number: int | None) ->
 
 @contextmanager
 def dividing(scenario: Scenario) -> Iterator[None]:
-    """Let windows of any size be divided."""
-    with patch.object(division, "LEAST_BYTES", 1 if scenario.divided else division.LEAST_BYTES):
+    """Let windows of any size be divided, after a short search."""
+    least = 1 if scenario.divided else division.LEAST_BYTES
+    with patch.object(division, "LEAST_BYTES", least), patch.object(cuts, "FINER", 2):
         yield
 
 
