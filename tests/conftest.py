@@ -7,10 +7,24 @@ many examples.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
+import botocore.loaders
 import pytest
 from hypothesis import HealthCheck, settings
+
+
+def _parsed_once(load_file: Any) -> Any:
+    """Let a process parse each of botocore's files once."""
+    parse = cache(lambda path: load_file(botocore.loaders.JSONFileLoader(), path))
+    return lambda _, path: parse(path)
+
+
+# Hundreds of sessions are made here, and each would parse botocore's description of all endpoints.
+botocore.loaders.JSONFileLoader.load_file = _parsed_once(  # type: ignore[method-assign]
+    botocore.loaders.JSONFileLoader.load_file
+)
 
 # A machine that does other things at the same time is no reason to fail.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
