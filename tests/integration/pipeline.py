@@ -31,7 +31,8 @@ from rds_to_s3.s3.objects import ObjectStore
 from rds_to_s3.settings import PlanSettings
 from tests.integration.conftest import Database
 from tests.support.csv_reading import read_csv
-from tests.support.effects import EffectStore, OnEffect
+from tests.support.effects import EffectMemory, EffectStore, OnEffect
+from tests.support.memory_store import MemoryStore
 from tests.support.tls import trusting
 
 Json = dict[str, Any]
@@ -69,7 +70,7 @@ class Pipeline:
     endpoint: Callable[[int], Connection] | None = None
     started: dict[str, str] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
-    memory: ObjectStore | None = None
+    memory: MemoryStore | None = None
     mask_key: bytes = b"a key of the tests"
     readers: int = 4
 
@@ -79,7 +80,8 @@ class Pipeline:
 
     def store_telling(self, on_effect: OnEffect) -> ObjectStore:
         """Return a store that calls `on_effect` around each request that changes the bucket."""
-        assert self.memory is None
+        if self.memory is not None:
+            return EffectMemory(on_effect, self.memory)
         return EffectStore(self.bucket, self.s3_client, on_effect)
 
     def connect(self, read_seconds: int) -> Connection:

@@ -13,6 +13,8 @@ from tests.support.csv_reading import read_csv
 from tests.support.schemas import validate_manifest
 from tests.support.staged_time import StagedTime
 
+pytestmark = pytest.mark.bucket_in_memory
+
 ORDERS = """CREATE TABLE orders (
     id INT PRIMARY KEY AUTO_INCREMENT, code VARCHAR(20) NULL, total DECIMAL(10,2) NULL, note LONGTEXT NULL,
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,

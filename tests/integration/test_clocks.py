@@ -22,6 +22,8 @@ from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
 from tests.support.ledger import problems_with_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 ZONE = ZoneInfo("Europe/Berlin")
 
 

@@ -16,6 +16,8 @@ from tests.support.csv_reading import read_csv
 from tests.support.schemas import validate_manifest
 from tests.support.staged_time import StagedTime
 
+pytestmark = pytest.mark.bucket_in_memory
+
 ORDERS = """CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(2000) NULL,
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
     KEY (createdDate), KEY (modifiedDate))"""
@@ -155,7 +157,6 @@ def test_a_death_at_any_step_neither_loses_a_delete_nor_tells_it_twice(orders: P
     assert len(orders.keys("orders/deletes/")) == 1
 
 
-@pytest.mark.bucket_in_memory
 def test_many_runs_tell_every_delete_of_a_delivered_row_once_and_keep_few_objects(
     orders: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

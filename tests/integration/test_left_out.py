@@ -7,6 +7,8 @@ import pytest
 from rds_to_s3.errors import StorageRefusedError
 from tests.integration.pipeline import Json, Pipeline, entry
 
+pytestmark = pytest.mark.bucket_in_memory
+
 TABLE = """CREATE TABLE `{}` (id INT PRIMARY KEY, note VARCHAR(9), createdDate DATETIME DEFAULT '2025-01-01',
     modifiedDate DATETIME NULL, KEY (createdDate), KEY (modifiedDate))"""
 

@@ -9,6 +9,8 @@ from tests.integration.pipeline import Pipeline, entry
 from tests.integration.test_proof import proof_of, small_blocks
 from tests.support.ledger import problems_with_leftovers, problems_with_rows
 
+pytestmark = pytest.mark.bucket_in_memory
+
 __all__ = ["small_blocks"]
 
 NUMBERS = {"ENUM('b', 'a', 'd', 'c')": range(1, 5), "SET('b', 'a')": range(4), "BIT(10)": (0, 1, 256, 1023)}

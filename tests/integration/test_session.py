@@ -24,6 +24,8 @@ from tests.support.memory_store import MemoryStore
 from tests.support.session_variables import LEFT, SET
 from tests.support.tls import trusting
 
+pytestmark = pytest.mark.bucket_in_memory
+
 TABLES = (
     "CREATE TABLE heap (a INT, f FLOAT, ch CHAR(10), t TEXT, ts TIMESTAMP NULL)",
     f"CREATE TABLE wide ({', '.join(f'c{n} INT NOT NULL' for n in range(43))}, PRIMARY KEY (c0, c1), KEY (c2, c3, c4))",

@@ -15,6 +15,8 @@ from tests.support.ledger import problems_with_rows
 from tests.support.replicas import Replicated
 from tests.support.servers import StartServer
 
+pytestmark = pytest.mark.bucket_in_memory
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,10 @@ class EffectStore(_Effects):
 class EffectMemory(_Effects, MemoryStore):
     """A bucket in memory."""
 
-    def __init__(self, on_effect: OnEffect = nothing) -> None:
+    def __init__(self, on_effect: OnEffect = nothing, memory: MemoryStore | None = None) -> None:
         MemoryStore.__init__(self)
+        if memory is not None:
+            vars(self).update(vars(memory))  # the same objects and uploads
         self._prepare()
         self.on_effect = on_effect
 
