@@ -73,6 +73,61 @@ def test_what_a_stopped_run_warned_of_is_in_the_later_runs_entry(orders: Pipelin
         orders.tables = ["orders"]
 
 
+@pytest.mark.parametrize("between", [False, True])
+def test_what_a_stopped_run_without_files_warned_of_is_reported_once(orders: Pipeline, between: bool) -> None:
+    orders.tables = [{"name": "orders", "prove_bytes": 0}]
+    orders.database.execute("UPDATE orders SET createdDate = '2025-01-01'")
+    orders.run()
+    orders.database.execute("ALTER TABLE orders ADD COLUMN price INT")
+    stopped_run(orders, "stopped")
+    if between:  # while the other is still running, as it seems
+        orders.running = ["stopped"]
+        table = entry(orders.run("between"), "orders")
+        assert (table["warnings"], table.get("drift")) == ([], None)
+        orders.running = []
+    table = entry(orders.run("later"), "orders")
+    assert (table["status"], table["files"]) == ("UNCHANGED", [])
+    assert [change["change"] for change in table["drift"]] == ["added"]
+    assert "run stopped ended before it could report its commit: this entry reports its warnings" in table["warnings"]
+    assert "drift: column price int was added" in " ".join(table["warnings"]).replace("int(11)", "int")
+    table = entry(orders.run("last"), "orders")
+    assert (table["warnings"], table.get("drift")) == ([], None)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_what_the_own_manifest_of_a_run_without_files_says_no_other_run_says(
+    orders: Pipeline, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    orders.tables = [{"name": "orders", "prove_bytes": 0}]
+    orders.database.execute("UPDATE orders SET createdDate = '2025-01-01'")
+    orders.run()
+    orders.database.execute("ALTER TABLE orders ADD COLUMN price INT")
+    execution = stopped_run(orders, "late")
+    if written:
+        orders.report(execution)
+    else:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("rds_to_s3.reported.register.RunRegister.publish", _die)
+            orders.report(execution)
+    assert entry(orders.run("later"), "orders")["warnings"] == []
+    manifest = read_manifest(orders.store, "late")
+    assert manifest is not None
+    assert [change["change"] for change in entry(manifest, "orders")["drift"]] == ["added"]
+
+
+def test_a_run_that_deletes_rows_does_not_wait_for_one_that_only_warned(orders: Pipeline) -> None:
+    orders.tables = [{"name": "orders", "prove_bytes": 0, "deletes": "track"}]
+    orders.database.execute("UPDATE orders SET createdDate = '2025-01-01'")
+    orders.run()
+    orders.database.execute("ALTER TABLE orders ADD COLUMN price INT")
+    stopped_run(orders, "stopped")
+    orders.database.execute("DELETE FROM orders WHERE id = 1")
+    table = entry(orders.run("later"), "orders")
+    assert (table["rows"], table["deleted_rows"]) == (0, 1)
+    assert len(table["drift"]) == 1
+    assert problems(orders) == []
+
+
 def test_a_later_run_reports_the_files_of_one_that_was_stopped(orders: Pipeline) -> None:
     stopped_run(orders, "stopped")
     later = orders.run("later")

@@ -392,8 +392,8 @@ class TableState(_Part):
 
 
 def pending_of(commit: Commit | None) -> list[Unreported]:
-    """Return the commits that a chain may have to report, the oldest first."""
+    """Return the commits that a chain may have to report, the oldest first: their files, or what they warn of."""
     if commit is None or not commit.applied:
         return []
     own = Unreported(run_id=commit.run_id, planned_at=commit.planned_at, record=commit.record)
-    return [each for each in (*commit.unreported, own) if each.keys]
+    return [each for each in (*commit.unreported, own) if each.keys or each.record.warnings]

@@ -95,9 +95,15 @@ def committed_record(
 def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
     """Return a table's entry with what earlier commits have to report, the oldest first.
 
+    Of a commit without files, these are its warnings and the drift of its columns.
+
     A reader applies an entry's deletes and then its rows, and first empties the table where the entry `is_whole`. So
     files before the last whole extraction are `superseded`: they are listed, and not to be loaded.
     """
+    # What an execution that was stopped had to say, its manifest would have said.
+    said = [text for entry in earlier for text in entry.warnings]
+    drift = [change for entry in (*earlier, own) for change in entry.drift]
+    earlier = [entry for entry in earlier if entry.keys]
     if earlier and not own.columns:
         # An entry that has extracted nothing, such as a skipped table's: its readers still need the columns' types.
         own = own.but(columns=earlier[-1].columns, key=earlier[-1].key)
@@ -119,10 +125,9 @@ def joined_record(own: TableEntry, earlier: Sequence[TableEntry]) -> TableEntry:
         files["superseded"] = superseded
     if any(entry.mode == "full" for entry in earlier):
         changes["mode"] = "full"
-    # What an execution that was stopped had to say of its files, its manifest would have said.
-    if said := [text for entry in earlier for text in entry.warnings]:
+    if said:
         changes["warnings"] = list(dict.fromkeys([*said, *own.warnings]))
-    if drift := [change for entry in entries for change in entry.drift]:
+    if drift:
         changes["drift"] = drift
     if any(entry.keys for entry in entries):
         changes["status"] = "SUCCEEDED"

@@ -73,12 +73,14 @@ class RunRegister:
         self._sleep = sleep
 
     def has_written(self, keys: Sequence[str]) -> bool:
-        """Whether the written manifest names these files."""
+        """Whether the written manifest names these files; without files, whether there is one."""
         stored = self._store.get(manifest_key(self._run_id))
         return stored is not None and set(keys) <= keys_in(stored.body)
 
     def take(self, table: str, keys: Sequence[str], by: str) -> bool:
         """Make sure that the run's own manifest never names these files; return False if it names them already.
+
+        A commit without files has only its warnings to report. Any manifest of the run has those.
 
         Parameters
         ----------
@@ -88,7 +90,7 @@ class RunRegister:
         """
 
         def change(document: Reported) -> bool:
-            if document.manifest is not None and set(keys) & document.manifest.keys:
+            if document.manifest is not None and (not keys or set(keys) & document.manifest.keys):
                 return False
             if set(keys) - document.taken_keys:
                 document.taken.append(Taken(table=table, by=by, keys=list(keys)))

@@ -1,8 +1,9 @@
 """Which commits of a table are unreported, and which run's manifest reports them.
 
 The commits of a table form a chain: each is decided by the holder of the table's lease in one conditional write that
-replaces the one before. What a commit has to report is its record. The next commit looks at it, and at those that
-commits before have left:
+replaces the one before. What a commit has to report is its record: its files, and its warnings, also where it has no
+files. Many warnings compare with the commit before, so no later run repeats them. The next commit looks at the record,
+and at those that commits before have left:
 
 - the manifest of its run names its files: it is reported;
 - its run is still running: it stays in the chain, for the next commit to look at;
@@ -51,17 +52,19 @@ class Outstanding:
     @property
     def runs(self) -> list[str]:
         """The runs whose files were not reported when this run looked."""
-        return [each.run_id for each in (*self.taken, *self.carried)]
+        return [each.run_id for each in (*self.taken, *self.carried) if each.keys]
 
     def warnings(self) -> list[str]:
         """Return what the table's entry says about them."""
         said = [
-            f"run {each.run_id} ended before it could report its commit: this entry reports its files"
+            f"run {each.run_id} ended before it could report its commit: this entry reports its "
+            f"{'files' if each.keys else 'warnings'}"
             for each in self.taken
         ]
         return said + [
             f"run {each.run_id} is still running: its manifest will report {len(each.keys)} files of this table"
             for each in self.carried
+            if each.keys
         ]
 
 
@@ -146,8 +149,9 @@ def _report_only(store: ObjectStore, run: PlannedRun, commit: TableCommit) -> li
     if not outstanding.taken:
         return []
     records = [each.record for each in outstanding.taken]
-    newest = records[-1].but(warnings=[*records[-1].warnings, *outstanding.warnings()])
-    record = joined_record(newest, records[:-1])
+    newest = next((record for record in reversed(records) if record.keys), records[-1])
+    own = newest.but(warnings=[*newest.warnings, *outstanding.warnings()])
+    record = joined_record(own, [record for record in records if record is not newest])
     commit.decide(
         last.model_copy(
             update={
