@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rds_to_s3.extract.ranges import division
 from rds_to_s3.extract.scope.settled import MOST_EDGE_ROWS
 from tests.integration.conftest import Database, fresh_database
 from tests.integration.pipeline import Pipeline, entry
@@ -44,6 +45,12 @@ def moved(pipeline: Pipeline, other: Database) -> Pipeline:
             f"CREATE TABLE {table} LIKE `{name}`.{table}", f"INSERT INTO {table} SELECT * FROM `{name}`.{table}"
         )
     return replace(pipeline, database=other)
+
+
+def stop_run(pipeline: Pipeline, run_id: str) -> str:
+    """Commit the table in a run whose execution is then stopped; return the status."""
+    pipeline.plan(pipeline.execution(run_id))
+    return str(pipeline.iterate(run_id, "t")["status"])
 
 
 def warnings_of(manifest: dict[str, Any], table: str = "t") -> str:
@@ -108,8 +115,9 @@ def test_a_ledger_and_tracked_keys_that_begin_on_the_other_server_have_what_the_
     assert entry(after.run(), "t")["status"] == "UNCHANGED"
 
 
-def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_the_run_says_so(
-    pipeline: Pipeline, other: Database
+@pytest.mark.parametrize("stopped", [0, 1, 2])
+def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_a_run_says_so(
+    pipeline: Pipeline, other: Database, stopped: int
 ) -> None:
     values = ", ".join(f"('{number}')" for number in range(MOST_EDGE_ROWS + 1))
     pipeline.database.execute(f"INSERT INTO t (note) VALUES {values}")
@@ -117,6 +125,8 @@ def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_the_r
     pipeline.run()
     after = moved(pipeline, other)
     other.execute("INSERT INTO t (note) VALUES ('new')")
+    for number in range(stopped):  # after their commits, so the run after them reports what they had to
+        stop_run(after, f"stopped-{number}")
     manifest = after.run()
     assert "may be extracted again" in warnings_of(manifest)
     assert entry(manifest, "t")["rows"] == MOST_EDGE_ROWS + 2
@@ -131,3 +141,68 @@ def test_a_table_in_full_and_a_rewound_one_need_no_word_of_it(pipeline: Pipeline
     assert warnings_of(after.run()) == ""
     after.tables = [{"name": "t", "mode": "full"}]
     assert warnings_of(after.run()) == ""
+
+
+def test_a_move_that_brings_no_row_is_reported_although_its_run_is_stopped(pipeline: Pipeline, other: Database) -> None:
+    pipeline.database.execute("INSERT INTO t (note) VALUES ('first')")
+    time.sleep(3.1)
+    pipeline.run()
+    after = moved(pipeline, other)
+    assert stop_run(after, "stopped") == "UNCHANGED"
+    manifest = after.run()
+    assert "this is another server than the last run read" in warnings_of(manifest)
+    assert entry(manifest, "t")["status"] == "UNCHANGED"
+    assert warnings_of(after.run()) == ""
+
+
+def test_rows_near_the_end_of_the_former_server_may_come_again_with_other_columns_and_the_run_says_so(
+    pipeline: Pipeline, other: Database
+) -> None:
+    pipeline.tables = [{"name": "t", "prove_bytes": 0}]
+    pipeline.database.execute("INSERT INTO t (note) VALUES ('a'), ('b')")
+    time.sleep(3.1)
+    pipeline.run()
+    after = moved(replace(pipeline, tables=["t"]), other)
+    after.tables = pipeline.tables
+    other.execute("ALTER TABLE t ADD COLUMN price INT NOT NULL DEFAULT 7 AFTER id")
+    manifest = after.run()
+    assert entry(manifest, "t")["rows"] == 2
+    assert "2 rows stamped up to" in warnings_of(manifest)
+    assert "may be delivered again: the columns that are read, or their types, have changed" in warnings_of(manifest)
+    assert warnings_of(after.run()) == ""
+
+
+def test_four_readers_on_the_other_server_deliver_each_row_once(
+    pipeline: Pipeline, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(division, "LEAST_BYTES", 1)
+    pipeline.tables = [{"name": "t", "readers": 4}]
+    values = ", ".join(f"('{number}')" for number in range(200))
+    pipeline.database.execute(f"INSERT INTO t (note) VALUES {values}", "ANALYZE TABLE t")
+    time.sleep(3.1)
+    pipeline.run()
+    after = moved(replace(pipeline, tables=["t"]), other)
+    after.tables = pipeline.tables
+    other.execute(f"INSERT INTO t (note) VALUES {values}", "UPDATE t SET note = 'x', modifiedDate = NOW() WHERE id < 9")
+    other.execute("ANALYZE TABLE t")
+    manifest = after.run()
+    assert (entry(manifest, "t")["readers"], entry(manifest, "t")["rows"]) == (4, 208)
+    assert "this is another server than the last run read" in warnings_of(manifest)
+    assert problems_with_rows(after, "t") == []
+
+
+def test_there_and_back_each_row_of_both_servers_comes_once(pipeline: Pipeline, other: Database) -> None:
+    former = pipeline.database
+    pipeline.database.execute("INSERT INTO t (note) VALUES ('first')")
+    time.sleep(3.1)
+    pipeline.run()
+    after = moved(pipeline, other)
+    for number in range(3):
+        other.execute(f"INSERT INTO t (note) VALUES ('there {number}')")
+        former.execute(f"INSERT INTO t SELECT * FROM `{other.name}`.t ORDER BY id DESC LIMIT 1")
+        time.sleep(3.1)
+        for server in (after, pipeline):
+            warnings = warnings_of(server.run())
+            assert "this is another server than the last run read" in warnings
+            assert "again" not in warnings
+    assert problems_with_rows(pipeline, "t") == []

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rds_to_s3.commit.read_as import Settled
 from rds_to_s3.commit.state import Commit
 from rds_to_s3.extract.scope.window import Window, derive_window, earlier
 from rds_to_s3.mysql.server.clock_reading import ClockReading
@@ -260,3 +261,28 @@ def test_whatever_the_clocks_do_windows_leave_no_gap_and_keys_never_step_back(
         assert window.read_from <= min(unseen, window.remember_from)
         assert window.until.moment >= before[1].until.moment
         before = (now, window)
+
+
+@pytest.mark.parametrize(
+    ("settled", "read_from", "warned"),
+    [
+        (None, "2025-04-02 12:00:00", "rows stamped up to 2025-04-02 12:00:00.000000 are not extracted"),
+        (Settled(newest=""), None, "everything is read"),
+        (Settled(newest="2025-04-02 11:59:50", edge=["00"]), "2025-04-02 11:59:48", "rows stamped after"),
+        (Settled(newest="2025-04-02 11:59:50"), "2025-04-02 11:59:48", "up to 2025-04-02 11:59:50 may be extracted"),
+    ],
+)
+def test_another_server_is_read_from_where_the_former_ones_rows_ended_and_never_in_silence(
+    settled: Settled | None, read_from: str | None, warned: str
+) -> None:
+    before = derive(FIRST)
+    last = commit_of(FIRST, before).model_copy(update={"settled": settled})
+    spec, later = TableSpec(name="t"), run("2025-04-02 16:00:00")
+    window = derive_window(spec, later, before.until, last, whole_days=False, moved_from="the former")
+    assert window.read_from == (datetime.fromisoformat(read_from) if read_from else None)
+    (warning,) = window.warnings
+    assert "this is another server than the last run read (the former)" in warning
+    assert warned in warning
+    assert ("may be extracted again" in warning) == (
+        settled is not None and settled.edge is None and settled.newest != ""
+    )

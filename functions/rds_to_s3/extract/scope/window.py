@@ -199,10 +199,16 @@ def _server_step(
     From there on this server may have rows that the former one never had. The rows of the former server are known by
     their digests (`rds_to_s3.extract.scope.settled`).
     """
-    if moved_from is None or (settled := last.settled) is None:
+    if moved_from is None:
         return None
+    if (settled := last.settled) is None:
+        return begin, (
+            f"this is another server than the last run read ({moved_from}), and that run did not record where its "
+            f"rows ended: other rows stamped up to {format_timestamp(begin)} are not extracted. Run rds-to-s3 verify "
+            "--source, and rds-to-s3 rewind"
+        )
     read_from = None
-    begins = "everything is read"
+    begins = "everything is read, rows without a timestamp again"
     if settled.newest:
         read_from = min(edge_of(settled.newest, whole_days=whole_days), begin)
         begins = f"rows stamped after {format_timestamp(read_from)}, where the rows of that server ended, are read"
@@ -227,6 +233,11 @@ def moved_from(last: Commit | None, source: Source | None) -> str | None:
             return None
         return former.server
     return f"{former.server}, database {former.database}"
+
+
+def reads_settled(window: Window, last: Commit) -> bool:
+    """Return whether a window begins before the end of the last read."""
+    return window.read_from is None or format_timestamp(window.read_from) < str(last.read_from)
 
 
 def stepped_back(run: PlannedRun, last: Commit) -> float:
@@ -285,6 +296,13 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
             f"the layout is {now.layout}, and was {was.layout} until {last.watermark}: files up to then stay where "
             "they are, so a reader of one layout does not see the other's files"
         )
+    if window.uses_tail and now.versions != was.versions:
+        changed = "may be delivered again: the columns that are read, or their types, have changed"
+        if last.tail is not None and last.tail.count:
+            changes.append(f"{last.tail.count} rows that the last run delivered ahead {changed}")
+        if last.settled is not None and last.settled.edge and reads_settled(window, last):
+            near = f"{len(last.settled.edge)} rows stamped up to {last.settled.newest}"
+            changes.append(f"{near}, where this window begins, {changed}")
     if window.read_from is None:
         return changes
     again = "rds-to-s3 rewind TABLE --all extracts them"
@@ -300,11 +318,6 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
         changes.append(
             f"lookback_seconds grew to {now.lookback_seconds}: it looks back no further than to "
             f"{format_timestamp(window.read_from)} yet; what came late before that: rds-to-s3 rewind"
-        )
-    if last.tail is not None and last.tail.count and now.versions != was.versions:
-        changes.append(
-            f"{last.tail.count} rows that the last run delivered ahead may be delivered again: the columns that are "
-            "read, or their types, have changed"
         )
     return changes
 

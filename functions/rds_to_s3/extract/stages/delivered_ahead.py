@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from rds_to_s3.bucket_keys import tail_key
 from rds_to_s3.commit.state import Commit, Staged, Tail
 from rds_to_s3.extract.scope.selection import Selection
-from rds_to_s3.extract.scope.window import Window
+from rds_to_s3.extract.scope.window import Window, reads_settled
 from rds_to_s3.extract.stages.stage import Checkpoint, PositionOf, Stage
 from rds_to_s3.extract.stages.tail import TailFilter, pack, unpack
 from rds_to_s3.formats import Rows
 from rds_to_s3.plan.table_list import TableSpec
 from rds_to_s3.s3.objects import ObjectStore
-from rds_to_s3.timestamps import format_timestamp
 
 
 class DeliveredAhead(Stage):
@@ -100,8 +99,3 @@ def committed_tail(staged: Staged) -> Tail | None:
     if not staged.ahead.keys:
         return None
     return Tail(keys=staged.ahead.keys, count=staged.ahead.count, latest_each=staged.ahead.latest)
-
-
-def reads_settled(window: Window, last: Commit) -> bool:
-    """Return whether a window begins before the end of the last read."""
-    return window.read_from is None or format_timestamp(window.read_from) < str(last.read_from)
