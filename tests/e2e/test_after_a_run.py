@@ -83,7 +83,7 @@ def query(system: DeployedSystem, statement: str) -> None:
         QueryExecutionContext={"Database": LAKE},
         ResultConfiguration={"OutputLocation": f"s3://{results}/"},
     )["QueryExecutionId"]
-    for _ in range(100):
+    for _ in range(1000):
         status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
         if status["State"] not in {"QUEUED", "RUNNING"}:
             break

@@ -64,7 +64,7 @@ def start(aws: MiniStack, name: str, definition: dict[str, Any], data: Any = Non
 
 def finished(aws: MiniStack, arn: str) -> dict[str, Any]:
     client = aws.client("stepfunctions")
-    for _ in range(200):
+    for _ in range(600):
         execution: dict[str, Any] = client.describe_execution(executionArn=arn)
         if execution["status"] != "RUNNING":
             return execution

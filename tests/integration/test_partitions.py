@@ -37,7 +37,7 @@ class Lake:
             QueryExecutionContext={"Database": self.name},
             ResultConfiguration={"OutputLocation": f"s3://{self.pipeline.bucket}/athena/"},
         )["QueryExecutionId"]
-        for _ in range(100):
+        for _ in range(1000):
             status = self._athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
             if status["State"] not in {"QUEUED", "RUNNING"}:
                 break

@@ -161,7 +161,7 @@ def test_warnings_are_counted(any_database: Database) -> None:
     assert result.warnings == 1
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -76,7 +76,7 @@ def table_altered_behind_a_reader(database: Database) -> Iterator[Any]:
 
 def wait_for(database: Database, state: str, sessions: int = 1) -> None:
     query = f"SELECT COUNT(*) FROM information_schema.processlist WHERE STATE = '{state}' AND DB = '{database.name}'"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while database.rows(query)[0][0] < sessions:
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -93,8 +93,7 @@ def test_an_open_transaction_holds_the_window_back_and_everything_is_delivered_a
     database = pipeline.database
     with session(database) as writer:
         # In the middle of a second: two readings of its age differ by milliseconds, which shall not tell it apart.
-        time.sleep(1.4 - time.time() % 1)
-        writer.cursor().execute("INSERT INTO t (note) VALUES ('late')")
+        insert_in_the_middle_of_a_second(writer, "late")
         time.sleep(1.1)
         first = pipeline.run()
         assert first["bound"]["decided_by"] == "transaction"
@@ -108,6 +107,17 @@ def test_an_open_transaction_holds_the_window_back_and_everything_is_delivered_a
     third = pipeline.run()
     assert [row["note"] for row in pipeline.delivered("t", keys(third))] == ["late"]
     assert entry(pipeline.run(), "t")["status"] == "UNCHANGED"
+
+
+def insert_in_the_middle_of_a_second(connection: Any, note: str) -> None:
+    """Begin a transaction with a row, however late this process is scheduled."""
+    while True:
+        connection.rollback()
+        time.sleep(1.4 - time.time() % 1)
+        began = time.time()
+        connection.cursor().execute(f"INSERT INTO t (note) VALUES ('{note}')")
+        if began % 1 > 0.3 and time.time() < int(began) + 0.8:
+            return
 
 
 def keys(manifest: dict[str, Any]) -> list[str]:
@@ -255,11 +265,13 @@ def test_a_list_of_transactions_that_is_kept_stale_is_not_believed(
             while not stop.is_set():
                 cursor.execute("SELECT COUNT(*) FROM information_schema.innodb_trx")
 
-    with background(poll):
-        time.sleep(0.2)
-        with session(pipeline.database, "INSERT INTO t (note) VALUES ('unlisted')"):
-            manifest = pipeline.run()
-        stop.set()
+    with background(poll), session(pipeline.database, "INSERT INTO t (note) VALUES ('unlisted')"):
+        try:
+            # A poll that comes late, on a busy machine, lets the server renew its list: then the transaction is seen.
+            while not (manifest := pipeline.run())["warnings"]:
+                assert manifest["bound"]["decided_by"] == "transaction"
+        finally:
+            stop.set()
     assert "innodb_trx" in manifest["warnings"][0]
     assert seconds_before_now(manifest) >= 900
 
@@ -363,7 +375,9 @@ def test_a_replicas_window_ends_before_what_it_has_applied(replicated: tuple[Dat
     replica = pipeline.database.server
     running = pipeline.run()
     assert "this server is a replica" in running["warnings"][0]
-    assert 60 <= seconds_before_now(running) < 64
+    last_applied = pipeline.database.rows("SELECT createdDate FROM t")[0][0]
+    assert seconds_before_now(running) >= 60
+    assert datetime.fromisoformat(running["window_end"]) >= last_applied - timedelta(seconds=61)
 
     # Stopped: the window's end stays where the last transaction was applied.
     replica.execute("STOP REPLICA SQL_THREAD")

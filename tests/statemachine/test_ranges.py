@@ -10,7 +10,7 @@ from rds_to_s3.errors import DatabaseUnreachableError, ReadInterruptedError, Row
 from tests.statemachine.conftest import NINE
 from tests.statemachine.engine import Machine
 from tests.statemachine.functions import CONTINUE, Functions, LambdaFaultError
-from tests.statemachine.test_redrive import extracted_by, statuses, wait, wait_for
+from tests.statemachine.test_redrive import LONGEST_WAIT, extracted_by, statuses, wait, wait_for
 
 TOO_LARGE = RowTooLargeError("leave the column out")
 
@@ -112,7 +112,7 @@ def test_no_more_ranges_of_all_tables_are_read_at_once_than_the_plan_allows(
         pytest.skip("the translation has a fixed concurrency")
     functions.max_concurrency = 3
     functions.divided = {"orders": 3, "menu": 3}
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(3, timeout=LONGEST_WAIT)
 
     def meet() -> None:
         together.wait()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
 
 from rds_to_s3.errors import (
     RAISED_BY,
@@ -22,6 +22,7 @@ from rds_to_s3.errors import (
 from tests.statemachine.conftest import NINE
 from tests.statemachine.engine import Machine
 from tests.statemachine.functions import CONTINUE, Functions, LambdaFaultError
+from tests.statemachine.test_redrive import LONGEST_WAIT, wait
 
 
 def test_a_run_extracts_every_listed_table_once_and_succeeds(machine: Machine, functions: Functions) -> None:
@@ -171,10 +172,21 @@ def test_a_function_that_dies_without_an_answer_is_in_the_results(
     assert len(results) == 9
 
 
-def test_a_function_that_outlives_its_tasks_time_out_is_called_again(machine: Machine, functions: Functions) -> None:
+def test_a_function_that_outlives_its_tasks_time_out_is_called_again(
+    machine: Machine, functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tables = machine.definition["States"]["ExtractTables"]
     (tables.get("ItemProcessor") or tables["Iterator"])["States"]["ExtractTable"]["TimeoutSeconds"] = 1
-    functions.tables["orders"] = [lambda: time.sleep(1.5)]
+    again = threading.Event()
+    functions.tables["orders"] = [lambda: wait(again), again.set]
+    # The second call has as long as it takes: a machine may stand still for a second.
+    seconds = TimeoutSeconds._eval_seconds
+    limits = iter([1])
+    monkeypatch.setattr(
+        TimeoutSeconds,
+        "_eval_seconds",
+        lambda limit, env: next(limits, 60) if limit.timeout_seconds == 1 else seconds(limit, env),
+    )
     assert machine.run({"tables": ["orders"]}).status == "SUCCEEDED"
     assert functions.attempts() == {"orders": 2}
 
@@ -296,7 +308,7 @@ def test_no_more_tables_are_read_at_once_than_the_plan_allows(machine: Machine, 
     if "MaxConcurrencyPath" not in machine.definition["States"]["ExtractTables"]:
         pytest.skip("the translation has a fixed concurrency")
     functions.max_concurrency = 2
-    together = threading.Barrier(2, timeout=5)
+    together = threading.Barrier(2, timeout=LONGEST_WAIT)
 
     def meet() -> None:
         together.wait()
