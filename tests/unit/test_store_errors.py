@@ -115,6 +115,18 @@ def test_what_a_commit_waits_for_is_no_error_of_the_bucket(code: str, expected: 
     assert type(put(answer(code))) is expected
 
 
+@pytest.mark.parametrize("code", ["NoSuchKey", "404", "PreconditionFailed"])
+def test_what_is_gone_or_another_by_now_need_not_be_deleted(code: str) -> None:
+    """S3 answers 404 to a conditional deletion of nothing: another invocation was faster, or a first try did arrive."""
+    ObjectStore(BUCKET, Refusing(answer(code, 404))).delete("orders/csv/x.csv", if_match="etag")  # type: ignore[arg-type]
+
+
+def test_a_bucket_that_is_gone_is_an_error_of_every_deletion() -> None:
+    store = ObjectStore(BUCKET, Refusing(answer("NoSuchBucket", 404)))  # type: ignore[arg-type]
+    with pytest.raises(StorageRefusedError):
+        store.delete("orders/csv/x.csv", if_match="etag")
+
+
 def test_missing_credentials_are_not_blamed_on_the_network() -> None:
     error = put(NoCredentialsError())
     assert isinstance(error, StorageUnavailableError)

@@ -283,8 +283,8 @@ class ObjectStore:
             return ConditionFailedError(key)
         if code == "NoSuchUpload":
             return UploadGoneError(key)
-        if code == "NoSuchKey" and verb == "write":
-            # If-Match on an object that was deleted meanwhile.
+        if code in {"NoSuchKey", "404"} and verb in {"write", "delete"}:
+            # If-Match on an object that was deleted meanwhile, perhaps by this request's own first attempt.
             return ConditionFailedError(key)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         refusal = meaning(code, status)
