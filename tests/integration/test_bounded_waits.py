@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from rds_to_s3.aws.credentials import CredentialsSource
+from rds_to_s3.aws.mask_key import MaskKey
 from rds_to_s3.aws.self_check import check_from_inside
 from rds_to_s3.errors import StorageUnavailableError
 from rds_to_s3.mysql.credentials import CredentialsReference
@@ -46,6 +47,8 @@ def test_the_error_names_the_endpoint_that_is_missing_before_the_function_is_kil
         for store, service in (("secretsmanager:shop/db", "secretsmanager"), ("ssm:/shop/db", "ssm")):
             with pytest.raises(StorageUnavailableError, match=rf"com\.amazonaws\.eu-west-1\.{service}"):
                 CredentialsSource(CredentialsReference.parse(store)).get()
+        with pytest.raises(StorageUnavailableError, match=r"com\.amazonaws\.eu-west-1\.secretsmanager"):
+            MaskKey("shop/masks").get()
 
     assert fastest(ask, 8) < 8
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,3 +139,24 @@ def test_behind_a_proxy_nothing_is_tried(try_first: Callable[[str], None], monke
     monkeypatch.setattr(endpoints, "proxy_bypass", lambda _: False)
     try_first("https://ssm.eu-west-1.amazonaws.com/")
     assert network.asked == []
+
+
+def test_every_client_of_the_functions_has_bounds_of_its_own() -> None:
+    """Without, botocore waits for minutes where an endpoint is missing, and the error does not say which."""
+    unbounded = []
+    for module in sorted((Path(__file__).parents[2] / "functions").rglob("*.py")):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        bounded = {
+            id(call.func)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and any(argument.arg == "config" for argument in call.keywords)
+        }
+        unbounded += [
+            f"{module.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and ast.unparse(node) in {"boto3.client", "boto3.resource", "boto3.session", "boto3.Session"}
+            and id(node) not in bounded
+        ]
+    # The one that makes clients for the others: it gives them all its bounds.
+    assert [place.partition(":")[0] for place in unbounded] == ["clients.py"]

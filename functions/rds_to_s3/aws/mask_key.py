@@ -6,8 +6,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
+from rds_to_s3.aws.clients import aws_client
 from rds_to_s3.aws.errors import translated_errors
 from rds_to_s3.errors import CredentialsNotFoundError, SettingsError
 
@@ -34,7 +33,7 @@ class MaskKey:
 
     def __init__(self, secret: str, client: Callable[[str], Any] | None = None) -> None:
         self._secret = secret
-        self._client = client or boto3.client
+        self._client = client or aws_client
         self._key = b""
         self._fetched_at = 0.0
 
