@@ -82,6 +82,7 @@ def test_each_region_has_the_three_roots_that_its_comments_claim() -> None:
         ("shop.c1abcdefghij.us-gov-east-1.rds.amazonaws.com", "us-gov-east-1"),
         ("shop.c1abcdefghij.rds.cn-north-1.amazonaws.com.cn", "cn-north-1"),
         ("shop.c1abcdefghij.cn-northwest-1.rds.amazonaws.com.cn", "cn-northwest-1"),
+        ("shop.global-c1abcdefghij.global.rds.amazonaws.com", "global"),
         ("db.example.com", None),
         ("rds.amazonaws.com.example.com", None),
         ("shop.rds.amazonaws.com", None),
@@ -111,6 +112,17 @@ def test_an_rds_host_of_an_unknown_region_names_the_bundle_to_fetch(host: str, a
     assert address in message
     assert "DatabaseCaParameter" in message
     assert address not in connection_module._tls_message("db", "db:3306", None)
+
+
+@pytest.mark.parametrize(("host", "is_alias"), [("db.internal.example.com", True), (RDS_HOST, False)])
+def test_another_name_of_an_rds_server_is_not_answered_with_an_authority_only(host: str, is_alias: bool) -> None:
+    message = connection_module._tls_message(host, f"{host}:3306", ssl.SSLError("hostname mismatch"))
+    assert ("put the endpoint that RDS shows into the credentials" in message) is is_alias
+    assert "DatabaseCaParameter" in message
+
+
+def test_the_global_endpoint_of_aurora_needs_no_other_bundle() -> None:
+    assert bundle_to_fetch("shop.global-c1abcdefghij.global.rds.amazonaws.com") is None
 
 
 def test_a_lowered_guard_has_to_be_asked_for_by_name() -> None:

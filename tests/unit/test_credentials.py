@@ -115,6 +115,8 @@ def test_the_port_may_be_left_out() -> None:
         ('["s3cr3t-word"]', "JSON object"),
         (json.dumps({"password": "s3cr3t-word"}), "host, username, dbname"),
         (json.dumps(SECRET | {"port": "s3cr3t-word"}), "port"),
+        (json.dumps(SECRET | {"host": "db\n"}), "begins or ends with a space or a line break"),
+        (json.dumps(SECRET | {"username": " reader", "dbname": "shop\n"}), "username, dbname in "),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_said_so_without_a_word_of_it(secret: str | None, said: str) -> None:

@@ -361,6 +361,11 @@ def _tls_message(host: str, where: str, error: BaseException | None) -> str:
             f"{failed} The authorities of RDS in {rds_region(host)} are not included: put those of {address} into an "
             "SSM parameter (of the advanced tier) and name that in DatabaseCaParameter."
         )
+    if rds_region(host) is None:
+        failed += (
+            f" If {host} is another name of an RDS server, put the endpoint that RDS shows into the credentials: its "
+            "certificate has no other name."
+        )
     return (
         f"{failed} For a server that is not RDS, put its CA into "
         "an SSM parameter and name that in DatabaseCaParameter; DatabaseTls=unverified or off is less secure."

@@ -70,7 +70,7 @@ class Credentials:
         Raises
         ------
         CredentialsNotFoundError
-            A field is missing or empty, or the port is not a number.
+            A field is missing or empty, has white space at an end, or the port is not a number.
         """
         names = {"host": "host", "username": "username", "password": "password", "dbname": "dbname"}
         if source.store == "ssm":
@@ -78,6 +78,14 @@ class Credentials:
         missing = [shown for name, shown in names.items() if not fields.get(name)]
         if missing:
             raise CredentialsNotFoundError(f"{source} lacks {', '.join(missing)}: add it there")
+        # A file's last line break; in the error of a connection nobody sees it.
+        padded = [
+            shown for name, shown in names.items() if name != "password" and (text := str(fields[name])) != text.strip()
+        ]
+        if padded:
+            raise CredentialsNotFoundError(
+                f"{', '.join(padded)} in {source} begins or ends with a space or a line break: remove it"
+            )
         try:
             port = int(str(fields.get("port") or DEFAULT_PORT))
         except ValueError:

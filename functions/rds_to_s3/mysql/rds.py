@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
-_REGION = r"[a-z]{2,5}(?:-[a-z]+)+-\d+"
+_REGION = r"(?:[a-z]{2,5}(?:-[a-z]+)+-\d+|global)"
+"""``global``: the writer endpoint of an Aurora global database."""
 _HOST = re.compile(
     rf"\.(?:(?P<first>{_REGION})\.rds(?:-fips)?|rds(?:-fips)?\.(?P<last>{_REGION}))\.amazonaws\.com(?:\.cn)?\.?$",
     re.IGNORECASE,
@@ -50,7 +51,7 @@ def bundle_to_fetch(host: str) -> str | None:
     'https://truststore.pki.us-gov-west-1.rds.amazonaws.com/us-gov-west-1/us-gov-west-1-bundle.pem'
     """
     region = rds_region(host)
-    if region is None or region in included_regions():
+    if region in {None, "global"} or region in included_regions():
         return None
     if region.startswith("cn-"):
         place = "rds-truststore.s3.cn-north-1.amazonaws.com.cn"
