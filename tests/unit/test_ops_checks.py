@@ -44,7 +44,16 @@ def test_an_empty_table_list_is_reported(document: str, expected: str) -> None:
     ("stacks", "expected", "told"),
     [
         (None, "pass", "does not own"),
-        ('{"tables": ["menu", {"name": "order*", "format": "parquet"}]}', "pass", "name the same tables"),
+        ('{"tables": ["order*", "menu"]}', "pass", "are equal"),
+        ('{"defaults": {"format": "csv"}, "tables": ["menu", {"name": "order*"}]}', "pass", "are equal"),
+        (
+            '{"tables": ["menu", {"name": "order*", "format": "parquet"}]}',
+            "warn",
+            "would change the settings of order*",
+        ),
+        ('{"defaults": {"deletes": "track"}, "tables": ["menu", "order*"]}', "warn", "the settings of menu, order*"),
+        ('{"tables": ["menu", "order*"], "exclude": ["order_tmp"]}', "warn", "would exclude order_tmp"),
+        ('{"from": "s3://data/list.json"}', "warn", "would read the list from s3://data/list.json"),
         ('{"tables": ["menu"]}', "warn", "would drop order*"),
         ('{"tables": ["menu", "order*", "old"]}', "warn", "would bring back old"),
         ('{"tables": ["old"]}', "warn", "would drop menu, order* and bring back old"),
@@ -55,6 +64,12 @@ def test_a_deploy_that_would_put_another_table_list_back(stacks: str | None, exp
     finding = aws_checks.check_stack_list(parse_table_list('{"tables": ["menu", "order*"]}'), stacks)
     assert verdict(finding) == expected
     assert told in finding.message
+
+
+def test_a_list_in_the_bucket_is_in_no_deploys_way_if_the_template_points_there_too() -> None:
+    listed, pointer = parse_table_list('{"tables": ["menu"]}'), '{"from": "s3://data/list.json"}'
+    assert verdict(aws_checks.check_stack_list(listed, pointer, "s3://data/list.json")) == "pass"
+    assert verdict(aws_checks.check_stack_list(listed, pointer, "s3://data/other.json")) == "warn"
 
 
 def test_a_bucket_that_could_be_made_public_fails() -> None:

@@ -47,7 +47,7 @@ class Stack:
     @property
     def list_after_deploy(self) -> str | None:
         """The list that a deploy may write to the SSM parameter: None where it is not the stack's, empty if unknown."""
-        if self.parameters.get("ExistingTableListParameter"):
+        if self.parameters.get("ExistingTableListParameter") not in {None, "", f"/{self.name}/table-list"}:
             return None
         return self.parameters.get("TableList", "")
 

@@ -237,7 +237,10 @@ class TableListParameter:
             except ClientError as error:
                 if error_code(error) != "ParameterNotFound":
                     raise
-                raise NotFoundError(f"the table list's parameter {self.name!r} is missing: deploy again") from None
+                raise NotFoundError(
+                    f"the table list's parameter {self.name!r} is missing: write the list there, with aws ssm "
+                    f"put-parameter --name {self.name} --type String --value file://list.json"
+                ) from None
         return parameter["Value"], parameter["Version"]
 
     def _write_object(self, document: TableListDocument, url: str, was: StoredObject | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rds_to_s3.errors import TableListError
 from rds_to_s3.manifest.report.figures import duration
+from rds_to_s3.plan.lists.stored_list import pointer_of
 from rds_to_s3.plan.table_list import parse_table_list
 from rds_to_s3.wording import first_names
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped, warned
@@ -47,8 +48,8 @@ def check_table_list(listed: TableList, parameter: str) -> Finding:
     return passed("table list", f"{len(listed.tables)} entries in {parameter}{more}")
 
 
-def check_stack_list(listed: TableList, template_list: str | None) -> Finding:
-    """Whether a deploy that writes the stack's TableList over the live list would change which tables it has.
+def check_stack_list(listed: TableList, template_list: str | None, url: str | None = None) -> Finding:
+    """Whether a deploy that writes the stack's TableList over the live list would change it.
 
     Parameters
     ----------
@@ -56,28 +57,51 @@ def check_stack_list(listed: TableList, template_list: str | None) -> Finding:
         The live list.
     template_list : str or None
         The stack parameter TableList; None if the stack does not own the SSM parameter.
+    url : str or None
+        Of the object that the live parameter points to.
     """
     check = "table list and deploys"
     if template_list is None:
         return passed(check, "the stack does not own the SSM parameter: no deploy writes to it")
     try:
-        stacks = {spec.name for spec in parse_table_list(template_list).tables}
+        pointer = pointer_of(template_list)
+        if pointer is not None and pointer == url:
+            return passed(check, f"the SSM parameter and the stack parameter TableList both point to {url}")
+        stacks = listed if pointer is not None else parse_table_list(template_list)
     except TableListError as error:
         return warned(check, f"the stack parameter TableList is not a table list: {error}", _DEPLOY_THE_LIST)
-    live = {spec.name for spec in listed.tables}
-    differences = [
-        f"{verb} {first_names(sorted(names))}"
-        for verb, names in (("drop", live - stacks), ("bring back", stacks - live))
-        if names
-    ]
-    if differences:
+    changes = [f"read the list from {pointer}"] if pointer is not None else _changes(listed, stacks)
+    if changes:
         return warned(
             check,
             "a deploy that touches the SSM parameter, such as one with another tag, writes the stack parameter "
-            f"TableList over it and would {' and '.join(differences)}",
+            f"TableList over it and would {' and '.join(changes)}",
             _DEPLOY_THE_LIST,
         )
-    return passed(check, "the live list and the stack parameter TableList name the same tables")
+    return passed(check, "the live list and the stack parameter TableList are equal")
+
+
+def _changes(live: TableList, stacks: TableList) -> list[str]:
+    """Return what a table list does to the live one that it replaces."""
+    before, after = ({spec.name: spec for spec in listed.tables} for listed in (live, stacks))
+    # Which keys are a table's own, and which are from the defaults, changes only what a missing column means.
+    others = [
+        name
+        for name in before.keys() & after.keys()
+        if before[name].model_dump(exclude={"own_keys"}) != after[name].model_dump(exclude={"own_keys"})
+    ]
+    changes = [
+        f"{verb} {first_names(sorted(names))}"
+        for verb, names in (
+            ("drop", before.keys() - after.keys()),
+            ("bring back", after.keys() - before.keys()),
+            ("change the settings of", others),
+        )
+        if names
+    ]
+    if set(live.exclude) != set(stacks.exclude):
+        changes.append(f"exclude {first_names(stacks.exclude) or 'nothing'}")
+    return changes
 
 
 # --- the bucket ---------------------------------------------------------------------------------------------------

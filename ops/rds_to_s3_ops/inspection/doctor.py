@@ -36,7 +36,7 @@ from rds_to_s3_ops.deployment.aws import aws_errors, error_code, region_for_boto
 from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.deployment.database import database_settings
 from rds_to_s3_ops.deployment.stack import Stack, find_stack
-from rds_to_s3_ops.deployment.table_list_parameter import TableListParameter
+from rds_to_s3_ops.deployment.table_list_parameter import TableListDocument, TableListParameter
 from rds_to_s3_ops.errors import AwsError, CommandError
 from rds_to_s3_ops.findings import Finding, failed, passed, skipped
 from rds_to_s3_ops.inspection import aws_checks, database_checks
@@ -80,10 +80,11 @@ def examine(aws: Aws, stack_name: str) -> Findings:
         yield failed("AWS and the stack", str(error), "see docs/deploy.md")
         return
     yield aws_checks.check_stack(stack.name, described["StackStatus"])
-    listed, finding = _table_list(aws, stack)
+    document, finding = _table_list(aws, stack)
     yield finding
-    if listed is not None and (stacks := stack.list_after_deploy) != "":
-        yield aws_checks.check_stack_list(listed, stacks)
+    listed = document.checked if document is not None else None
+    if document is not None and (stacks := stack.list_after_deploy) != "":
+        yield aws_checks.check_stack_list(document.checked, stacks, document.url)
     yield from ask_plan_run(aws, stack)
     yield from examine_database(stack, listed, Bucket(aws.s3(), stack.bucket))
     yield from _bucket(aws, stack)
@@ -91,13 +92,13 @@ def examine(aws: Aws, stack_name: str) -> Findings:
     yield from _running(aws, stack)
 
 
-def _table_list(aws: Aws, stack: Stack) -> tuple[TableList | None, Finding]:
+def _table_list(aws: Aws, stack: Stack) -> tuple[TableListDocument | None, Finding]:
     try:
         bucket = Bucket(aws.s3(), stack.bucket)
-        listed = TableListParameter(aws.ssm(), stack.table_list_parameter, bucket).read().checked
+        document = TableListParameter(aws.ssm(), stack.table_list_parameter, bucket).read()
     except CommandError as error:
         return None, _refused("table list", error, f"edit the SSM parameter {stack.table_list_parameter}")
-    return listed, aws_checks.check_table_list(listed, stack.table_list_parameter)
+    return document, aws_checks.check_table_list(document.checked, stack.table_list_parameter)
 
 
 # --- the database -------------------------------------------------------------------------------------------------
