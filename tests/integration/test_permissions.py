@@ -42,6 +42,7 @@ HANDLERS: dict[str, Callable[[Json, Any], Any]] = {
     "CheckRun": check_run.handler.handler,
 }
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+TOPIC_KEY = "arn:aws:kms:eu-central-1:123456789012:key/2"
 ACCOUNT = f"{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}"
 # What Lambda itself does in the role's name, so that no call of ours shows it.
 OF_LAMBDA = {"logs", "xray", "ec2"}
@@ -76,6 +77,8 @@ def needs(service: str, operation: str, params: Json) -> Iterator[Need]:
         yield "kms:Decrypt", f"arn:aws:kms:{ACCOUNT}:key/of-the-secret"
     elif service == "sns":
         yield f"sns:{operation}", f"<{params['TopicArn'].rpartition(':')[2]}>"
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+        yield from (("kms:GenerateDataKey", TOPIC_KEY), ("kms:Decrypt", TOPIC_KEY))
     else:
         assert service == "ssm"
         names = params["Names"] if operation == "GetParameters" else [params["Name"]]
@@ -169,7 +172,7 @@ def stack(request: pytest.FixtureRequest, aws: MiniStack, database: Database, mo
             aws.client("secretsmanager").create_secret(Name=f"{database.name}-masks", SecretString="a key")
             parameters["MaskKeySecret"] = f"{database.name}-masks"
         case "parameters":
-            parameters |= {"DatabaseCredentials": f"ssm:{path}/db", "KmsKeyArn": KEY}
+            parameters |= {"DatabaseCredentials": f"ssm:{path}/db", "KmsKeyArn": KEY, "TopicKmsKeyArn": TOPIC_KEY}
         case "iam":
             parameters |= {
                 "DatabaseCredentials": f"iam:{path}/db",
@@ -237,7 +240,7 @@ def test_a_role_grants_what_its_function_does_and_nothing_else(
     stack: Stack, functions: Functions, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(functions, stack, database, monkeypatch)
-    own_key = "KmsKeyArn" in str(stack.parameters) and bool(stack.parameters["KmsKeyArn"])
+    unused = {KEY, TOPIC_KEY} - {stack.parameters["KmsKeyArn"], stack.parameters["TopicKmsKeyArn"]}
     for name, needed in functions.needed.items():
         granted = [
             (action, resource)
@@ -246,7 +249,7 @@ def test_a_role_grants_what_its_function_does_and_nothing_else(
             for resource in as_list(statement["Resource"])
             if action.split(":")[0] not in OF_LAMBDA
         ]
-        asked = {need for need in needed if own_key or need[1] != KEY}
+        asked = {need for need in needed if need[1] not in unused}
         refused = sorted(need for need in asked if not any(_covers(grant, need) for grant in granted))
         assert not refused, f"{name} would be refused {refused}"
         idle = [grant for grant in granted if not any(_covers(grant, need) for need in asked)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from tests.template import Stack, as_list, granted, load, statements
 
 TEMPLATE = load()
@@ -34,6 +38,14 @@ def test_a_table_list_that_exists_is_read_and_not_owned() -> None:
     assert granted(stack, "StateMachineRole", "ssm:GetParameter") == [
         f"arn:aws:ssm:{ACCOUNT}:parameter/shop/lists/nightly"
     ]
+
+
+def test_the_stacks_own_table_list_is_not_deleted_where_it_is_named_as_the_existing_one() -> None:
+    """CloudFormation deletes what a stack owns no more, and Parameter Store keeps nothing of it."""
+    stack = Stack(ExistingTableListParameter="/shop/table-list")
+    assert stack.resource("TableListParameter")["Name"] == "/shop/table-list"
+    assert "TableListParameter" in stack.there()
+    assert stack.resolve(TEMPLATE["Outputs"]["TableListParameterName"]["Value"]) == "<TableListParameter>"
 
 
 def test_the_manifests_function_knows_the_alarms_limit() -> None:
@@ -93,3 +105,23 @@ def test_logs_and_topic_have_keys_of_ones_own_only_where_they_are_given() -> Non
         assert "KmsKeyId" not in Stack().resource(name)
     assert stack.resource("AlarmTopic")["KmsMasterKeyId"] == "arn:topic"
     assert "KmsMasterKeyId" not in Stack().resource("AlarmTopic")
+    # SNS uses the key in the name of whoever publishes.
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        assert granted(stack, "WriteManifestRole", action) == ["arn:topic"]
+        assert granted(Stack(), "WriteManifestRole", action) == []
+
+
+@pytest.mark.parametrize("parameter", ["KmsKeyArn", "TopicKmsKeyArn"])
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [
+        ("", True),
+        ("arn:aws:kms:eu-west-1:123456789012:key/0b7e9e2c-5d3f-4d3a-9d53-1b1f0c0a7b11", True),
+        ("arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef", True),
+        ("arn:aws:kms:eu-west-1:123456789012:alias/shop", False),  # deploys, and then denies each use
+        ("alias/shop", False),
+        ("0b7e9e2c-5d3f-4d3a-9d53-1b1f0c0a7b11", False),
+    ],
+)
+def test_a_key_that_no_role_can_be_granted_is_refused(parameter: str, key: str, allowed: bool) -> None:
+    assert bool(re.fullmatch(TEMPLATE["Parameters"][parameter]["AllowedPattern"], key)) is allowed

@@ -10,6 +10,7 @@ from tests.template import Stack, actions, load, statements
 TEMPLATE = load()
 ACCOUNT = "eu-central-1:123456789012"
 NETWORK = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1,sg-2", "VpcId": "vpc-1"}
+QUEUE = "arn:aws:sqs:eu-central-1:210987654321:sf-snowpipe"
 MAPPED = TEMPLATE["Mappings"]["LayersByRegion"]
 
 
@@ -40,6 +41,8 @@ def test_network_interfaces_are_for_lambda_itself_only() -> None:
         ({"SecurityGroupIds": "sg-1"}, "SecurityGroupIds needs SubnetIds"),
         ({"VpcEndpoints": "create", "VpcId": "vpc-1"}, "create needs SubnetIds"),
         (NETWORK | {"VpcEndpoints": "create", "VpcId": ""}, "create needs VpcId"),
+        ({"SnowpipeQueueArn": QUEUE}, ""),
+        ({"SnowpipeQueueArn": QUEUE, "ExistingDataBucket": "kept"}, "SnowpipeQueueArn needs the stack's own bucket"),
     ],
 )
 def test_parameters_that_cannot_work_together_are_refused_before_anything_is_made(
