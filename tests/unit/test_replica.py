@@ -121,7 +121,47 @@ def test_an_aurora_reader_is_as_late_as_its_own_row_says() -> None:
     assert found.role == "replica"
     assert found.shown == pytest.approx(NOW - 1.52)
     assert isinstance(progress_of(Recorded(reader, {"replica_host_status": []})).error, ReplicaStoppedError)
-    assert progress_of(Recorded(reader | {"innodb_read_only": "OFF"}, {})) == Progress("primary", NOW)
+    writer = reader | {"innodb_read_only": "OFF"}
+    assert progress_of(Recorded(writer, {"AS replica": []})) == Progress("primary", NOW)
+
+
+def test_a_reader_in_another_region_than_the_writer_is_as_late_as_its_storage_too() -> None:
+    reader = MYSQL | {"aurora_server_id": "shop-2", "innodb_read_only": "ON"}
+    row = {"age_in_utc": 1.0, "age_here": 1.0, "lag": 0.5}
+    far = {"age_in_utc": 30.0, "age_here": -7170.0, "lag": 1200.0}  # the regions have not spoken for a while
+    for status, shown in (([far], NOW - 1231.5), ([], NOW - 1.5), (TableNotFoundError("3.03"), NOW - 1.5)):
+        answers = {"FROM information_schema.replica_host_status": [row], "aurora_global_db_status": status}
+        assert progress_of(Recorded(reader, answers)).shown == pytest.approx(shown)
+
+
+BLIND: dict[str, Any] = {"SHOW REPLICA STATUS": DENIED, "SHOW SLAVE": DENIED, "AS replica": []}
+
+
+@pytest.mark.parametrize(
+    ("variables", "answers", "role", "shown"),
+    [
+        # Aurora's default: no performance schema. Nobody has the privilege to ask for channels.
+        ({"performance_schema": "OFF"}, BLIND, "primary", NOW),
+        ({"performance_schema": "OFF"}, BLIND | {"SHOW REPLICA STATUS": []}, "primary", NOW),
+        ({}, BLIND | {"replication_connection_configuration": []}, "primary", NOW),
+        # The cluster replicates from RDS, from another cluster or from anywhere.
+        ({}, BLIND | {"replication_connection_configuration": [worker(NOW - 700)]}, "replica", NOW - 700),
+        (
+            {"performance_schema": "OFF"},
+            BLIND | {"SHOW REPLICA STATUS": [{}], "rds_to_s3_heartbeat": [{"n": 1, "beat": NOW - 9}]},
+            "replica",
+            NOW - 9,
+        ),
+        ({"performance_schema": "OFF"}, BLIND | {"AS replica": [{"replica": 1}]}, "replica", None),
+        ({"performance_schema": "OFF", "read_only": "ON"}, BLIND, "replica", None),
+    ],
+)
+def test_the_writer_of_a_cluster_that_replicates_from_another_server_is_a_replica(
+    variables: dict[str, str], answers: dict[str, Any], role: str, shown: float | None
+) -> None:
+    writer = MYSQL | {"aurora_server_id": "shop-1", "innodb_read_only": "OFF"} | variables
+    found = progress_of(Recorded(writer, answers))
+    assert (found.role, found.shown, found.error is None) == (role, shown, shown is not None)
 
 
 def test_a_member_of_a_galera_cluster_catches_up_before_it_is_read() -> None:
@@ -184,7 +224,7 @@ def test_on_rds_mariadb_a_procedure_answers_what_show_refuses() -> None:
     ],
 )
 def test_aurora(variables: dict[str, str], row: dict[str, Any] | None, role: str, shown: float) -> None:
-    found = progress_of(Recorded(MYSQL | variables, {"replica_host_status": [row]} if row else {}))
+    found = progress_of(Recorded(MYSQL | variables, {"replica_host_status": [row]} if row else {"AS replica": []}))
     assert found.role == role
     assert found.shown == pytest.approx(shown)
 

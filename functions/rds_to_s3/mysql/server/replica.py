@@ -53,6 +53,23 @@ SELECT TIMESTAMPDIFF(MICROSECOND, LAST_UPDATE_TIMESTAMP, UTC_TIMESTAMP(6)) / 1e6
        REPLICA_LAG_IN_MILLISECONDS / 1e3 AS lag
 FROM information_schema.replica_host_status WHERE SERVER_ID = @@aurora_server_id"""
 
+# Of a cluster in another region than the writer of its global database: how late its storage is.
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Reference.ISTables.html
+_AURORA_GLOBAL = """
+SELECT TIMESTAMPDIFF(MICROSECOND, g.LAST_LAG_CALCULATION_TIMESTAMP, UTC_TIMESTAMP(6)) / 1e6 AS age_in_utc,
+       TIMESTAMPDIFF(MICROSECOND, g.LAST_LAG_CALCULATION_TIMESTAMP, NOW(6)) / 1e6 AS age_here,
+       g.DURABILITY_LAG_IN_MSEC / 1e3 AS lag
+FROM information_schema.aurora_global_db_instance_status mine
+JOIN information_schema.aurora_global_db_instance_status writer
+  ON writer.SESSION_ID = 'MASTER_SESSION_ID' AND writer.AWS_REGION <> mine.AWS_REGION
+JOIN information_schema.aurora_global_db_status g ON g.AWS_REGION = mine.AWS_REGION
+WHERE mine.SERVER_ID = @@aurora_server_id"""
+
+# Aurora may have system threads of its own: only what replication says of itself counts there.
+_AURORA_THREADS = """
+SELECT 1 AS replica FROM information_schema.processlist WHERE USER = 'system user'
+  AND (STATE LIKE '%to send event' OR STATE LIKE '%relay log%') LIMIT 1"""
+
 _THREADS = """
 SELECT 1 AS replica FROM information_schema.processlist WHERE USER = 'system user' AND COMMAND <> 'Daemon' LIMIT 1"""
 
@@ -91,10 +108,9 @@ def read_progress(connection: Connection) -> Progress:
         return _synced(connection, utc_now, "wsrep_sync_wait", "1", "0")
     if variables.get("group_replication_group_name") and _is_in_group(connection):
         return _synced(connection, utc_now, "group_replication_consistency", "'BEFORE'", "DEFAULT")
-    if variables.get("aurora_server_id"):
-        if variables.get("innodb_read_only") != "ON":
-            return Progress("primary", utc_now)
+    if variables.get("aurora_server_id") and variables.get("innodb_read_only") == "ON":
         return _aurora_reader(connection, utc_now)
+    # A cluster's writer is a replica, too, if the cluster replicates from another server by its binary log.
     progress = _of_mariadb(connection, variables) if connection.is_mariadb else _of_mysql(connection, variables)
     return progress or Progress("primary", utc_now)
 
@@ -246,10 +262,14 @@ def _aurora_reader(connection: Connection, utc_now: float) -> Progress:
                 "lag cannot be determined: read from the cluster's writer endpoint if this persists"
             ),
         )
-    row = rows[0]
-    # Its zone is not documented: the greater age is correct or too great.
-    age = max(float(row["age_in_utc"]), float(row["age_here"]), 0.0) + max(float(row["lag"] or 0), 0.0)
-    return Progress("replica", utc_now - age)
+    with contextlib.suppress(RdsToS3Error):  # before 3.04, and without a global database
+        rows = [*rows[:1], *connection.rows(_AURORA_GLOBAL)]
+    return Progress("replica", utc_now - sum(map(_aurora_age, rows)))
+
+
+def _aurora_age(row: dict[str, Any]) -> float:
+    # The zone of the time is not documented: the greater age is correct or too great.
+    return max(float(row["age_in_utc"] or 0), float(row["age_here"] or 0), 0.0) + max(float(row["lag"] or 0), 0.0)
 
 
 # --- MariaDB ---
@@ -302,7 +322,7 @@ def _looks_like_a_replica(connection: Connection, variables: dict[str, str]) -> 
         running = connection.rows("SHOW GLOBAL STATUS LIKE 'Slaves_running'")
         if running and int(running[0]["value"] or 0):
             return True
-    return bool(connection.rows(_THREADS))
+    return bool(connection.rows(_AURORA_THREADS if variables.get("aurora_server_id") else _THREADS))
 
 
 def _heartbeat(connection: Connection, channels: int) -> float | None:
