@@ -151,6 +151,7 @@ def raise_error() -> None:
 
 
 def interrupt(*_: Any, **__: Any) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     signal.raise_signal(signal.SIGINT)
 
 
