@@ -48,11 +48,11 @@ def cost_of(size: ExtractSize, tables: Sequence[TableEntry], redrives: int) -> C
     Step Functions bills each transition, those of retries and redrives included; a round is the first one or a redrive.
     """
     rounds = 1 + redrives
-    invocations = sum(max(table.invocations, 1) + max(table.attempts - 1, 0) for table in tables)
+    invocations = sum(_invocations_of(table) + max(table.attempts - 1, 0) for table in tables)
     ranges = sum(table.readers for table in tables if table.readers > 1)
     gb_seconds = sum(table.seconds for table in tables) * size.memory / 1024
-    requests = invocations + ranges + FUNCTIONS_OF_A_ROUND * rounds
-    transitions = STATES_OF_A_ROUND * rounds + STATES_OF_AN_INVOCATION * (invocations + ranges)
+    requests = invocations + FUNCTIONS_OF_A_ROUND * rounds
+    transitions = STATES_OF_A_ROUND * rounds + STATES_OF_AN_INVOCATION * invocations
     transitions += len(tables) + ranges
     prices = read_prices()
     usd = (
@@ -69,6 +69,11 @@ def cost_of(size: ExtractSize, tables: Sequence[TableEntry], redrives: int) -> C
         prices_as_of=prices["as_of"],
         prices_of=prices["region"],
     )
+
+
+def _invocations_of(table: TableEntry) -> int:
+    """Return the calls of ExtractTable for a table, its ranges included: the last range's call also joins them."""
+    return max(table.invocations - (table.readers > 1), 1)
 
 
 @cache
