@@ -38,7 +38,7 @@ def test_continuations_retries_and_redrives_cost_too_and_x86_costs_more() -> Non
     assert (longer.requests - plain.requests, longer.transitions - plain.transitions) == (3, 6)
     redriven = cost_of(ARM, [entry("orders", seconds=10.0)], 2)
     assert (redriven.requests - plain.requests, redriven.transitions - plain.transitions) == (6, 22)
-    # One call divides the table, one reads each range, and the last of these joins them: tests/integration/test_readers.py.
+    # One call divides the table, one reads each range, and the last of them joins them: test_readers.py counts them.
     shared = cost_of(ARM, [entry("orders", seconds=10.0, readers=4, invocations=1 + 4 + 1)], 0)
     assert (shared.requests - plain.requests, shared.transitions - plain.transitions) == (4, 4 * 3)
     assert cost_of(ExtractSize(1769, "x86_64"), [entry("orders", seconds=10.0)], 0).amount > plain.amount
