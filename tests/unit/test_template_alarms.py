@@ -17,6 +17,7 @@ from rds_to_s3.bucket_keys import (
 )
 from rds_to_s3.commit.read_as import FEW_HEALED
 from rds_to_s3.formats.csv import EXTENSIONS
+from rds_to_s3.manifest.report.pieces import console_of
 from tests.statemachine import definition
 from tests.template import Stack, load
 
@@ -32,6 +33,14 @@ def test_an_alarm_says_what_to_do_and_reaches_the_topic(name: str) -> None:
     assert alarm["AlarmActions"] == ["<AlarmTopic>"]
     assert len(alarm["AlarmDescription"]) > 60
     assert alarm["TreatMissingData"]
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1"])
+def test_the_links_of_the_alarms_lead_to_the_partitions_own_console(region: str) -> None:
+    stack = Stack.in_region(region)
+    linked = [text for name in ALARMS if "https://" in (text := stack.resource(name)["AlarmDescription"])]
+    assert linked
+    assert all(f"{console_of(region)}/s3/object/" in text for text in linked)
 
 
 def test_there_is_an_alarm_for_each_way_a_run_can_go_wrong() -> None:

@@ -10,7 +10,7 @@ from rds_to_s3.bucket_keys import INDEX_KEY, report_key
 from rds_to_s3.commit.read_as import FEW_HEALED
 from rds_to_s3.manifest.overview.standing import Standings
 from rds_to_s3.manifest.report.figures import duration
-from rds_to_s3.manifest.report.pieces import moment
+from rds_to_s3.manifest.report.pieces import console_of, moment
 from rds_to_s3.reported.manifest import Manifest
 from rds_to_s3.wording import counted, first_names
 
@@ -121,4 +121,4 @@ def _instant(instant: str | None) -> str:
 def _link(bucket: str, region: str, key: str) -> str:
     if not region:
         return f"s3://{bucket}/{key}"
-    return f"https://{region}.console.aws.amazon.com/s3/object/{bucket}?region={region}&prefix={quote(key, safe='')}"
+    return f"{console_of(region)}/s3/object/{bucket}?region={region}&prefix={quote(key, safe='')}"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import FileEntry, TableEntry
 from rds_to_s3.manifest.report.figures import size
-from rds_to_s3.manifest.report.pieces import quarantine_id, section, text
+from rds_to_s3.manifest.report.pieces import console_of, quarantine_id, section, text
 from rds_to_s3.wording import counted
 
 _FILES_SHOWN_OPEN = 12
@@ -63,6 +63,6 @@ def _file(file: FileEntry, bucket: str, region: str) -> str:
     console = ""
     if bucket and region:
         place = f"{bucket}?region={region}&prefix={quote(file.key, safe='')}"
-        url = f"https://{region}.console.aws.amazon.com/s3/object/{place}"
+        url = f"{console_of(region)}/s3/object/{place}"
         console = f'<span class="screen">, <a href="{text(url)}" aria-label="console: {text(name)}">console</a></span>'
     return f"{link}<br/>{counted(file.rows, 'row')}, {size(file.bytes)}{console}"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import TableEntry
 from rds_to_s3.manifest.report.figures import count, duration, size
-from rds_to_s3.manifest.report.pieces import how_often, moment, period, quarantine_id, section, state, text
+from rds_to_s3.manifest.report.pieces import console_of, how_often, moment, period, quarantine_id, section, state, text
 from rds_to_s3.reported.manifest import CostEntry, Manifest
 from rds_to_s3.timestamps import short
 from rds_to_s3.wording import counted
@@ -127,7 +127,7 @@ def _consoles(manifest: Manifest, region: str, log_group: str) -> str:
     """Link the execution, and what the functions have logged about the run."""
     if not region:
         return ""
-    console = f"https://{region}.console.aws.amazon.com"
+    console = console_of(region)
     execution = (
         f"{console}/states/home?region={region}#/v2/executions/details/{quote(manifest.execution_arn, safe=':')}"
     )

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import TableEntry
 
+_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+
 LABELS = {
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
@@ -95,3 +97,17 @@ def _is_allowed(character: str) -> bool:
         or "\ue000" <= character <= "\ufffd"
         or character > "\uffff"
     )
+
+
+def console_of(region: str) -> str:
+    """Return the console's address for a region. The template has the same for the alarms' texts.
+
+    Examples
+    --------
+    >>> console_of("eu-west-1")
+    'https://eu-west-1.console.aws.amazon.com'
+    >>> console_of("cn-north-1")
+    'https://cn-north-1.console.amazonaws.cn'
+    """
+    host = next((host for prefix, host in _CONSOLES.items() if region.startswith(prefix)), "console.aws.amazon.com")
+    return f"https://{region}.{host}"
