@@ -266,6 +266,39 @@ def test_the_format_the_types_and_the_columns_may_change(orders: LoadedFile) -> 
     ]
 
 
+def test_everything_again_replaces_values_that_another_type_cannot_hold(orders: LoadedFile) -> None:
+    pipeline = orders.pipeline
+    pipeline.database.execute("UPDATE orders SET note = 'no number'")
+    pipeline.run()
+    orders.load()
+    pipeline.database.execute("UPDATE orders SET note = id", "ALTER TABLE orders MODIFY note INT")
+    pipeline.store.delete("orders/csv/last_extract.txt")
+    pipeline.run()
+    assert orders.load()["orders"].error is None
+    assert orders.differing("orders", "log") == {}
+
+
+def test_a_format_that_comes_back_and_continues_is_refused_until_everything_is_extracted_again(
+    orders: LoadedFile,
+) -> None:
+    pipeline = orders.pipeline
+    csv, parquet = ([{"name": "orders", "format": kind, "deletes": "track"}] for kind in ("csv", "parquet"))
+    for pipeline.tables in (csv, parquet):
+        pipeline.run()
+    pipeline.database.execute("INSERT INTO orders (id, part, createdDate) VALUES (7, 'p', NOW(6))")
+    pipeline.run()
+    orders.load()
+    # No file of CSV ever has this row, nor its delete.
+    pipeline.database.execute("DELETE FROM orders WHERE id = 7")
+    pipeline.tables = csv
+    pipeline.run()
+    assert "rewind orders --all" in str(orders.load()["orders"].error)
+    pipeline.store.delete("orders/csv/last_extract.txt")
+    pipeline.run()
+    assert orders.load()["orders"].error is None
+    assert orders.differing("orders") == {}
+
+
 def test_dates_that_do_not_exist_become_null_with_a_warning(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.database.execute(
         "CREATE TABLE born (id INT PRIMARY KEY, day DATE)",

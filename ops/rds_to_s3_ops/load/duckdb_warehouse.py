@@ -92,10 +92,10 @@ class DuckDbWarehouse:
             with self._transaction():
                 if change.forget_since is not None:
                     self._execute(self.dialect.forget(target.batch.table, change.forget_since))
-                if target.batch.is_whole and not change.creates:
-                    # Emptied first: a column may then have any other type.
+                empties = target.batch.is_whole and not change.creates
+                if empties:
                     self._execute(f"DELETE FROM {self.dialect.table(target.batch.table)}")
-                for statement in (*self._definitions(change), *self.dialect.apply(target)):
+                for statement in (*self._definitions(change, keeps_values=not empties), *self.dialect.apply(target)):
                     self._execute(statement)
                 self._on_step("applied")
                 self._execute(self.dialect.remember(target.batch))
@@ -110,9 +110,9 @@ class DuckDbWarehouse:
             for statement in self._definitions(change):
                 self._execute(statement)
 
-    def _definitions(self, change: Change) -> list[str]:
+    def _definitions(self, change: Change, *, keeps_values: bool = True) -> list[str]:
         """Return the statements that give the table its columns, and their values the form that the source writes."""
-        statements = change.definitions(self.dialect)
+        statements = change.definitions(self.dialect, keeps_values=keeps_values)
         for column in change.target.columns:
             if column.name in change.reformed:
                 name = self.dialect.name(column.name)

@@ -62,17 +62,21 @@ class Change:
     forget_since: int | None = None
     loaded: Collection[int] = ()
 
-    def definitions(self, dialect: Dialect) -> list[str]:
-        """Return the statements that give the table its columns."""
+    def definitions(self, dialect: Dialect, *, keeps_values: bool = True) -> list[str]:
+        """Return the statements that give the table its columns.
+
+        Parameters
+        ----------
+        keeps_values : bool
+            False where all rows are replaced: what they have need not fit into another type.
+        """
         table, columns = self.target.batch.table, self.target.columns
         if self.creates:
             return [dialect.create_table(table, columns)]
         adding = [dialect.add_column(table, column) for column in columns if column.name in set(self.added)]
+        retype = dialect.retype if keeps_values else dialect.retype_emptied
         return adding + [
-            statement
-            for column in columns
-            if column.name in set(self.retyped)
-            for statement in dialect.retype(table, column)
+            statement for column in columns if column.name in set(self.retyped) for statement in retype(table, column)
         ]
 
 

@@ -65,6 +65,8 @@ class Delivery:
         The types of the files' columns, as far as the manifest has them.
     warnings : tuple of str
         Those of the manifest.
+    chain : str or None
+        The format, if deletes are tracked: each format has deletes of its own. None where that is not known.
     """
 
     table: str
@@ -78,6 +80,7 @@ class Delivery:
     files: tuple[DeliveredFile, ...] = ()
     deletes: tuple[DeliveredFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    chain: str | None = None
 
     @property
     def rows(self) -> int:
@@ -144,6 +147,7 @@ class TableHistory:
             They cannot be applied one after the other.
         """
         begin = int(parse_utc(started_at).timestamp() * 1000)
+        self._refuse_other_format()
         commits = self.since_whole
         first = min((each.sequence for each in commits if each.run_id == run_id), default=begin)
         wanted = [each for each in commits if each.sequence >= min(first, begin)]
@@ -166,6 +170,7 @@ class TableHistory:
         LoadError
             The bucket does not have what is needed to bring the warehouse up to date.
         """
+        self._refuse_other_format()
         commits = self.since_whole
         if not commits:
             return []
@@ -194,6 +199,19 @@ class TableHistory:
             for before, after in pairwise(self.commits)
             if after.sequence not in loaded and after.after and before.until and after.after > before.until
         ]
+
+    def _refuse_other_format(self) -> None:
+        """Refuse a table whose deletes may be in no file: those of rows that only files of another format have."""
+        begin = max((place for place, each in enumerate(self.commits) if each.is_whole), default=0)
+        chained = [each for each in self.commits[begin:] if each.chain is not None]
+        for before, after in pairwise(chained):
+            if before.chain != after.chain:
+                raise LoadError(
+                    f"table {self.table!r}: run {after.run_id} continues the files in {after.chain} after "
+                    f"{after.after}, and other runs have written {before.chain} since: a row that was deleted in "
+                    "between may be in no deletes file. Extract everything again, and then load: "
+                    f"rds-to-s3 rewind {self.table} --all"
+                )
 
     def _refuse_changed_key(self, commits: Sequence[Delivery], pending: Sequence[Delivery]) -> None:
         anew = f"Extract everything again, and then load: rds-to-s3 rewind {self.table} --all"
@@ -266,6 +284,7 @@ def deliveries_of(manifest: Manifest, entry: TableEntry) -> list[Delivery]:
     for place, number in enumerate(numbers):
         files = tuple(_file(file, entry.names) for file in rows[number])
         gone = tuple(_file(file, entry.key) for file in deletes[number])
+        written_as = entry.format if number == own else next((file.format for file in files), None)
         names = dict.fromkeys(name for file in files for name in file.names) if number != own else types
         commits.append(
             Delivery(
@@ -280,6 +299,7 @@ def deliveries_of(manifest: Manifest, entry: TableEntry) -> list[Delivery]:
                 files=files,
                 deletes=gone if entry.key else (),
                 warnings=tuple(entry.warnings),
+                chain=written_as if entry.has("deleted_rows") else None,
             )
         )
     return commits

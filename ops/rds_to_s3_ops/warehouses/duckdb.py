@@ -22,6 +22,10 @@ class DuckDbDialect(Dialect):
         name = self.name(column.name)
         return [f"ALTER TABLE {self.table(table)} ALTER COLUMN {name} SET DATA TYPE {column.type}"]
 
+    def retype_emptied(self, table: str, column: WarehouseColumn) -> list[str]:
+        """Return the same for a table that was emptied: DuckDB converts the rows that the transaction has deleted."""
+        return [f"{statement} USING NULL" for statement in self.retype(table, column)]
+
     def now(self) -> str:
         """Return the time of the transaction, UTC."""
         return "now() AT TIME ZONE 'UTC'"

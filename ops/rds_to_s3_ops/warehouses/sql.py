@@ -106,6 +106,10 @@ class Dialect:
         """Return the statements that give a column another type, and keep its values."""
         return [f"ALTER TABLE {self.table(table)} ALTER COLUMN {self.name(column.name)} TYPE {column.type}"]
 
+    def retype_emptied(self, table: str, column: WarehouseColumn) -> list[str]:
+        """Return the statements that give a column of a table that was emptied another type."""
+        return self.retype(table, column)
+
     # --- stage ---
 
     def create_stage(self, target: Target) -> list[str]:
