@@ -179,6 +179,16 @@ def test_a_bound_that_does_not_move_keeps_the_watermark_and_one_that_fell_does_n
     assert fallen.remember_from == FIRST.until
 
 
+@pytest.mark.parametrize(("until", "warned"), [("2025-04-02 11:58:00", True), ("2025-04-02 16:00:00", False)])
+def test_files_of_a_table_that_is_extracted_again_come_after_those_that_it_has(until: str, warned: bool) -> None:
+    # The end steps back with the clock, and by five minutes if the start of an open transaction is not known.
+    last = commit_of(FIRST, derive(FIRST))
+    window = derive_window(TableSpec(name="t"), run(until), None, last, whole_days=False)
+    assert (window.read_from, window.until.text) == (None, max(until, "2025-04-02 12:00:00"))
+    assert format_timestamp(window.remember_from).startswith(until)
+    assert ["ahead" in text for text in window.warnings] == [True] * warned
+
+
 def test_a_watermark_edited_by_hand_forgets_the_digests() -> None:
     last = commit_of(FIRST, derive(FIRST))
     edited = Watermark.parse(b"2025-04-01 00:00:00.5")

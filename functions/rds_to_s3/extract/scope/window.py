@@ -119,13 +119,15 @@ def derive_window(
         if last is not None and (before := datetime.fromisoformat(last.watermark)) >= bound:
             end = before.replace(microsecond=0) + timedelta(seconds=1)
         return Window(watermark, None, remember_from, Watermark.at(end), False, clock)
-    if watermark is None:
-        return Window(None, None, remember_from, Watermark.at(bound), False, clock)
 
     # Keys never step back, even if the clock, the zone or an operator does: a reader takes files in key order.
     reached = Watermark.parse(last.watermark.encode()) if last is not None else None
     until = max((mark for mark in (Watermark.at(bound), watermark, reached) if mark), key=lambda mark: mark.moment)
-    ahead = f"the watermark {watermark.text} is ahead of the server's clock ({format_timestamp(clock.now)})"
+    ahead = f"the watermark {(watermark or until).text} is ahead of the server's clock ({format_timestamp(clock.now)})"
+    stays = f"{ahead}: files have its stamp until the clock has passed it"
+    if watermark is None:
+        warnings = [stays] if until.moment > clock.now else []
+        return Window(None, None, remember_from, until, False, clock, warnings)
     if last is None or watermark.text != last.watermark or last.read_from is None:
         read_from = lowered(watermark.moment, spec.lookback_seconds)
         if watermark.moment <= clock.now:
@@ -161,7 +163,7 @@ def derive_window(
         )
         read_from = midnight
     if not back and watermark.moment > clock.now:
-        warnings.append(f"{ahead}: files have its stamp until the clock has passed it")
+        warnings.append(stays)
     return Window(watermark, read_from, max(remember_from, read_from), until, True, clock, warnings)
 
 
