@@ -120,8 +120,8 @@ _SENTENCES = {
     "nullability": "column {column} was {before} and is {after}",
     "reordered": "the columns have another order: {after}",
     "where": "the where was {before} and is {after}. Rows that no longer fulfil it count as deleted, where deletes are "
-    "tracked. Rows that fulfil it now and did not before are delivered when their stamp moves, or by the proof; "
-    "rds-to-s3 rewind TABLE --all delivers them in the next run",
+    "tracked. Rows that fulfil it now and did not before are delivered when their stamp moves, or by the proof unless "
+    "it begins in this run; rds-to-s3 rewind TABLE --all delivers them in the next run",
 }
 
 
