@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from threading import RLock
 
 from rds_to_s3.errors import StoredBytesError
 from rds_to_s3.s3.objects import ConditionFailedError, ObjectHead, ObjectStore, Part, StoredObject, UploadGoneError
@@ -21,7 +22,7 @@ class _Upload:
 
 
 class MemoryStore(ObjectStore):
-    """An `ObjectStore` without a network.
+    """An `ObjectStore` without a network. Several threads may use it: readers of one table do.
 
     Attributes
     ----------
@@ -34,12 +35,12 @@ class MemoryStore(ObjectStore):
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._started: dict[str, _Upload] = {}
         self._ids = count(1)
+        self._lock = RLock()  # a conditional write is one step
 
     def get(self, key: str) -> StoredObject | None:
-        if key not in self.objects:
+        if (there := self.objects.get(key)) is None:
             return None
-        body = self.objects[key][0]
-        return StoredObject(body, _etag(body))
+        return StoredObject(there[0], _etag(there[0]))
 
     def put(
         self,
@@ -50,24 +51,26 @@ class MemoryStore(ObjectStore):
         if_absent: bool = False,
         content_type: str = "application/octet-stream",
     ) -> str:
-        there = self.get(key)
-        if if_match is not None and (there is None or there.etag != if_match):
-            raise ConditionFailedError(key)
-        if if_match is None and if_absent and there is not None:
-            raise ConditionFailedError(key)
-        self.objects[key] = (body, {})
+        with self._lock:
+            there = self.get(key) if if_match is not None or if_absent else None
+            if if_match is not None and (there is None or there.etag != if_match):
+                raise ConditionFailedError(key)
+            if if_match is None and if_absent and there is not None:
+                raise ConditionFailedError(key)
+            self.objects[key] = (body, {})
         return _etag(body)
 
     def delete(self, key: str, *, if_match: str | None = None) -> None:
-        there = self.get(key)
-        if there is not None and if_match in {None, there.etag}:
-            del self.objects[key]
+        with self._lock:
+            there = self.get(key)
+            if there is not None and if_match in {None, there.etag}:
+                del self.objects[key]
 
     def keys(self, prefix: str) -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix))
+        return sorted(key for key in list(self.objects) if key.startswith(prefix))
 
     def folders(self, prefix: str) -> list[str]:
-        rests = {key.removeprefix(prefix) for key in self.objects if key.startswith(prefix)}
+        rests = {key.removeprefix(prefix) for key in list(self.objects) if key.startswith(prefix)}
         return sorted({prefix + rest.partition("/")[0] + "/" for rest in rests if "/" in rest})
 
     def head(self, key: str) -> ObjectHead | None:
@@ -102,7 +105,7 @@ class MemoryStore(ObjectStore):
         self._started.pop(upload_id, None)
 
     def uploads(self, prefix: str) -> list[tuple[str, str]]:
-        return [(upload.key, number) for number, upload in self._started.items() if upload.key.startswith(prefix)]
+        return [(upload.key, number) for number, upload in list(self._started.items()) if upload.key.startswith(prefix)]
 
 
 def _etag(body: bytes) -> str:
