@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def deploy(system: DeployedSystem, example: str, template: str | None = None, **
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
+def take_all(sqs: Any, url: str, enough: Callable[[list[Any]], bool], seconds: float = 60) -> list[Any]:
+    """Take the messages of a queue, until there are enough and no further one is there."""
+    taken: list[Any] = []
+    deadline = time.monotonic() + seconds
+    while True:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        if not messages and (enough(taken) or time.monotonic() > deadline):
+            return taken
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken.append(json.loads(message["Body"]))
+
+
 class EventQueue:
     """The queue of examples/queue.yaml, empty at first."""
 
@@ -37,17 +51,8 @@ class EventQueue:
         self._url = deploy(system, "queue.yaml", DataBucketName=system.bucket)["QueueUrl"]
         self._sqs.purge_queue(QueueUrl=self._url)
 
-    def take(self, seconds: float = 10) -> list[dict[str, Any]]:
-        """Take the details of all events, in the order of their runs and redrives, once none is on its way any more."""
-        taken: list[dict[str, Any]] = []
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            found = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-            if taken and not found:
-                break
-            for message in answer.get("Messages", []):
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-            taken += found
+    def take(self, count: int) -> list[dict[str, Any]]:
+        """Take the details of all events, in the order of their runs and redrives, once there are so many."""
+        taken = take_all(self._sqs, self._url, lambda events: len(events) >= count)
         assert all((event["source"], event["detail-type"]) == ("rds-to-s3", "Run finished") for event in taken)
         return sorted((event["detail"] for event in taken), key=lambda detail: (detail["run_id"], detail["redrives"]))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.conftest import OVERRIDES, Command, DeployedSystem
+from tests.e2e.examples import take_all
 
 LAKE = OVERRIDES["GlueDatabase"]
 
@@ -24,19 +26,13 @@ class Queue:
         attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]
         return str(attributes["QueueArn"])
 
-    def take(self, seconds: float = 10) -> list[Any]:
-        """Take all messages, once none is on its way any more."""
-        taken: list[Any] = []
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            answer = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            messages = answer.get("Messages", [])
-            if taken and not messages:
-                break
-            for message in messages:
-                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-                taken.append(json.loads(message["Body"]))
-        return taken
+    def take(self, found_in: Callable[[Any], list[Any]], count: int) -> list[Any]:
+        """Take all messages; return what is found in them, once that is so many things."""
+
+        def found(messages: list[Any]) -> list[Any]:
+            return [each for message in messages for each in found_in(message)]
+
+        return found(take_all(self._sqs, self.url, lambda messages: len(found(messages)) >= count))
 
 
 def test_a_run_that_succeeded_sends_its_message_tells_snowpipe_and_registers_its_partitions(
@@ -61,14 +57,14 @@ def test_a_run_that_succeeded_sends_its_message_tells_snowpipe_and_registers_its
         ssm.put_parameter(Name=parameter, Value=before, Overwrite=True)
 
     # A notice also says that the list is shorter than in the runs of other tests.
-    told = [message["Message"].strip('"') for message in mail.take() if " succeeded: " in message["Message"]]
+    told = mail.take(lambda mail: [text.strip('"') for text in [mail["Message"]] if " succeeded: " in text], 2)
     assert sorted(told) == sorted(
         f"Run {run.manifest['run_id']} succeeded: {run.manifest['totals']['rows']} rows. "
         f"Manifest: s3://{system.bucket}/runs/{run.manifest['run_id']}/manifest.json"
         for run in (first, second)
     )
-    records = [record for message in snowpipe.take() for record in message.get("Records", [])]
     files = [file["key"] for entry in first.tables.values() for file in entry["files"]]
+    records = snowpipe.take(lambda message: message.get("Records", []), len(files))
     assert sorted(record["s3"]["object"]["key"].replace("%3D", "=") for record in records) == sorted(files)
     (partition,) = glue.get_partitions(DatabaseName=LAKE, TableName="orders_files")["Partitions"]
     (key,) = [file["key"] for file in first.tables["orders"]["files"]]

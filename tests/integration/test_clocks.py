@@ -27,6 +27,13 @@ pytestmark = pytest.mark.bucket_in_memory
 ZONE = ZoneInfo("Europe/Berlin")
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Replace a file at once: the server reads it whenever it asks for the time, and would end at an empty one."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
 @dataclass(frozen=True)
 class ClockedDatabase:
     """A database on a server in Berlin whose clock can be set."""
@@ -37,7 +44,7 @@ class ClockedDatabase:
     def set(self, utc: str) -> None:
         """Let the server's clock go on from that instant."""
         lead = datetime.fromisoformat(utc).replace(tzinfo=UTC).timestamp() - time.time()
-        self._file.write_text(f"{lead:+.3f}")
+        write_whole(self._file, f"{lead:+.3f}")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +70,7 @@ def clocked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[M
     wrapped = replace(program, command=(*environment, loader, "--preload", str(library), *rest))
     server = MySqlServer.start(directory, program=wrapped)
     yield server, clock
-    clock.write_text("+0")
+    write_whole(clock, "+0")
     server.stop()
 
 
@@ -72,7 +79,7 @@ def clocked(clocked_server: tuple[MySqlServer, Path]) -> Iterator[ClockedDatabas
     server, file = clocked_server
     with fresh_database(server) as database:
         yield ClockedDatabase(database, file)
-        file.write_text("+0")
+        write_whole(file, "+0")
 
 
 @pytest.fixture
@@ -189,13 +196,13 @@ def test_a_clock_turned_back_between_two_runs_loses_nothing_and_is_warned_about(
     clocked.set("2025-06-01 12:00:00")
     write("before")
     before = clocked_pipeline.run()
-    now = time.time()
+    observer = time.time
     clocked.set("2025-06-01 11:00:00")
     write("after the step")
     # Hours later the server's clock has passed where it was: only its lead over ours tells.
     clocked.set(f"2025-06-01 {11 + hours}:01:00")
     with pytest.MonkeyPatch.context() as later:
-        later.setattr("rds_to_s3.mysql.server.clock.time.time", lambda: now + hours * 3600 + 60)
+        later.setattr("rds_to_s3.mysql.server.clock.time.time", lambda: observer() + hours * 3600 + 60)
         manifest = clocked_pipeline.run()
     table = entry(manifest, "t")
     assert any("turned back by 36" in warning for warning in table["warnings"]), table["warnings"]
