@@ -32,11 +32,19 @@ PEOPLE = """CREATE TABLE people (
     createdDate DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00', modifiedDate DATETIME NULL,
     KEY (createdDate), KEY (modifiedDate, phone, email))"""
 ROWS = """INSERT INTO people (email, phone, raw, kind, code) VALUES
-    ('hush.anna@example.org', '+49-555-7777', x'C0FFEE', 'Secret Person', 70007),
-    ('hush.bert@example.org', '+49-555-8888', x'C0FFEE', 'other', NULL),
-    (NULL, '+49-555-9999', NULL, NULL, 70009), ('', '+49-555-0000', '', 'other', 70007)"""
+    ('hush.anna@example.org', '+49-555-7777', x'C0FFEEFADED0', 'Secret Person', 700070007),
+    ('hush.bert@example.org', '+49-555-8888', x'C0FFEEFADED0', 'other', NULL),
+    (NULL, '+49-555-9999', NULL, NULL, 700090009), ('', '+49-555-0000', '', 'other', 700070007)"""
 MASK = {"email": "hash", "PHONE": "null", "raw": "hash", "kind": "hash", "code": "hash"}
-SECRETS = [b"hush.", b"49-555", b"C0FFEE", b"\xc0\xff\xee", b"Secret Person", b"70007", b"70009"]
+SECRETS = [
+    b"hush.",
+    b"49-555",
+    b"C0FFEEFADED0",
+    b"\xc0\xff\xee\xfa\xde\xd0",
+    b"Secret Person",
+    b"700070007",
+    b"700090009",
+]
 KEY = b"a key of the tests"
 
 
@@ -90,8 +98,8 @@ def test_a_hash_is_the_hmac_of_the_values_text_and_null_stays_null(people: Pipel
         hashed(""),
     ]
     assert [row["phone"] for row in rows] == [None] * 4
-    assert [row["raw"] for row in rows] == [hashed("C0FFEE"), hashed("C0FFEE"), None, hashed("")]
-    assert [row["code"] for row in rows] == [hashed("70007"), None, hashed("70009"), hashed("70007")]
+    assert [row["raw"] for row in rows] == [hashed("C0FFEEFADED0"), hashed("C0FFEEFADED0"), None, hashed("")]
+    assert [row["code"] for row in rows] == [hashed("700070007"), None, hashed("700090009"), hashed("700070007")]
     types = {column["name"]: (column["type"], column["nullable"]) for column in table["columns"]}
     assert types["email"] == types["kind"] == ("char(64)", True)
     assert types["phone"] == ("varchar(20)", True)
@@ -165,12 +173,12 @@ def test_a_mask_that_comes_later_replaces_what_was_delivered(mysql_people: Pipel
 def test_columns_have_their_new_names_everywhere(people: Pipeline) -> None:
     rename = {"email": "contact", "id": "person_id", "code": "email"}
     settings: Json = {"rename": rename, "mask": {"email": "hash"}, "deletes": "track", "on_violation": "quarantine"}
-    checks = {"code": {"ge": 70008}, "phone": {"min_length": 5}}
+    checks = {"code": {"ge": 700080008}, "phone": {"min_length": 5}}
     first = extracted(people, checks=checks, **settings)
     names = ["person_id", "contact", "phone", "raw", "kind", "email", "createdDate", "modifiedDate"]
     assert [column["name"] for column in first["columns"]] == names
     assert (first["key"], first["quarantined_rows"]) == (["person_id"], 2)
-    assert any("email ge 70008: 2 rows (person_id 1; person_id 4)" in warning for warning in first["warnings"])
+    assert any("email ge 700080008: 2 rows (person_id 1; person_id 4)" in warning for warning in first["warnings"])
     (quarantine,) = first["quarantine"]
     assert list(next(iter(read_csv(people.body(quarantine["key"]))))) == [*names, "_violations"]
     people.database.execute("DELETE FROM people WHERE id = 2", "ALTER TABLE people MODIFY code BIGINT NULL")
@@ -237,7 +245,7 @@ def test_several_readers_keep_the_values_and_the_rows_that_are_left_out_to_thems
     monkeypatch.setattr(division, "LEAST_BYTES", 1)
     people.database.execute(
         "INSERT INTO people (email, phone, code) WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n "
-        "WHERE n < 400) SELECT CONCAT('hush.', n, '@example.org'), CONCAT('+49-555-', n), 70000 + n FROM n",
+        "WHERE n < 400) SELECT CONCAT('hush.', n, '@example.org'), CONCAT('+49-555-', n), 700000000 + 10001 * n FROM n",
         "ANALYZE TABLE people",
     )
     settings: Json = {"readers": 3, "deletes": "track", "where": "id != 3", "rename": {"id": "person_id"}}
