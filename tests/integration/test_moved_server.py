@@ -115,7 +115,7 @@ def test_a_ledger_and_tracked_keys_that_begin_on_the_other_server_have_what_the_
     assert entry(after.run(), "t")["status"] == "UNCHANGED"
 
 
-@pytest.mark.parametrize("stopped", [0, 1, 2])
+@pytest.mark.parametrize("stopped", [0, 2])
 def test_where_too_many_rows_share_the_last_second_they_may_come_twice_and_a_run_says_so(
     pipeline: Pipeline, other: Database, stopped: int
 ) -> None:
@@ -197,7 +197,7 @@ def test_there_and_back_each_row_of_both_servers_comes_once(pipeline: Pipeline, 
     time.sleep(3.1)
     pipeline.run()
     after = moved(pipeline, other)
-    for number in range(3):
+    for number in range(2):
         other.execute(f"INSERT INTO t (note) VALUES ('there {number}')")
         former.execute(f"INSERT INTO t SELECT * FROM `{other.name}`.t ORDER BY id DESC LIMIT 1")
         time.sleep(3.1)
