@@ -57,8 +57,8 @@ def test_a_run_that_succeeded_sends_its_message_tells_snowpipe_and_registers_its
         ssm.put_parameter(Name=parameter, Value=before, Overwrite=True)
 
     # A notice also says that the list is shorter than in the runs of other tests.
-    told = mail.take(lambda mail: [text.strip('"') for text in [mail["Message"]] if " succeeded: " in text], 2)
-    assert sorted(told) == sorted(
+    messages = mail.take(lambda mail: [text.strip('"') for text in [mail["Message"]] if " succeeded: " in text], 2)
+    assert sorted(messages) == sorted(
         f"Run {run.manifest['run_id']} succeeded: {run.manifest['totals']['rows']} rows. "
         f"Manifest: s3://{system.bucket}/runs/{run.manifest['run_id']}/manifest.json"
         for run in (first, second)
@@ -72,7 +72,7 @@ def test_a_run_that_succeeded_sends_its_message_tells_snowpipe_and_registers_its
 
 
 def query(system: DeployedSystem, statement: str) -> None:
-    athena, results = system.client("athena"), "athena-results"  # in the data bucket Snowpipe would be told of them
+    athena, results = system.client("athena"), "athena-results"  # in the data bucket Snowpipe would be notified of them
     system.client("s3").create_bucket(Bucket=results)
     started = athena.start_query_execution(
         QueryString=statement,

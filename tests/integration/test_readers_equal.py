@@ -128,8 +128,8 @@ def delivered(pipeline: Pipeline, table: Json) -> Json:
         rows += map(str, lines)
         assert len(lines) == file["rows"]
     proof = table.get("proof") or {}
-    told = {name: table.get(name) for name in MOST_EQUAL}
-    return {**told, "lines": rows, **{name: proof.get(name) for name in ("healed", "gone", "whole_until")}}
+    equal = {name: table.get(name) for name in MOST_EQUAL}
+    return {**equal, "lines": rows, **{name: proof.get(name) for name in ("healed", "gone", "whole_until")}}
 
 
 def plain(body: bytes) -> str:
@@ -149,9 +149,9 @@ def test_several_readers_deliver_what_one_does(any_database: Database, world: in
         settings["on_violation"] = "quarantine" if settings["checks"] else "fail"
         one.tables = [{"name": "t", **settings}]
         entries = run(one, several, chance.choice([1, 3, 3, 9, 9]) if number else 9, f"run-{number}")
-        told, tells = (delivered(*each) for each in zip((one, several), entries, strict=True))
-        assert told == tells, settings
-        assert told["status"] in {"SUCCEEDED", "UNCHANGED"}, entries[0]["error"]
+        by_one, by_several = (delivered(*each) for each in zip((one, several), entries, strict=True))
+        assert by_one == by_several, settings
+        assert by_one["status"] in {"SUCCEEDED", "UNCHANGED"}, entries[0]["error"]
         any_database.execute(*chance.sample(CHANGES[: 5 - number], 2))
         if chance.random() < 0.3:
             for pipeline in (one, several):
