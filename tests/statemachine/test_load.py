@@ -13,6 +13,7 @@ from tests.statemachine.functions import Functions, Step
 
 TABLES = [f"{number:03}_{'t' * 60}" for number in range(500)]  # MySQL's longest names
 ATTEMPTS = 8
+LONGEST_CAUSE = 2_000
 MAX_EVENTS = 25_000
 MAX_PAYLOAD = 256 * 1024
 EVENTS_OF_A_RANGE = 11  # docs/tune.md
@@ -26,34 +27,49 @@ def run(engine: Engine, functions: Functions, caplog: pytest.LogCaptureFixture) 
     return engine.machine(definitions.as_deployed(), functions).run()
 
 
-def events_of_all(engine: Engine, caplog: pytest.LogCaptureFixture, *results: Step) -> float:
-    """Return how many events a run of all tables has, from two of some: each table has the same results."""
-    counts = []
-    for tables in (TABLES[:20], TABLES[:40]):
-        functions = Functions(tables)
-        functions.tables = {name: list(results) for name in tables}
-        counts.append(len(run(engine, functions, caplog).history))
-    few, more = counts
-    return few + (more - few) / 20 * (len(TABLES) - 20)
-
-
 def longest_text(event: Event) -> int:
     """The length of the event's longest input, output, parameters or cause, in bytes."""
     details: dict[str, object] = next((value for key, value in event.items() if key.endswith("Details")), {})
     return max((len(text.encode()) for text in details.values() if isinstance(text, str)), default=0)
 
 
-def test_five_hundred_tables_stay_inside_the_history(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    assert 500 < events_of_all(engine, caplog) < MAX_EVENTS / 3
-    failed = [DatabaseUnreachableError("x" * 2_000)] * ATTEMPTS
-    assert 500 * ATTEMPTS < events_of_all(engine, caplog, *failed) < MAX_EVENTS
+def size_of_all(engine: Engine, caplog: pytest.LogCaptureFixture, status: str, *results: Step) -> tuple[float, float]:
+    """Return the events and the longest text of a run of all tables, each with the same results.
+
+    Both grow by the table, so two runs of some tables tell.
+    """
+    sizes = []
+    for tables in (TABLES[:20], TABLES[:40]):
+        functions = Functions(tables)
+        functions.tables = {name: list(results) for name in tables}
+        execution = run(engine, functions, caplog)
+        assert execution.status == status
+        sizes.append((len(execution.history), max(map(longest_text, execution.history))))
+    (events, text), (more_events, more_text) = sizes
+    assert more_text > text > 2 * LONGEST_CAUSE  # else it is something that does not grow
+    others = (len(TABLES) - 20) / 20
+    return events + (more_events - events) * others, text + (more_text - text) * others
+
+
+def test_five_hundred_tables_stay_inside_history_and_payload(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    events, text = size_of_all(engine, caplog, "SUCCEEDED")
+    assert 500 < events < MAX_EVENTS / 3
+    assert text < MAX_PAYLOAD / 2
+
+
+def test_so_do_five_hundred_tables_that_all_fail_after_every_retry(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    events, text = size_of_all(engine, caplog, "FAILED", *[DatabaseUnreachableError("x" * LONGEST_CAUSE)] * ATTEMPTS)
+    assert 500 * ATTEMPTS < events < MAX_EVENTS
+    assert text < MAX_PAYLOAD / 2
 
 
 def test_five_hundred_tables_that_all_fail_stay_inside_the_payload(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     functions = Functions(TABLES)
-    functions.tables = {name: [SettingsError("x" * 2_000)] for name in TABLES}
+    functions.tables = {name: [SettingsError("x" * LONGEST_CAUSE)] for name in TABLES}
     execution = run(engine, functions, caplog)
     assert execution.error == "TablesFailed"
     assert all(name in execution.cause for name in TABLES[:400])
