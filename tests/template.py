@@ -16,8 +16,8 @@ PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": "eu-central-1",
     "AWS::StackName": "shop",
-    "AWS::URLSuffix": "amazonaws.com",
 }
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
 NO_VALUE = object()
 
 
@@ -76,7 +76,7 @@ class Stack:
     @classmethod
     def in_region(cls, region: str, **parameters: str) -> Stack:
         stack = cls(**parameters)
-        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+        partition = next((name for start, name in PARTITIONS.items() if region.startswith(start)), "aws")
         stack.pseudo |= {"AWS::Region": region, "AWS::Partition": partition}
         return stack
 

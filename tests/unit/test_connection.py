@@ -39,13 +39,13 @@ def test_rds_hosts_are_verified_against_the_bundle_and_others_against_the_system
     assert len(rds.get_ca_certs()) >= len(other.get_ca_certs()) + 80  # a few are among the system's
 
 
-REGIONS_WITHOUT_AUTHORITIES = {"ap-east-2", "ap-southeast-6"}
+REGIONS_WITHOUT_AUTHORITIES = {"ap-east-2", "ap-southeast-6", "eusc-de-east-1"}
 """No copy of theirs was to be had. A newer botocore may know more: include them, or name them here."""
 
 
 def test_the_authorities_of_every_region_are_included_or_the_error_names_what_to_fetch() -> None:
     session = boto3.Session()
-    partitions = ("aws", "aws-us-gov", "aws-cn")
+    partitions = ("aws", "aws-us-gov", "aws-cn", "aws-eusc")
     regions = {region for each in partitions for region in session.get_available_regions("rds", each)}
     assert len(regions) >= 38
     assert regions - included_regions() == REGIONS_WITHOUT_AUTHORITIES
@@ -82,9 +82,12 @@ def test_each_region_has_the_three_roots_that_its_comments_claim() -> None:
         ("shop.c1abcdefghij.us-gov-east-1.rds.amazonaws.com", "us-gov-east-1"),
         ("shop.c1abcdefghij.rds.cn-north-1.amazonaws.com.cn", "cn-north-1"),
         ("shop.c1abcdefghij.cn-northwest-1.rds.amazonaws.com.cn", "cn-northwest-1"),
+        ("shop.c1abcdefghij.eusc-de-east-1.rds.amazonaws.eu", "eusc-de-east-1"),
+        ("shop.cluster-ro-c1abcdefghij.eusc-de-east-1.rds.amazonaws.eu", "eusc-de-east-1"),
         ("shop.global-c1abcdefghij.global.rds.amazonaws.com", "global"),
         ("db.example.com", None),
         ("rds.amazonaws.com.example.com", None),
+        ("shop.c1abcdefghij.eusc-de-east-1.rds.amazonaws.eu.example.com", None),
         ("shop.rds.amazonaws.com", None),
         ("evil-rds.amazonaws.com", None),
     ],
@@ -104,6 +107,10 @@ def test_the_hosts_of_rds_are_known_by_their_names(host: str, region: str | None
         (
             "a.b.rds.cn-south-9.amazonaws.com.cn",
             "https://rds-truststore.s3.cn-north-1.amazonaws.com.cn/cn-south-9/cn-south-9-bundle.pem",
+        ),
+        (
+            "a.b.eusc-de-east-1.rds.amazonaws.eu",
+            "https://docs.aws.eu/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html",
         ),
     ],
 )

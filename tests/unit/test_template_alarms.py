@@ -35,7 +35,7 @@ def test_an_alarm_says_what_to_do_and_reaches_the_topic(name: str) -> None:
     assert alarm["TreatMissingData"]
 
 
-@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
 def test_the_links_of_the_alarms_lead_to_the_partitions_own_console(region: str) -> None:
     stack = Stack.in_region(region)
     linked = [text for name in ALARMS if "https://" in (text := stack.resource(name)["AlarmDescription"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from tests.template import Stack, actions, load, statements
+from tests.template import PARTITIONS, Stack, actions, load, statements
 
 TEMPLATE = load()
 ACCOUNT = "eu-central-1:123456789012"
@@ -124,5 +124,5 @@ def test_the_layers_are_those_of_the_region(region: str, pandas: str, powertools
 
 def test_every_region_of_rds_is_mapped() -> None:
     session = boto3.Session()
-    known = {r for each in ("aws", "aws-us-gov", "aws-cn") for r in session.get_available_regions("rds", each)}
+    known = {r for each in ("aws", *PARTITIONS.values()) for r in session.get_available_regions("rds", each)}
     assert known <= set(MAPPED)

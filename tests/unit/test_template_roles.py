@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
+import boto3
 import pytest
 
 from rds_to_s3.bucket_keys import (
@@ -103,6 +104,42 @@ def test_credentials_in_a_secret_open_that_secret_and_no_parameter(role: str, re
     assert granted(stack, role, "rds-db:connect") == []
 
 
+KEYS = {
+    "secret": ("secretsmanager:shop/database", "", "PlanRunRole", "secretsmanager"),
+    "secret of another account": (
+        "secretsmanager:arn:aws:secretsmanager:eu-central-1:210987654321:secret:shop-AbCdEf",
+        "",
+        "ExtractTableRole",
+        "secretsmanager",
+    ),
+    "parameters": ("ssm:/shop/db", "", "PlanRunRole", "ssm"),
+    "key of masked columns": ("ssm:/shop/db", "mask", "ExtractTableRole", "secretsmanager"),
+}
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+@pytest.mark.parametrize(("credentials", "mask", "role", "service"), KEYS.values(), ids=KEYS)
+def test_a_customers_key_decrypts_what_it_encrypts_and_only_through_the_service(
+    region: str, credentials: str, mask: str, role: str, service: str
+) -> None:
+    """Of any account, since the key of a secret of another account is that account's."""
+    stack = Stack.in_region(region, DatabaseCredentials=credentials, MaskKeySecret=mask)
+    conditions = {}
+    for statement in statements(stack, role):
+        if statement["Action"] == "kms:Decrypt":
+            partition = stack.pseudo["AWS::Partition"]
+            key = f"arn:{partition}:kms:{region}:210987654321:key/1"
+            assert fnmatchcase(key, statement["Resource"])
+            (operator,) = statement["Condition"]
+            assert operator == "StringLike"
+            conditions[statement["Condition"][operator]["kms:ViaService"]] = statement["Condition"][operator]
+    domain = boto3.Session().client("s3", region_name=region).meta.endpoint_url.partition(region)[2]
+    for suffix in (domain, ".amazonaws.com"):
+        (pattern,) = {each for each in conditions if fnmatchcase(f"{service}.{region}{suffix}", each)}
+        assert [key for key in conditions[pattern] if key.startswith("kms:EncryptionContext:")]
+    assert not [each for each in conditions if fnmatchcase(f"lambda.{region}.amazonaws.com", each)]
+
+
 def test_credentials_in_parameters_open_those_under_their_path_and_no_secret() -> None:
     stack = Stack(DatabaseCredentials="ssm:/shop/db")
     path = f"arn:aws:ssm:{ACCOUNT}:parameter/shop/db/*"
@@ -110,7 +147,7 @@ def test_credentials_in_parameters_open_those_under_their_path_and_no_secret() -
     assert granted(stack, "ExtractTableRole", "secretsmanager:GetSecretValue") == []
     assert granted(stack, "ExtractTableRole", "rds-db:connect") == []
     (decrypt,) = [s for s in statements(stack, "ExtractTableRole") if s["Action"] == "kms:Decrypt"]
-    assert decrypt["Condition"]["StringLike"] == {"kms:EncryptionContext:PARAMETER_ARN": path}
+    assert decrypt["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"] == path
 
 
 def test_iam_credentials_allow_to_log_in_as_the_one_user_that_was_named() -> None:

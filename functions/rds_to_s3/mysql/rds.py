@@ -14,7 +14,7 @@ RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 _REGION = r"(?:[a-z]{2,5}(?:-[a-z]+)+-\d+|global)"
 """``global``: the writer endpoint of an Aurora global database."""
 _HOST = re.compile(
-    rf"\.(?:(?P<first>{_REGION})\.rds(?:-fips)?|rds(?:-fips)?\.(?P<last>{_REGION}))\.amazonaws\.com(?:\.cn)?\.?$",
+    rf"\.(?:(?P<first>{_REGION})\.rds(?:-fips)?|rds(?:-fips)?\.(?P<last>{_REGION}))\.amazonaws\.(?:com(?:\.cn)?|eu)\.?$",
     re.IGNORECASE,
 )
 _OF_A_ROOT = re.compile(rf"^# Amazon RDS (?:Beta |Preview )?({_REGION}) Root CA ", re.MULTILINE)
@@ -43,6 +43,7 @@ def included_regions() -> frozenset[str]:
 def bundle_to_fetch(host: str) -> str | None:
     """Return the address of the authorities of an RDS host's region if they are not included, None otherwise.
 
+    For the European Sovereign Cloud it is the page that links them.
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
 
     Examples
@@ -53,6 +54,8 @@ def bundle_to_fetch(host: str) -> str | None:
     region = rds_region(host)
     if region in {None, "global"} or region in included_regions():
         return None
+    if region.startswith("eusc-"):
+        return "https://docs.aws.eu/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html"
     if region.startswith("cn-"):
         place = "rds-truststore.s3.cn-north-1.amazonaws.com.cn"
     elif region.startswith("us-gov-"):

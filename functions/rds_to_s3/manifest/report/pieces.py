@@ -9,7 +9,11 @@ from urllib.parse import quote
 
 from rds_to_s3.commit.entries import TableEntry
 
-_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+_CONSOLES = {
+    "cn-": "console.amazonaws.cn",
+    "us-gov-": "console.amazonaws-us-gov.com",
+    "eusc-": "console.amazonaws-eusc.eu",
+}
 
 LABELS = {
     "SUCCEEDED": "succeeded",
