@@ -23,6 +23,7 @@ from smoke.clean_up import delete_all, delete_stack, find_left
 from smoke.deployment import Names
 from smoke.errors import SmokeError
 from smoke.facts import AFTER_DELETION, FACTS, NOT_ASKED
+from smoke.place import what_is_missing
 from smoke.price import Purse, estimate, read_prices
 from smoke.trial import Trial
 
@@ -59,6 +60,10 @@ def try_account(
     int
         0 if no fact failed to hold; 1 if one did, or a step failed; 2 if nothing was created; 130 after Ctrl-C.
     """
+    if not account.stand_in and (missing := what_is_missing(account.region, parameters or {})):
+        for line in [*missing, "Nothing was created."]:
+            say(line)
+        return REFUSED
     expected = estimate(account.region)
     identity = account.client("sts").get_caller_identity()
     names = Names(f"{PREFIX}{secrets.token_hex(3)}", identity["Account"])
@@ -142,11 +147,18 @@ def _try(trial: Trial, answers: list[Answer]) -> None:
 
 
 def _delete(trial: Trial, answers: list[Answer], say: Say, pause: float) -> None:
+    failure: SmokeError | None = None
+    if trial.names.stack in find_left(trial.account, trial.names.stack).stacks:
+        try:
+            delete_stack(trial.account, trial.names.stack, say, pause=pause)
+        except SmokeError as error:  # the database costs, too
+            failure = error
+        else:
+            answers += [ask(fact, trial) for fact in AFTER_DELETION]
     left = find_left(trial.account, trial.names.stack)
-    if trial.names.stack in left.stacks:
-        delete_stack(trial.account, trial.names.stack, say, pause=pause)
-        answers += [ask(fact, trial) for fact in AFTER_DELETION]
-    delete_all(trial.account, find_left(trial.account, trial.names.stack), say, pause=pause)
+    delete_all(trial.account, left.without(trial.names.stack) if failure else left, say, pause=pause)
+    if failure:
+        raise failure
 
 
 def _guarded(work: Callable[[], None], say: Say) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,10 @@ class Left:
 
     def __bool__(self) -> bool:
         return bool(self.stacks or self.buckets)
+
+    def without(self, stack: str) -> Left:
+        """Return all but one stack."""
+        return Left([name for name in self.stacks if name != stack], self.buckets)
 
     def lines(self) -> list[str]:
         """Return a line for each."""
@@ -58,11 +63,17 @@ def delete_all(account: Account, left: Left, say: Callable[[str], None], *, paus
     SmokeError
         A stack cannot be deleted; the message has CloudFormation's reasons.
     """
+    failures: list[str] = []
     for stack in left.stacks:
-        delete_stack(account, stack, say, pause=pause)
+        try:
+            delete_stack(account, stack, say, pause=pause)
+        except SmokeError as error:  # the others cost, too
+            failures.append(str(error))
     for bucket in left.buckets:
         say(f"  {time.strftime('%H:%M:%S')}  delete the bucket {bucket}")
         _delete_bucket(account.client("s3"), bucket)
+    if failures:
+        raise SmokeError("; ".join(failures))
 
 
 def delete_stack(account: Account, name: str, say: Callable[[str], None], *, pause: float = 30) -> None:
@@ -118,7 +129,8 @@ def _delete_free_interfaces(account: Account, client: Any, name: str) -> None:
     ec2 = account.client("ec2")
     filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "status", "Values": ["available"]}]
     for interface in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
-        ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+        with suppress(ClientError):  # Lambda has just deleted it itself, or it is in use again
+            ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
 
 
 def _delete_bucket(s3: Any, bucket: str) -> None:

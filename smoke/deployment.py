@@ -16,11 +16,10 @@ from local.ministack_server import REPOSITORY
 from local.sam import run_sam
 from smoke.account import Account, StandIn
 from smoke.errors import SmokeError
+from smoke.place import choose_place
 
 HERE = Path(__file__).resolve().parent
 AUTHORITIES = REPOSITORY / "functions" / "rds_to_s3" / "mysql" / "rds-ca-bundle.pem"
-CLASSES = ("db.t4g.micro", "db.t3.micro", "db.t4g.small", "db.t3.small")
-"""The smallest classes for MySQL; a region may lack some."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,6 @@ class Names:
     @property
     def code_bucket(self) -> str:
         return f"{self.stack}-code-{self.account_id}"
-
-
-def smallest_class(account: Account) -> str:
-    """Return the smallest class of database instance that the region offers for MySQL in a VPC."""
-    if account.stand_in:
-        return CLASSES[0]
-    rds = account.client("rds")
-    for name in CLASSES:
-        options = rds.describe_orderable_db_instance_options(Engine="mysql", DBInstanceClass=name, Vpc=True)
-        if options["OrderableDBInstanceOptions"]:
-            return name
-    raise SmokeError(f"RDS offers none of {', '.join(CLASSES)} for MySQL in {account.region}: choose another region")
 
 
 def create_code_bucket(account: Account, names: Names) -> None:
@@ -71,7 +58,13 @@ def create_database(account: Account, names: Names, work: Path) -> dict[str, str
     shutil.copy(AUTHORITIES, packed)
     library = Path(pymysql.__file__).parent  # pure Python, so it runs on Lambda as it is
     shutil.copytree(library, packed / "pymysql", ignore=shutil.ignore_patterns("__pycache__"))
-    parameters = {"InstanceClass": smallest_class(account)}
+    place = choose_place(account)
+    parameters = {
+        "InstanceClass": place.instance_class,
+        "EngineVersion": place.engine_version,
+        "FirstZone": place.zones[0],
+        "SecondZone": place.zones[1],
+    }
     outputs = _deploy(
         account, names, names.database_stack, template=template / "database.yaml", parameters=parameters, work=work
     )

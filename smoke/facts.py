@@ -28,6 +28,12 @@ RESTARTED_SECONDS = 240
 """A server that runs for a shorter time has been restarted: by then the trial has taken longer."""
 
 
+def _need_the_right(error: ClientError) -> None:
+    """Do not take a refusal for lack of rights for AWS's answer: both may be ``AccessDenied``."""
+    if "is not authorized to perform" in str(error):
+        raise NotAskedError(str(error))
+
+
 def _need(seen: Any) -> None:
     if not seen:
         raise NotAskedError("the trial did not come that far")
@@ -162,6 +168,7 @@ def _reserved_names(trial: Trial) -> str:
         try:
             ssm.put_parameter(Name=name, Value="{}", Type="String")
         except ClientError as error:
+            _need_the_right(error)
             seen.append(error.response["Error"]["Code"])
         else:
             ssm.delete_parameter(Name=name)
@@ -227,6 +234,12 @@ def _missing_layer(trial: Trial) -> str:
     if not layers:
         raise NotAskedError("the function has no layers")
     arn = layers[0]["Arn"].rpartition(":")[0] + ":99999"
+    try:
+        functions.get_layer_version_by_arn(
+            Arn=layers[0]["Arn"]
+        )  # without the right to it, the next answer says nothing
+    except ClientError as error:
+        raise NotAskedError(str(error)) from None
     try:
         functions.get_layer_version_by_arn(Arn=arn)
     except ClientError as error:

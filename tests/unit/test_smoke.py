@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from smoke import __main__ as smoke
-from smoke import asking, clean_up, facts, run_sql, trial
+from smoke import clean_up, run_sql, trial
 from smoke.account import Account
 from smoke.asking import Fact
 from smoke.clean_up import Left, delete_stack, find_left
@@ -298,6 +298,48 @@ def test_a_stack_is_deleted_in_the_middle_of_an_update_and_over_interfaces_that_
     assert stacks.deletions >= 3
 
 
+def test_an_interface_that_lambda_deletes_at_the_same_time_does_not_end_the_deletion(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks = account.client("cloudformation")
+
+    def deleted_by_lambda(_: Any, **request: str) -> None:
+        stacks.interfaces.remove(request["NetworkInterfaceId"])
+        raise refusal("InvalidNetworkInterfaceID.NotFound", "does not exist")
+
+    monkeypatch.setattr(CloudFormation, "delete_network_interface", deleted_by_lambda)
+    stacks.stacks["s"] = ["DELETE_FAILED"]
+    stacks.interfaces += ["eni-1", "eni-2"]
+    delete_stack(account, "s", lambda _: None, pause=0)
+    assert "s" not in stacks.stacks
+
+
+@pytest.mark.parametrize("stuck", ["", "-database"])
+def test_a_stack_that_does_not_go_keeps_nothing_else(
+    account: Account, stuck: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = CloudFormation.delete_stack
+
+    def refused(self: CloudFormation, **request: str) -> None:
+        name = request["StackName"]
+        if name.endswith("-database") == bool(stuck):
+            raise refusal("AccessDenied", f"{name} may not be deleted")
+        delete(self, **request)
+
+    monkeypatch.setattr(clean_up, "TRIES", 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(CloudFormation, "delete_stack", refused)
+        code, said = play(account, tmp_path)
+        left = find_left(account)
+    assert code == 1
+    assert (len(left.stacks), left.buckets) == (1, [])
+    assert left.stacks[0].endswith("-database") == bool(stuck)
+    assert "may not be deleted" in said
+    assert left.lines()[0] in said
+    assert smoke.clean(account, say=lambda _: None, answer=lambda _: "yes", pause=0) == 0
+    assert not find_left(account)
+
+
 def test_a_stack_that_does_not_go_is_named_with_the_reason(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean_up, "TRIES", 2)
     monkeypatch.setattr(CloudFormation, "delete_network_interface", lambda *_, **__: None)
@@ -306,44 +348,6 @@ def test_a_stack_that_does_not_go_is_named_with_the_reason(account: Account, mon
     stacks.interfaces.append("eni-1")
     with pytest.raises(SmokeError, match="sg-1 has a dependent object"):
         delete_stack(account, "s", lambda _: None, pause=0)
-
-
-def gate_event(count: int | None, retries: int | None) -> dict[str, Any]:
-    """One scheduled call of the gate, as GetExecutionHistory shows it."""
-    execution = {"Name": "r"} | ({} if count is None else {"RedriveCount": count})
-    entry = {"Name": "CheckRun", "EnteredTime": "2026-11-30T12:00:00Z"}
-    entry |= {} if retries is None else {"RetryCount": retries}  # type: ignore[dict-item]
-    parameters = json.dumps({"FunctionName": "f", "Payload": {"execution": execution, "entry": entry}})
-    return {"type": "TaskScheduled", "taskScheduledEventDetails": {"parameters": parameters}}
-
-
-@pytest.mark.parametrize(
-    ("count", "retries", "results"),
-    [
-        (1, 0, ["held", "held"]),
-        (1, None, ["held", "held"]),
-        (0, 2, ["did not hold"] * 2),
-        (None, 0, ["did not hold", "held"]),
-    ],
-)
-def test_the_gates_input_after_a_redrive_is_read_from_the_history(
-    count: int | None, retries: int | None, results: list[str]
-) -> None:
-    history = [gate_event(0, 0), {"type": "ExecutionRedriven"}, gate_event(count, retries)]
-    seen = SimpleNamespace(account=Account(REGION), history=history)
-    assert [asking.ask(fact, seen).result for fact in facts.FACTS[:2]] == results  # type: ignore[arg-type]
-    seen.history = history[:2]
-    assert {asking.ask(fact, seen).result for fact in facts.FACTS[:2]} == {"could not be asked"}  # type: ignore[arg-type]
-
-
-def test_the_versions_are_those_of_the_requirements() -> None:
-    pinned = dict(
-        line.split("==")
-        for line in Path("requirements/lambda.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    )
-    names = {"PyMySQL": "PyMySQL", "Powertools": "aws-lambda-powertools", "numpy": "numpy", "pyarrow": "pyarrow"}
-    assert all(pinned[package].startswith(facts.TESTED[name]) for name, package in names.items())
 
 
 @pytest.mark.parametrize("words", [["--region", REGION], ["--region", REGION, "--budget", "1"]])
