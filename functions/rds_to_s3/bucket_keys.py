@@ -8,6 +8,8 @@ from urllib.parse import quote
 LATEST_MANIFEST_KEY = "runs/latest.json"
 INDEX_KEY = "runs/index.html"
 HISTORY_KEY = "_state/history.json"
+CHECK_KEY = "_state/check"
+"""What PlanRun writes and reads back when it is asked what it reaches."""
 LAST_PART = 9_999
 """The last part number of a window: with five digits the order of the keys would not be that of the numbers."""
 _PART = re.compile(r"_part(\d{4,})\.")

@@ -11,7 +11,8 @@ import pytest
 
 from plan_run.handler import handler
 from rds_to_s3.aws import self_check
-from rds_to_s3.errors import DatabaseLoginError, DatabaseUnreachableError
+from rds_to_s3.bucket_keys import CHECK_KEY
+from rds_to_s3.errors import DatabaseLoginError, DatabaseUnreachableError, StorageRefusedError
 from rds_to_s3.mysql.credentials import Credentials
 from rds_to_s3.settings import DatabaseSettings
 from tests.support.memory_store import MemoryStore
@@ -96,4 +97,17 @@ def test_plan_run_answers_it_and_plans_nothing(server: Server, monkeypatch: pyte
     store = MemoryStore()
     monkeypatch.setattr("plan_run.handler.ObjectStore", lambda _: store)
     assert handler({"check": True}, None)["reached"] is True
-    assert store.objects == {}
+    assert list(store.objects) == [CHECK_KEY]
+
+
+@pytest.mark.parametrize("refused", ["put", "get"])
+def test_a_policy_that_refuses_to_write_or_to_decrypt_is_found(
+    server: Server, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise StorageRefusedError("a policy does not allow it")
+
+    monkeypatch.setattr(MemoryStore, refused, refuse)
+    found = results()
+    assert found.pop("S3") == "fail"
+    assert set(found.values()) == {"pass"}

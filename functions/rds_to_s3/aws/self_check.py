@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from rds_to_s3.aws.database import ca_bundle, fresh_credentials, open_connection
-from rds_to_s3.bucket_keys import HISTORY_KEY
+from rds_to_s3.bucket_keys import CHECK_KEY
 from rds_to_s3.errors import RdsToS3Error
 from rds_to_s3.mysql.catalogue.tables import table_names
 from rds_to_s3.mysql.connection import Connection
@@ -118,8 +118,10 @@ def _try(check: str, step: Callable[[], T]) -> tuple[Reached, T | None]:
 
 
 def _of_bucket(store: ObjectStore) -> str:
-    store.head(HISTORY_KEY)
-    return f"bucket {store.bucket} answers"
+    # Written and read back, since a policy of the bucket or of its key may refuse only one of them.
+    store.put(CHECK_KEY, b"")
+    store.get(CHECK_KEY)
+    return f"PlanRun can write to bucket {store.bucket} and read it; for the other functions, the first run shows it"
 
 
 def _of_authorities(settings: DatabaseSettings) -> str:

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 150  # each of its steps is bounded; together they take less
 _DENIED = {"AccessDenied", "AccessDeniedException"}
 _REMEDIES = {
     "libraries": "see docs/deploy.md, Layers, and other regions",
-    "S3": "see docs/deploy.md, The network",
+    "S3": "do what it says; see also docs/deploy.md, The network",
     "credentials": "see docs/deploy.md, Its credentials and The network",
     "authorities": "see docs/deploy.md, The network",
     "names": "correct the host in the credentials, or turn DNS resolution on in the VPC",
