@@ -200,11 +200,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, help="in USD; nothing is created if the trial may cost more")
     parser.add_argument("--clean", action="store_true", help="delete what earlier trials have left")
     chosen = parser.parse_args(words)
-    if os.environ.get("AWS_ENDPOINT_URL"):
-        print("error: AWS_ENDPOINT_URL is set, as .local/env does: this shell does not talk to AWS. Open another one.")
-        return REFUSED
-    if not chosen.clean and chosen.budget is None:
-        print("error: name a budget in USD: make aws-smoke REGION=eu-west-1 BUDGET=1")
+    if wrong := _misuse(chosen):
+        print(f"error: {wrong}")
         return REFUSED
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -220,6 +217,16 @@ def main(words: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, EOFError):
         print(f"\ninterrupted. Whether anything is there:  make aws-smoke CLEAN=1 REGION={chosen.region}")
         return INTERRUPTED
+
+
+def _misuse(chosen: argparse.Namespace) -> str | None:
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        return "AWS_ENDPOINT_URL is set, as .local/env does: this shell does not talk to AWS. Open another one."
+    if not chosen.region:
+        return "name a region: make aws-smoke REGION=eu-west-1 BUDGET=1"
+    if not chosen.clean and chosen.budget is None:
+        return "name a budget in USD: make aws-smoke REGION=eu-west-1 BUDGET=1"
+    return None
 
 
 def _say(line: str) -> None:

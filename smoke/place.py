@@ -31,11 +31,14 @@ def what_is_missing(region: str, parameters: Mapping[str, str]) -> list[str]:
     if region.startswith("cn-"):
         return ["VpcEndpoints=create is not for China, and a trial needs it"]
     mapped = {name: accounts for name, *accounts in _MAPPED.findall((REPOSITORY / "template.yaml").read_text())}
-    accounts = mapped.get(region, ["none", "none"])
+    if region not in mapped:
+        return [
+            f"the template knows no region {region}: correct the name, or add it to LayersByRegion in template.yaml"
+        ]
     return [
         f"AWS publishes no layer for {name} in {region}: publish one (docs/deploy.md, Layers, and other regions), and "
         f"name it in STACK_PARAMETERS='{name}=arn:...'"
-        for name, account in zip(LAYERS, accounts, strict=True)
+        for name, account in zip(LAYERS, mapped[region], strict=True)
         if account == "none" and not parameters.get(name)
     ]
 

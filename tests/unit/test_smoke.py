@@ -350,10 +350,14 @@ def test_a_stack_that_does_not_go_is_named_with_the_reason(account: Account, mon
         delete_stack(account, "s", lambda _: None, pause=0)
 
 
-@pytest.mark.parametrize("words", [["--region", REGION], ["--region", REGION, "--budget", "1"]])
-def test_it_needs_a_budget_and_a_shell_that_talks_to_aws(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words", [["--region", REGION], ["--region", REGION, "--budget", "1"], ["--region", "", "--budget", "1"]]
+)
+def test_it_needs_a_region_a_budget_and_a_shell_that_talks_to_aws(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(boto3, "Session", lambda **_: pytest.fail("talks to AWS"))
-    if "--budget" in words:
+    if REGION in words and "--budget" in words:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     else:
         monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
