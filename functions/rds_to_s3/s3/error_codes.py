@@ -29,7 +29,7 @@ DENIED = Refusal(
     StorageRefusedError,
     "a policy does not allow it",
     "The function's role, the bucket's policy, the KMS key's policy and the VPC endpoint's policy must each allow "
-    "{action} on arn:aws:s3:::{bucket}. A bucket policy that denies uploads without an encryption header denies ours: "
+    "{action} on the bucket {bucket}. A bucket policy that denies uploads without an encryption header denies ours: "
     "they leave it to the bucket's default encryption (docs/deploy.md). aws s3api get-bucket-policy --bucket {bucket} "
     "shows it.",
     ("AccessDenied", "AccessDeniedException", "Forbidden", "403"),
