@@ -67,6 +67,12 @@ def try_account(
     expected = estimate(account.region)
     identity = account.client("sts").get_caller_identity()
     names = Names(f"{PREFIX}{secrets.token_hex(3)}", identity["Account"])
+    try:
+        find_left(account, names.stack)
+    except (BotoCoreError, ClientError) as error:  # what cannot be found again could not be deleted
+        for line in [f"error: what a trial leaves could not be listed: {error}", "Nothing was created."]:
+            say(line)
+        return REFUSED
     for line in _plan(account, names, identity["Arn"], expected):
         say(line)
     if expected > budget:

@@ -10,17 +10,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import pymysql
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from smoke import __main__ as smoke
-from smoke import clean_up, run_sql, trial
+from smoke import clean_up, trial
 from smoke.account import Account
 from smoke.asking import Fact
 from smoke.clean_up import Left, delete_stack, find_left
-from smoke.deployment import AUTHORITIES
 from smoke.errors import BudgetSpentError, NotAskedError, NotHeldError, SmokeError
 from smoke.price import Purse, estimate, read_prices
 from smoke.trial import Trial
@@ -228,6 +226,19 @@ def test_nothing_is_created_beyond_the_budget(account: Account, tmp_path: Path) 
     assert f"${estimate(REGION):.2f}" in "\n".join(said)
 
 
+@pytest.mark.parametrize("service", ["s3", "cloudformation"])
+def test_nothing_is_created_that_could_not_be_found_again(
+    account: Account, service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Account.client
+    refused = SimpleNamespace(list_buckets=raise_error, get_paginator=lambda _: SimpleNamespace(paginate=raise_error))
+    with monkeypatch.context() as patched:
+        patched.setattr(Account, "client", lambda self, name: refused if name == service else served(self, name))
+        code, said = play(account, tmp_path)
+    assert (code, find_left(account)) == (2, Left([], []))
+    assert "LimitExceeded" in said
+
+
 @pytest.mark.parametrize("answer", ["no", "", "yess", "n"])
 def test_nothing_is_created_without_a_yes(account: Account, answer: str, tmp_path: Path) -> None:
     code, said = play(account, tmp_path, answer=answer)
@@ -362,31 +373,3 @@ def test_it_needs_a_region_a_budget_and_a_shell_that_talks_to_aws(
     else:
         monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     assert smoke.main(words) == 2
-
-
-def test_run_sql_answers_errors_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Cursor:
-        def __enter__(self) -> Cursor:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def execute(self, statement: str) -> None:
-            if statement != "SELECT 1":
-                raise pymysql.ProgrammingError(1064, f"error near {statement[-12:]}")
-
-        def fetchall(self) -> list[tuple[int]]:
-            return [(1,)]
-
-    class Connection(Cursor):
-        def cursor(self) -> Cursor:
-            return Cursor()
-
-    monkeypatch.setattr(run_sql, "AUTHORITIES", AUTHORITIES)
-    monkeypatch.setattr(pymysql, "connect", lambda **_: Connection())
-    event = {"host": "h", "port": 1, "user": "u", "password": "p", "database": "d", "authority": ""}
-    statements = ["CREATE USER u IDENTIFIED BY 's3cr3t'", "GRANT ALL", "SELECT 1"]
-    assert run_sql.handler({**event, "statements": statements}, None) == {
-        "rows": [["1"]],
-        "errors": ["CREATE USER u: error 1064", "GRANT ALL: (1064, 'error near GRANT ALL')"],
-    }
