@@ -81,7 +81,7 @@ def delete_stack(account: Account, name: str, say: Callable[[str], None], *, pau
     say(f"  {time.strftime('%H:%M:%S')}  delete the stack {name} (network and database take minutes) ...")
     client = account.client("cloudformation")
     status: str | None = None
-    reason = ""
+    reason = said = ""
     for _ in range(TRIES):
         try:
             client.delete_stack(StackName=name)
@@ -93,6 +93,9 @@ def delete_stack(account: Account, name: str, say: Callable[[str], None], *, pau
         if status == "DELETE_FAILED":
             reason = "; ".join(_reasons(client, name))
             _delete_free_interfaces(account, client, name)
+        if reason != said:
+            say(f"            not yet: {reason}")
+            said = reason
         time.sleep(pause)
     raise SmokeError(f"the stack {name} is {status} and does not go: {reason}")
 

@@ -357,8 +357,10 @@ def test_a_stack_that_does_not_go_is_named_with_the_reason(account: Account, mon
     stacks = account.client("cloudformation")
     stacks.stacks["s"] = ["DELETE_FAILED"]
     stacks.interfaces.append("eni-1")
+    said: list[str] = []
     with pytest.raises(SmokeError, match="sg-1 has a dependent object"):
-        delete_stack(account, "s", lambda _: None, pause=0)
+        delete_stack(account, "s", said.append, pause=0)
+    assert len([line for line in said if "sg-1 has a dependent object" in line]) == 1  # while it is still tried
 
 
 @pytest.mark.parametrize(
