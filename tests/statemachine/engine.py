@@ -48,6 +48,7 @@ class Execution:
     input: Any
     redrives: int = 0
     original: Execution | None = None
+    _ended: list[Event] = field(default_factory=list, repr=False)
 
     def wait(self) -> Execution:
         pause = 0.005
@@ -90,10 +91,16 @@ class Execution:
 
     @property
     def history(self) -> list[Event]:
+        """Once the execution has ended, it is read once: the engine takes a tenth of a second for each reading."""
+        if self._ended:
+            return self._ended
+        ended = self.status != "RUNNING"
         pages = self.machine.client.get_paginator("get_execution_history").paginate(
             executionArn=self.arn, maxResults=1000
         )
-        return [event for page in pages for event in page["events"]]
+        events = [event for page in pages for event in page["events"]]
+        self._ended = events if ended else []
+        return events
 
     def story(self) -> list[str]:
         """The names of the states in the order in which they were entered."""

@@ -156,6 +156,7 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
     connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     with cleaned_up(lambda: connection.run("COMMIT")), contextlib.suppress(DatabaseAccessError):
         give_up = time.monotonic() + _FRESH_WITHIN_SECONDS
+        longest = 0.12
         while time.monotonic() < give_up:
             rows = connection.rows(_TRANSACTIONS)
             if any(row["ours"] for row in rows):
@@ -164,8 +165,9 @@ def _open_transactions(connection: Connection) -> list[_Transaction] | Unobserve
                     for row in rows
                     if not row["ours"]
                 ]
-            # Random, so that two runs do not keep each other's copy stale.
-            time.sleep(random.uniform(0.105, 0.3))  # noqa: S311
+            # Random, and less and less alike, so that two runs do not keep each other's copy stale.
+            time.sleep(random.uniform(0.105, longest))  # noqa: S311
+            longest = min(longest * 1.5, 0.3)
         return "stale"
     return "privilege"
 
