@@ -12,7 +12,7 @@ CHECK_KEY = "_state/check"
 """What PlanRun writes and reads back when it is asked what it reaches."""
 LAST_PART = 9_999
 """The last part number of a window: with five digits the order of the keys would not be that of the numbers."""
-_PART = re.compile(r"_part(\d{4,})\.")
+_PART = re.compile(r"_part(\d{4,})(?:\.[a-z0-9]+)+$")  # at the end: a table's own name may have such a part
 _PARTITION = re.compile(r"[^/]+/(?:csv|parquet)/dt=(\d{4}-\d{2}-\d{2})/[^/]+$")
 _ENDING = re.compile(r"(_part\d{4,})?(\.[a-z0-9]+)+$")
 
