@@ -129,6 +129,12 @@ def test_a_table_whose_name_looks_like_a_pattern_is_excluded_by_its_name() -> No
     assert [spec.name for spec in listed.resolve(["a[1]b", "a1b", "a2b"])] == ["a1b"]
 
 
+def test_the_longest_name_of_another_databases_table_can_be_excluded() -> None:
+    longest = QualifiedName("d" * 64, "t" * 64)
+    listed = parse_table_list(json.dumps({"tables": ["*.*"], "exclude": [longest]}))
+    assert [spec.name for spec in listed.resolve([longest, QualifiedName("d" * 64, "u")])] == [f"{'d' * 64}.u"]
+
+
 def test_tables_whose_names_differ_by_case_are_different_tables() -> None:
     listed = parse_table_list('{"tables": ["Orders", "orders", "o*"]}')
     assert [spec.name for spec in listed.resolve(["Orders", "orders", "oRders"])] == ["Orders", "orders", "oRders"]

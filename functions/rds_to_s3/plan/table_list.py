@@ -168,7 +168,7 @@ class TableList(BaseModel):
 
     defaults: dict[str, Any] = Field(default_factory=dict)
     tables: list[TableSpec]
-    exclude: list[Name] = Field(default_factory=list)
+    exclude: list[TableName] = Field(default_factory=list)
 
     def resolve(self, existing: Iterable[str]) -> list[TableSpec]:
         """Replace patterns by the tables that they match.
