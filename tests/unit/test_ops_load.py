@@ -19,23 +19,21 @@ from tests.support.deployed_command import Deployed, manifest
 BODY = b"id,n\n1,\n2,x\n"
 
 
-def with_commit(deployed: Deployed, run_id: str, *, hour: int = 12, **changes: Any) -> str:
+def with_commit(deployed: Deployed, run_id: str, *, hour: int = 12, body: bytes = BODY, **changes: Any) -> str:
     key = f"orders/csv/orders_data_20250402_{hour}0000.csv"
-    file = {"key": key, "rows": 2, "bytes": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
+    rows = body.count(b"\n") - 1
+    file = {"key": key, "rows": rows, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
     document = manifest(run_id)
     document["started_at"] = f"2025-04-02T{hour}:00:00.000Z"
-    document["tables"][1].update(
-        format="csv",
-        files=[file],
-        columns=[{"name": "id", "type": "int", "nullable": False}, {"name": "n", "type": "text", "nullable": True}],
-        **{"key": ["id"], "sequence": hour} | changes,
-    )
+    columns = [{"name": "id", "type": "int", "nullable": False}, {"name": "n", "type": "text", "nullable": True}]
+    own = {"format": "csv", "files": [file], "columns": columns, "key": ["id"], "sequence": hour}
+    document["tables"][1].update(own | changes)
     deployed.put(f"runs/{run_id}/manifest.json", document)
-    deployed.put(key, BODY)
+    deployed.put(key, body)
     return key
 
 
-LATER = {"window": {"after": "2025-04-02 11:59:58", "until": "2025-04-02 15:59:58"}}
+LATER: dict[str, Any] = {"window": {"after": "2025-04-02 11:59:58", "until": "2025-04-02 15:59:58"}}
 
 
 def test_ddl_prints_every_commit_of_each_table_and_load_the_same(deployed: Deployed) -> None:
@@ -144,6 +142,30 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
         connection.execute("UPDATE _rds_to_s3_loads SET bucket = 'other'")
     result = load()
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
+
+
+@pytest.mark.parametrize("kind", ["files", "deletes"])
+def test_a_key_with_a_date_that_the_warehouse_lacks_is_refused_where_rows_are_merged_by_it(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path, kind: str
+) -> None:
+    columns = [{"name": "day", "type": "date", "nullable": False}, {"name": "n", "type": "text", "nullable": True}]
+    of_days: dict[str, Any] = {"columns": columns, "key": ["day"]}
+    whole: dict[str, Any] = {"window": {"after": None, "until": "2025-04-02 11:59:58"}}
+    with_commit(deployed, "run-1", body=b"day,n\n0000-00-00,a\n2024-00-00,b\n2025-01-01,c\n", **whole, **of_days)
+    assert "day: 2 values of CSV not a date" in load().output
+    again = b"day,n\n0000-00-00,A\n" if kind == "files" else b"day\n0000-00-00\n"
+    key = with_commit(deployed, "run-2", hour=16, body=again, **LATER, **of_days)
+    if kind == "deletes":
+        document = json.loads(deployed.get("runs/run-2/manifest.json"))
+        entry = document["tables"][1]
+        entry["deletes"], entry["files"], entry["deleted_rows"] = entry["files"], [], 1
+        deployed.put("runs/run-2/manifest.json", document)
+    refused = load()
+    assert (refused.exit_code, "1 row to merge with a date in the key (day)" in refused.output) == (1, True), key
+    assert [n for _, n in loaded(tmp_path)] == ["c", "a", "b"]
+    with_commit(deployed, "run-3", hour=20, body=b"day,n\n0000-00-00,A\n2025-01-01,C\n", **whole, **of_days)
+    assert load().exit_code == 0
+    assert sorted(n for _, n in loaded(tmp_path)) == ["A", "C"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rds_to_s3_ops.errors import ConflictError, InvalidInputError, LoadError, VerificationError, WarehouseError
-from rds_to_s3_ops.load.warehouse import Change, Record, Step, is_record_table, not_our_records
+from rds_to_s3_ops.load.warehouse import Change, Record, Step, is_record_table, not_our_records, refuse_unmatched
 from rds_to_s3_ops.verify.reading.duckdb_reading import csv_header, reading_errors
 from rds_to_s3_ops.verify.reading.stored_files import StoredFile, fetch
 from rds_to_s3_ops.verify.reading.text_forms import present_form
@@ -86,6 +86,8 @@ class DuckDbWarehouse:
             for statement in self.dialect.create_stage(target):
                 self._execute(statement)
             warnings = self._stage(target)
+            if (unmatched := self.dialect.unmatched(target)) is not None:
+                refuse_unmatched(target, _count(self._execute(unmatched)))
             for statement in self.dialect.keep_newest(target):
                 self._execute(statement)
             self._on_step("staged")

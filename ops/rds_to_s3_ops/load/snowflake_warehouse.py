@@ -13,7 +13,15 @@ from uuid import uuid4
 
 from rds_to_s3_ops.deployment.aws import aws_errors
 from rds_to_s3_ops.errors import ConflictError, InvalidInputError, LoadError, WarehouseError
-from rds_to_s3_ops.load.warehouse import BEGUN, Change, Record, Step, is_record_table, not_our_records
+from rds_to_s3_ops.load.warehouse import (
+    BEGUN,
+    Change,
+    Record,
+    Step,
+    is_record_table,
+    not_our_records,
+    refuse_unmatched,
+)
 from rds_to_s3_ops.warehouses.snowflake import SnowflakeDialect
 from rds_to_s3_ops.warehouses.sql import LOADS, RECORD, STAGE, quoted, select
 
@@ -102,6 +110,8 @@ class SnowflakeWarehouse:
             for statement in (*change.definitions(self.dialect), *self._staging(target)):
                 self._execute(statement)
             self._check_counts(target)
+            if (unmatched := self.dialect.unmatched(target)) is not None:
+                refuse_unmatched(target, int(self._rows(unmatched)[0][0]))
             for statement in self.dialect.keep_newest(target):
                 self._execute(statement)
         self._on_step("staged")

@@ -161,6 +161,18 @@ def refuse_other_columns(table: str, actual: Mapping[str, str], recorded: Mappin
         )
 
 
+def refuse_unmatched(target: Target, rows: int) -> None:
+    """Raise a LoadError if staged rows have a key that no row of the warehouse equals."""
+    if rows:
+        table = target.batch.table
+        raise LoadError(
+            f"table {table!r}: {rows} row{'s' if rows > 1 else ''} to merge with a date in the key "
+            f"({', '.join(target.batch.key)}) that is not of the calendar, such as 0000-00-00, so that the warehouse "
+            f'cannot find {"them" if rows > 1 else "it"} again. Correct the dates, or set "mode": "full" for the '
+            f"table. Or extract everything again, and then load: rds-to-s3 rewind {table} --all"
+        )
+
+
 def is_record_table(columns: Mapping[str, str]) -> bool:
     """Return whether a table named like that of the records has its columns."""
     return set(RECORD) <= {name.lower() for name in columns}

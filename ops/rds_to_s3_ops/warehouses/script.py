@@ -71,6 +71,12 @@ def scripts(
         which = f"run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs, {runs[0]} to {runs[-1]}"
         notes = [f"{table} for {warehouse}: {len(deliveries)} commits of {which}"]
         notes += [f"{column.name}: {column.remark}" for column in target.columns if column.remark]
+        notes += [
+            f"{column.name} is in the key: a row with such a date is there once more each time it is delivered again; "
+            "`load` refuses it"
+            for column in target.columns
+            if column.is_calendar and column.name in batch.key
+        ]
         if not batch.key:
             notes.append("The table has no key, or its files lack it: every row version is appended, once.")
         made.append(TableScript(table, [*notes, *dialect.notes(target)], dialect.script(target)))

@@ -141,6 +141,18 @@ class Dialect:
             f"AND {stage}.{place} < {newest}.{place}",
         ]
 
+    def unmatched(self, target: Target) -> str | None:
+        """Return the query that counts the staged rows that no row equals, since a column of their key is NULL.
+
+        At the source no key is NULL: that is a date that the warehouse does not have. None where no row is matched:
+        there is no key, or the batch is one commit that replaces all rows.
+        """
+        batch = target.batch
+        if not batch.key or not batch.sources or (batch.is_whole and len(batch.deliveries) == 1):
+            return None
+        condition = " OR ".join(f"{self.name(part)} IS NULL" for part in batch.key)
+        return select(["COUNT(*)"], quoted(STAGE), f"\nWHERE {condition}")
+
     # --- application ---
 
     def apply(self, target: Target, *, only_if_pending: bool = False) -> list[str]:
