@@ -113,7 +113,8 @@ def _parameter(parameter: Any) -> tuple[str, str]:
         return f"`{parameter.metavar}`", parameter.help
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     value = "" if parameter.is_flag else f" `{parameter.metavar}`"
-    default = f" Default: `{parameter.default}`." if isinstance(parameter.default, int | str) and value else ""
+    has_default = isinstance(parameter.default, int | str) and parameter.default != "" and value
+    default = f" Default: `{parameter.default}`." if has_default else ""
     return names + value, f"{parameter.help}{default}"
 
 

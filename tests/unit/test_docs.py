@@ -15,6 +15,7 @@ import typer.main
 
 from rds_to_s3 import errors
 from rds_to_s3.errors import PermanentError, RdsToS3Error, TransientError
+from rds_to_s3.manifest.cost import STATES_OF_A_ROUND, STATES_OF_AN_INVOCATION
 from rds_to_s3_ops.cli import app
 from tests.template import load
 
@@ -99,6 +100,14 @@ def test_the_report_page_has_every_alarm() -> None:
     assert {row[0] for row in table("report.md", "alarm")} == alarms
 
 
+def test_the_costs_page_counts_the_states_and_the_alarms_as_they_are() -> None:
+    rows = {row[0]: row[1] for row in table("tune.md", "what", "arithmetic", "a month")}
+    assert rows["Step Functions"].startswith(f"{STATES_OF_A_ROUND} states + {STATES_OF_AN_INVOCATION + 1} for each")
+    alarms = [each for each in TEMPLATE["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    always = [alarm for alarm in alarms if alarm.get("Condition") != "HasGlueDatabase"]
+    assert rows["alarms"].startswith(f"{len(always)} x ")
+
+
 # --- links and commands -------------------------------------------------------------------------------------------
 
 
@@ -112,6 +121,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert path.exists(), f"{page.name} links to {target}"
         if anchor and path.suffix == ".md" and path.exists():
             assert anchor in anchors(path), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {link.partition("#")[0] for link, _ in LINK.findall(text(DOCS / "README.md"))}
+    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= listed
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:

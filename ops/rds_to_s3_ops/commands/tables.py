@@ -241,7 +241,7 @@ def move_list(
 ) -> None:
     """Move the table list into an object of the data bucket, where it may have any length.
 
-    The parameter then points to it. `tables add` and `tables remove` edit the object, with a conditional write.
+    The parameter then points to it. The other `tables` commands edit the object, with a conditional write.
     """
     from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
 
