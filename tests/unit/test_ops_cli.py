@@ -50,6 +50,16 @@ def test_run_refuses_two_ways_to_choose_tables(deployed: Deployed) -> None:
     assert deployed.inputs() == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["run --rerun-failed-of", "rerun", "redrive", "watch", "show", "history", "verify", "ddl --for duckdb --since"],
+)
+def test_an_empty_run_id_is_neither_every_table_nor_the_newest_run(deployed: Deployed, words: str) -> None:
+    result = deployed.run(*words.split(), "")
+    assert (result.exit_code, "run's id is empty" in result.stderr) == (2, True), result.output
+    assert deployed.inputs() == []
+
+
 def test_run_as_json_names_the_execution(deployed: Deployed) -> None:
     told = json.loads(deployed.run("run", "--no-watch", "--json").stdout)
     assert told["execution_arn"] == deployed.stack.execution_arn(told["run_id"])

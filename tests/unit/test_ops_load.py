@@ -44,6 +44,8 @@ def test_ddl_prints_every_commit_of_each_table_and_load_the_same(deployed: Deplo
     assert 'MERGE INTO "orders" AS t' in result.stdout
     assert "_120000.csv" in result.stdout
     assert "menu" not in result.stdout
+    assert deployed.run("ddl", "--for", "duckdb", "ord*").stdout == result.stdout
+    assert deployed.run("ddl", "--for", "duckdb", "x*").exit_code == 3
     assert deployed.run("load", "--for", "duckdb", "--print").stdout == result.stdout
     listed = json.loads(deployed.run("ddl", "--for", "snowflake", "orders", "--since", "run-2", "--json").stdout)
     assert [entry["table"] for entry in listed] == [None, "orders"]
@@ -77,6 +79,9 @@ def test_names_come_from_a_file_of_settings_and_from_options(deployed: Deployed,
     settings.write_text('colour = "red"\n')
     result = deployed.run("ddl", "--for", "snowflake", "--settings", str(settings))
     assert (result.exit_code, "'colour' is none of" in result.stderr) == (2, True)
+    settings.write_text("schema = 7\n")
+    result = deployed.run("ddl", "--for", "snowflake", "--settings", str(settings))
+    assert (result.exit_code, "schema must be a text" in result.stderr) == (2, True)
 
 
 @pytest.fixture
@@ -98,7 +103,7 @@ def test_load_brings_a_file_up_to_date_and_says_so(
     first = json.loads(load("--json").stdout)
     assert first["totals"] == {"tables": 2, "failed": 0, "commits": 1, "rows": 2, "deleted_rows": 0, "bytes": len(BODY)}
     assert loaded(tmp_path) == [(1, None), (2, "x")]
-    assert "up to date, until 2025-04-02 11:59:58" in load().stdout
+    assert "up to date, until 2025-04-02 11:59:58" in load("--table", "o*").stdout
     assert "MERGE" not in load("--print").stdout
     with_commit(deployed, "run-2", hour=16, **LATER)
     assert "loaded: 1 commit, 2 rows" in load().stdout

@@ -139,12 +139,19 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 def run_id_of(text: str) -> str:
     """Return the run id in an execution's name or ARN.
 
+    Raises
+    ------
+    InvalidInputError
+        It is empty, as an unset variable of a script is: that does not mean every table, or the newest run.
+
     Examples
     --------
     >>> run_id_of("arn:aws:states:eu-west-1:123456789012:execution:extract:run-1")
     'run-1'
     """
-    return text.rsplit(":", 1)[-1]
+    if not (run_id := text.rsplit(":", 1)[-1]):
+        raise InvalidInputError("the run's id is empty: give an execution's name or ARN")
+    return run_id
 
 
 def new_console() -> Console:

@@ -79,7 +79,7 @@ def verify(
     session = Session.open(stack)
     bucket, document = session.bucket(), session.table_list().read()
     wanted = Wanted(table or [], document.checked if everything else None) if table or everything else None
-    manifests = manifests_for(bucket, run_id_of(run_id) if run_id else None, wanted)
+    manifests = manifests_for(bucket, run_id_of(run_id) if run_id is not None else None, wanted)
     if wanted is None:
         [manifest] = manifests
         names = [entry.table for entry in manifest.tables]

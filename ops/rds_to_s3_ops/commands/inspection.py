@@ -39,7 +39,7 @@ def show(
     """
     session = Session.open(stack)
     bucket, runs = session.bucket(), session.runs()
-    run_id = run_id_of(run_id) if run_id else None
+    run_id = run_id_of(run_id) if run_id is not None else None
     manifest = bucket.manifest(run_id) if run_id else bucket.newest_manifest()
     if manifest is not None:
         run_id = manifest.run_id

@@ -52,12 +52,12 @@ def run(
 
     Extracts every listed table, or only those given with --table. A name that is not listed is refused at once.
     """
-    if table and rerun_failed_of:
+    if table and rerun_failed_of is not None:
         raise InvalidInputError("--table and --rerun-failed-of exclude each other: give one of them")
     execution_input: dict[str, Any] = {}
     if table:
         execution_input = {"tables": list(dict.fromkeys(table))}
-    elif rerun_failed_of:
+    elif rerun_failed_of is not None:
         execution_input = {"rerun_failed_of": run_id_of(rerun_failed_of)}
     session = Session.open(stack)
     if table:

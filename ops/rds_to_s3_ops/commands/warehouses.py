@@ -21,6 +21,7 @@ from rds_to_s3_ops.commands.common import (
 )
 from rds_to_s3_ops.deployment.bucket import Bucket
 from rds_to_s3_ops.errors import InvalidInputError, NotFoundError
+from rds_to_s3_ops.verify.wanted import Wanted
 from rds_to_s3_ops.warehouses.deliveries import Delivery, TableHistory, histories
 from rds_to_s3_ops.warehouses.script import scripts
 from rds_to_s3_ops.warehouses.types import Names, Warehouse
@@ -122,7 +123,9 @@ def load(
 @guarded
 def print_ddl(
     *,
-    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="By default, every table.")] = None,
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="May be a pattern. By default, every table.")
+    ] = None,
     warehouse: WarehouseOption,
     everything: Annotated[
         bool, typer.Option("--all", help="Every commit that a table still needs, which is the default.")
@@ -197,10 +200,11 @@ def _open(warehouse: Warehouse, to: str, bucket: Bucket, names: Names, *, read_o
 
 
 def _histories(bucket: Bucket, tables: Iterable[str]) -> dict[str, TableHistory]:
-    wanted = list(tables)
-    found = histories(bucket.every_manifest(), wanted or None)
-    if unknown := [table for table in wanted if table not in found]:
-        raise NotFoundError(f"no run has extracted table {unknown[0]!r}: check the name, or run it first")
+    names = list(tables)
+    wanted = Wanted(names) if names else None
+    found = histories(bucket.every_manifest(), wanted)
+    if wanted is not None:
+        wanted.refuse_unknown()
     return found
 
 
@@ -216,6 +220,8 @@ def _names(settings: Path | None, *given: str | None) -> Names:
             raise InvalidInputError(f"--settings {settings}: {error}") from None
         if unknown := [name for name in values if name not in known]:
             raise InvalidInputError(f"--settings {settings}: {unknown[0]!r} is none of {', '.join(known)}")
+        if wrong := [name for name, value in values.items() if not isinstance(value, str)]:
+            raise InvalidInputError(f"--settings {settings}: {wrong[0]} must be a text in quotes")
     values |= {name: value for name, value in zip(order, given, strict=True) if value is not None}
     names = Names(**values)
     if names.case not in {"keep", "lower", "upper"}:

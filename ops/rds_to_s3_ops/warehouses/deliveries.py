@@ -7,7 +7,7 @@ manifest may also report the commits of a stopped run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -233,12 +233,12 @@ class TableHistory:
             end = max(end, each.until or "")
 
 
-def histories(manifests: Iterable[Manifest], tables: Collection[str] | None = None) -> dict[str, TableHistory]:
+def histories(manifests: Iterable[Manifest], tables: Container[str] | None = None) -> dict[str, TableHistory]:
     """Return the history of each table, by name.
 
     Parameters
     ----------
-    tables : collection of str, optional
+    tables : container of str, optional
         Only these.
     """
     found: dict[str, TableHistory] = {}
