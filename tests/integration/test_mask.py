@@ -190,6 +190,20 @@ def test_columns_have_their_new_names_everywhere(people: Pipeline) -> None:
 
 
 @in_memory
+def test_a_name_that_another_column_had_in_earlier_files_is_reported(mysql_people: Pipeline) -> None:
+    def warned(rename: dict[str, str]) -> list[str]:
+        warnings = extracted(mysql_people, mask={}, rename=rename)["warnings"]
+        return [text.partition(":")[0] for text in warnings if "another column has this name" in text]
+
+    assert warned({"email": "phone", "phone": "email"}) == []
+    assert warned({"email": "phone", "phone": "email"}) == []
+    assert warned({}) == ["email, phone"]
+    assert warned({"email": "contact", "phone": "email"}) == ["email"]
+    mysql_people.database.execute("ALTER TABLE people RENAME COLUMN kind TO sort")
+    assert warned({"email": "contact", "phone": "email", "sort": "kind"}) == []
+
+
+@in_memory
 @pytest.mark.parametrize(
     ("settings", "error", "named"),
     [

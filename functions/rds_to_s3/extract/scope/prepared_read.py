@@ -149,6 +149,7 @@ def prepare_read(
         for part in read_segments(connection, table, selection, window, marks, key=key)
     ]
     read_as = describe_read(table, selection, spec, window, last=last)
+    own_names = [column.name for column in selection.columns]
     same_cursors = read_as.reads_as(last.read_as if last is not None else None)
     return PreparedRead(
         selection,
@@ -162,7 +163,7 @@ def prepare_read(
         read_as,
         same_cursors=same_cursors,
         comparable=same_cursors and moved is None,
-        warnings=[*window.warnings, *selection.warnings, *changes_of_settings(read_as, last, window)],
+        warnings=[*window.warnings, *selection.warnings, *changes_of_settings(read_as, own_names, last, window)],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -288,8 +289,14 @@ def describe_read(
     )
 
 
-def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> list[str]:
-    """Return warnings about rows that changed settings leave out, deliver twice, or put elsewhere."""
+def changes_of_settings(now: ReadAs, own: Sequence[str], last: Commit | None, window: Window) -> list[str]:
+    """Return warnings about rows that changed settings leave out, deliver twice, or put elsewhere.
+
+    Parameters
+    ----------
+    own : sequence of str
+        The columns' names in the table, in the order of those in the files.
+    """
     if last is None or (was := last.read_as) is None:
         return []
     changes = []
@@ -315,6 +322,8 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
         )
     if new := [name for name in now.columns if name not in was.columns]:
         changes.append(f"{', '.join(new)}: rows in earlier files lack this until they change; {again} with it")
+    before = dict(zip(was.columns, (str(column["name"]) for column in last.columns), strict=False))
+    changes += _changes_of_names(dict(zip(now.columns, own, strict=True)), before)
     changes += _changes_of_masks(now, was)
     if now.lookback_seconds > was.lookback_seconds:
         changes.append(
@@ -322,6 +331,23 @@ def changes_of_settings(now: ReadAs, last: Commit | None, window: Window) -> lis
             f"{format_timestamp(window.read_from)} yet; what came late before that: rds-to-s3 rewind"
         )
     return changes
+
+
+def _changes_of_names(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+    """Return a warning if a name in the files is of a column that had another name there: readers would mix the two.
+
+    Parameters
+    ----------
+    now, before : mapping
+        The column in the table, by its name in the files.
+    """
+    columns = set(before.values())
+    if mixed := [name for name, own in now.items() if own in columns and before.get(name, own) != own]:
+        return [
+            f'{", ".join(mixed)}: another column has this name in earlier files, since "rename" was another one. '
+            "rds-to-s3 rewind TABLE --all delivers all rows under the new names"
+        ]
+    return []
 
 
 def _changes_of_masks(now: ReadAs, was: ReadAs) -> list[str]:
