@@ -108,7 +108,9 @@ def test_rewind_needs_the_state_only_where_the_watermark_says_nothing(deployed: 
     ],
 )
 def test_rewind_refuses_what_it_cannot_do(deployed: Deployed, arguments: list[str], code: int) -> None:
-    assert deployed.run("rewind", *arguments, "--yes").exit_code == code
+    result = deployed.run("rewind", *arguments, "--yes")
+    assert result.exit_code == code
+    assert ("exclude each other" in result.stderr) == ("--all" in arguments)
 
 
 def test_rewind_finds_the_watermark_of_the_table_s_format_also_behind_a_pattern(deployed: Deployed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from rds_to_s3.plan.lists.limits import (
 )
 from rds_to_s3.plan.lists.stored_list import pointer_of, read_table_list
 from rds_to_s3.plan.table_list import TableSpec
+from rds_to_s3_ops.deployment import stack as stacks
 from rds_to_s3_ops.deployment.table_list_parameter import TableListDocument
 from tests.support.deployed_command import Deployed, manifest
 from tests.support.memory_store import MemoryStore
@@ -108,6 +110,17 @@ def test_a_list_moves_into_the_bucket_and_is_edited_there(deployed: Deployed) ->
     shown = deployed.run("tables", "list").stdout
     assert ("invoice" in shown, "table-list.json" in shown) == (True, True)
     assert deployed.run("tables", "move").exit_code == 2
+
+
+def test_a_list_does_not_move_to_where_plan_run_may_not_read_it(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = replace(deployed.stack, parameters={"TableListKey": "lists/ours.json"})
+    monkeypatch.setattr(stacks, "find_stack", lambda *_: stack)
+    refused = deployed.run("tables", "move", "--key", "lists/mine.json")
+    assert (refused.exit_code, "TableListKey=lists/mine.json" in refused.stderr) == (2, True)
+    assert deployed.run("tables", "move").exit_code == 0
+    assert deployed.table_list() == {"from": f"s3://{deployed.stack.bucket}/lists/ours.json"}
 
 
 def test_of_two_editors_of_the_object_the_second_writes_nothing(

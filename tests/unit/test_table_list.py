@@ -54,6 +54,13 @@ def test_an_object_overrides_the_documents_defaults() -> None:
         ('{"tables": [{"name": "orders", "target_file_bytes": "1"}]}', "target_file_bytes"),
         ('{"tables": [{"name": "orders", "target_file_bytes": true}]}', "target_file_bytes"),
         ('{"tables": [{"name": "orders", "lookback_seconds": -1}]}', "lookback_seconds"),
+        *(
+            (
+                f'{{"tables": [{{"name": "orders", "readers": {value}}}]}}',
+                'readers: must be a number from 1 to 40, or "auto"',
+            )
+            for value in ("0", "41", "true", "2.0", '"many"', "null")
+        ),
         ('{"tables": [{"name": "orders", "compression": "snappy"}]}', "snappy"),
         ('{"tables": [{"name": "orders", "columns": ["a"], "exclude_columns": ["b"]}]}', "exclude"),
         ('{"tables": [{"name": "orders", "columns": []}]}', '"columns" is empty'),

@@ -388,6 +388,8 @@ def _explain(error: ValidationError, where: str) -> list[str]:
     for detail in error.errors():
         path = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
+        if path.startswith("readers."):  # of both kinds of value, each for itself
+            path, message = "readers", f'must be a number from 1 to {MOST_READERS}, or "auto"'
         value = "" if not detail["loc"] or isinstance(detail["input"], dict) else f", not {detail['input']!r}"
         problems.append(": ".join(part for part in (where, path, f"{message}{value}") if part))
     return problems

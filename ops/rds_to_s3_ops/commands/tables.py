@@ -54,7 +54,9 @@ def rewind(
     """
     from rds_to_s3_ops.deployment.watermarks import parse_target, prepare_rewind
 
-    if (to is None) == (not everything):
+    if to is not None and everything:
+        raise InvalidInputError("TIMESTAMP and --all exclude each other: give one of them")
+    if to is None and not everything:
         raise InvalidInputError("no target given: give a TIMESTAMP, or --all to extract the whole table again")
     target = parse_target(to) if to is not None else None
     session = Session.open(stack)
@@ -246,7 +248,12 @@ def move_list(
     from rds_to_s3_ops.deployment.table_list_parameter import DEFAULT_KEY
 
     session = Session.open(stack)
-    url = session.table_list().move(key or session.stack.parameters.get("TableListKey") or DEFAULT_KEY)
+    readable = session.stack.parameters.get("TableListKey")
+    if key and readable and key != readable:
+        raise InvalidInputError(
+            f"PlanRun may read {readable!r} and nothing else: leave out --key, or deploy with TableListKey={key} first"
+        )
+    url = session.table_list().move(key or readable or DEFAULT_KEY)
     typer.echo(f"the table list is at {url} now; the parameter points to it", err=True)
 
 
