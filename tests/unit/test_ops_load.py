@@ -149,6 +149,35 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("int(5) unsigned zerofill", "varchar(5)"),
+        ("varchar(5)", "varbinary(5)"),
+        ("year", "enum('00042','x')"),
+        ("double", "decimal(9,2)"),
+        ("decimal(38,2)", "decimal(39,2)"),
+    ],
+)
+def test_a_key_of_another_kind_is_refused_until_everything_is_extracted_again(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path, before: str, after: str
+) -> None:
+    def of(kind: str) -> dict[str, Any]:
+        n = {"name": "n", "type": "text", "nullable": True}
+        return {"columns": [{"name": "id", "type": kind, "nullable": False}, n]}
+
+    whole: dict[str, Any] = {"window": {"after": None, "until": "2025-04-02 11:59:58"}}
+    with_commit(deployed, "run-1", body=b"id,n\n00042,a\n", **whole, **of(before))
+    assert load().exit_code == 0
+    with_commit(deployed, "run-2", hour=16, body=b"id,n\n00042,b\n", **LATER, **of(after))
+    refused = load()
+    assert (refused.exit_code, f"was {before}, and is {after}" in refused.output) == (1, True)
+    assert [n for _, n in loaded(tmp_path)] == ["a"]
+    with_commit(deployed, "run-3", hour=20, body=b"id,n\n00042,c\n", **whole, **of(after))
+    assert load().exit_code == 0
+    assert [n for _, n in loaded(tmp_path)] == ["c"]
+
+
 @pytest.mark.parametrize("kind", ["files", "deletes"])
 def test_a_key_with_a_date_that_the_warehouse_lacks_is_refused_where_rows_are_merged_by_it(
     deployed: Deployed, load: Callable[..., Result], tmp_path: Path, kind: str

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from rds_to_s3_ops.errors import LoadError, WarehouseError
-from rds_to_s3_ops.load.warehouse import BEGUN, Record, Warehouse, change_for, refuse_other_columns
+from rds_to_s3_ops.load.warehouse import (
+    BEGUN,
+    Record,
+    Warehouse,
+    change_for,
+    refuse_other_columns,
+    refuse_retyped_key,
+)
 from rds_to_s3_ops.warehouses.batches import Batch, Target, batches
 from rds_to_s3_ops.warehouses.deliveries import Delivery, TableHistory
 from rds_to_s3_ops.warehouses.sql import LOADS
@@ -146,6 +153,7 @@ class Loader:
         for number, batch in enumerate(batches(pending)):
             again = batch.sequences[0] if number == 0 and (batch.key or batch.is_whole) else None
             target = _target(batch, self._warehouse.dialect, recorded)
+            refuse_retyped_key(target, self._warehouse.dialect, recorded)
             change = change_for(
                 target, self._warehouse.dialect, actual, recorded, forget_since=again, loaded=recorded_commits
             )

@@ -11,7 +11,7 @@ from rds_to_s3.commit.entries import ColumnEntry
 from rds_to_s3_ops.errors import LoadError
 from rds_to_s3_ops.warehouses.batches import Target
 from rds_to_s3_ops.warehouses.sql import LOADS, RECORD, Dialect
-from rds_to_s3_ops.warehouses.types import warehouse_column
+from rds_to_s3_ops.warehouses.types import WarehouseColumn, warehouse_column
 
 BEGUN = 0
 """The number of the record of a table that was created, and that has no commit yet."""
@@ -161,6 +161,29 @@ def refuse_other_columns(table: str, actual: Mapping[str, str], recorded: Mappin
         )
 
 
+def refuse_retyped_key(target: Target, dialect: Dialect, recorded: Mapping[str, str]) -> None:
+    """Raise a LoadError if a column of the key became one of another kind.
+
+    The warehouse converts the loaded keys by rules of its own: of 00042, a number with ZEROFILL, it makes the text 42.
+
+    Parameters
+    ----------
+    recorded : mapping
+        The MySQL types of the table's columns when they were last loaded.
+    """
+    for column in target.columns:
+        before = recorded.get(column.name)
+        if before is None or column.name not in target.batch.key or target.batch.is_whole:
+            continue
+        if _kind_of(warehouse_column(dialect.warehouse, column.as_entry(before))) != _kind_of(column):
+            table = target.batch.table
+            raise LoadError(
+                f"table {table!r}: the column {column.name} of its key was {before}, and is {column.mysql_type}: the "
+                "warehouse may write the loaded keys in another way than the source. Extract everything again, and "
+                f"then load: rds-to-s3 rewind {table} --all"
+            )
+
+
 def refuse_unmatched(target: Target, rows: int) -> None:
     """Raise a LoadError if staged rows have a key that no row of the warehouse equals."""
     if rows:
@@ -181,6 +204,10 @@ def is_record_table(columns: Mapping[str, str]) -> bool:
 def not_our_records(where: str) -> str:
     """Return the message about a table that is named like that of the records and is another."""
     return f"{where} has a table {LOADS} with other columns: this command did not create it. Rename or drop it"
+
+
+def _kind_of(column: WarehouseColumn) -> tuple[object, ...]:
+    return column.kind, column.is_calendar, column.is_long_decimal, column.is_floating
 
 
 def _type_of(dialect: Dialect, name: str, mysql_type: str) -> str:

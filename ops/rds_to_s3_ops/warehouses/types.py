@@ -76,6 +76,15 @@ class WarehouseColumn:
         return mysql.name == "decimal" and mysql.precision > DECIMAL_DIGITS
 
     @property
+    def is_floating(self) -> bool:
+        """Whether it is a FLOAT or DOUBLE."""
+        return ColumnType.parse(self.mysql_type).name in {"float", "double"}
+
+    def as_entry(self, mysql_type: str) -> ColumnEntry:
+        """Return the column with another type, as a manifest has it."""
+        return ColumnEntry(name=self.name, type=mysql_type, nullable=self.nullable)
+
+    @property
     def has_text_form(self) -> bool:
         """Whether a wider type of the same kind writes each value in another form."""
         return ColumnType.parse(self.mysql_type).name in {"time", "bit"} or self.is_long_decimal
