@@ -149,6 +149,18 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
 
 
+def test_a_table_whose_files_have_no_key_is_loaded_with_a_warning_from_its_second_commit_on(
+    deployed: Deployed, load: Callable[..., Result]
+) -> None:
+    whole: dict[str, Any] = {"window": {"after": None, "until": "2025-04-02 11:59:58"}}
+    with_commit(deployed, "run-1", key=[], **whole)
+    assert "no key to merge by" not in load().output
+    with_commit(deployed, "run-2", hour=16, key=[], **LATER)
+    assert "no key to merge by" in load().output
+    with_commit(deployed, "run-3", hour=20, key=[], **whole)
+    assert "no key to merge by" not in load().output
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from rds_to_s3_ops.warehouses.sql import Dialect
 
 Status = Literal["LOADED", "CURRENT", "PENDING", "FAILED"]
+_VERSIONS = (
+    "its files have no key to merge by: of a row that changed each version is there, and a deleted row stays. "
+    'Give the table a primary key, leave the key among its columns, or set "mode": "full"'
+)
 
 
 @dataclass
@@ -166,6 +170,8 @@ class Loader:
             if not batch.key:
                 # Rows that are delivered again cannot be recognised without a key, and the manifest warns about them.
                 result.warnings += [text for each in batch.deliveries for text in each.warnings]
+                if not all(each.is_whole for each in batch.deliveries):
+                    result.warnings.append(_VERSIONS)
             recorded |= {column.name: column.mysql_type for column in target.columns}
             actual = self._warehouse.columns_of(history.table)
             self._on_progress(history.table, result.commits, len(pending))
