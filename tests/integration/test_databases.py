@@ -77,6 +77,23 @@ def test_a_table_of_the_default_database_whose_name_has_a_dot_is_that_table(
     assert [row["note"] for row in any_pipeline.delivered(f"{other.name}.menu")] == ["not soup"]
 
 
+def test_names_that_differ_by_case_are_of_different_databases_and_tables(any_pipeline: Pipeline) -> None:
+    ours = any_pipeline.database
+    fill(ours, "menu", "ours")
+    ours.execute("CREATE TABLE Menu (other INT PRIMARY KEY, createdDate DATETIME NOT NULL)")
+    theirs = ours.name.upper()
+    ours.server.execute(f"CREATE DATABASE `{theirs}`")
+    try:
+        ours.server.execute(ORDERS.format(name=f"{theirs}`.`menu"))
+        any_pipeline.tables = ["*", "*.*"]
+        found = {
+            each["table"]: each["columns"][0]["name"] for each in any_pipeline.run(tables=["*", "*.menu"])["tables"]
+        }
+    finally:
+        ours.server.execute(f"DROP DATABASE `{theirs}`")
+    assert (found["menu"], found["Menu"], found[f"{theirs}.menu"]) == ("id", "other", "id")
+
+
 @pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("name", ["nowhere.orders", ".orders"])
 def test_a_database_that_is_not_there_fails_its_table_alone(any_pipeline: Pipeline, name: str) -> None:

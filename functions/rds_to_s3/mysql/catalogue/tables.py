@@ -14,8 +14,10 @@ from rds_to_s3.mysql.connection import Connection
 from rds_to_s3.mysql.select import quoted
 
 _TABLES = "FROM information_schema.tables WHERE table_schema = %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+# By bytes: MariaDB compares these names without case, and `Shop` beside `shop` is another database.
 _OTHERS = (
-    "FROM information_schema.tables WHERE table_schema <> %s AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
+    "FROM information_schema.tables WHERE CAST(table_schema AS BINARY) <> CAST(%s AS BINARY) "
+    "AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
     "table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
 )
 _COLUMNS = "FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
