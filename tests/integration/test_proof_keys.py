@@ -58,3 +58,18 @@ def test_a_table_whose_key_gives_no_order_says_that_it_is_not_proved(pipeline: P
     pipeline.tables = [{"name": "t", "modified_column": None}]
     assert proof_of(pipeline.run()) is None
     assert "and is not proved" in " ".join(entry(pipeline.run(), "t")["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("PRIMARY KEY (kind)", "it cannot be read in the order of its key (kind bit(10))"),
+        ("UNIQUE (note)", "has no key."),
+    ],
+)
+def test_the_refusal_of_a_comparison_names_what_is_wrong_with_the_key(
+    any_pipeline: Pipeline, key: str, reason: str
+) -> None:
+    any_pipeline.database.execute(f"CREATE TABLE t (kind BIT(10) NOT NULL, note VARCHAR(9), {key})")
+    any_pipeline.tables = [{"name": "t", "mode": "compare"}]
+    assert reason in entry(any_pipeline.run(), "t")["error"]["message"]

@@ -135,8 +135,8 @@ def prepare_read(
     key = key_order(connection, table, selection)
     if spec.mode == "compare" and not key:
         raise NoKeyError(
-            f'table {spec.name!r} says "mode": "compare", and has no primary key, nor a unique key without NULLs, by '
-            'which it can be read in order: add one, or set "mode": "full"'
+            f'table {spec.name!r} says "mode": "compare", and {_why_unordered(table)}. Add a primary key, or a unique '
+            'key without NULLs, by which it can be read in order; or set "mode": "full"'
         )
     ledger_key = short_hash([asdict(column) for name in table.ordered_key if (column := table.column(name))])
     ledger = _comparable_ledger(last, selection, ledger_key)
@@ -165,6 +165,13 @@ def prepare_read(
         comparable=same_cursors and moved is None,
         warnings=[*window.warnings, *selection.warnings, *changes_of_settings(read_as, own_names, last, window)],
     )
+
+
+def _why_unordered(table: Table) -> str:
+    if table.ordered_key:
+        return "its key has a TIMESTAMP, and in the server's time zone an hour occurs twice"
+    types = ", ".join(f"{column.name} {column.column_type}" for name in table.key if (column := table.column(name)))
+    return f"it cannot be read in the order of its key ({types})" if types else "has no key"
 
 
 def _comparable_ledger(last: Commit | None, selection: Selection, key: str) -> Ledger | None:
