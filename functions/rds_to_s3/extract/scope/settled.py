@@ -55,15 +55,18 @@ class SettledRows:
         cursors, window = self.selection.cursors, self.window
         if not cursors:
             return None, []
-        settled = self._settled(window.remember_from)
+        moments = [window.remember_from]
+        before = last.settled if last is not None and comparable and last.settled and last.settled.exact else None
+        if window.read_from is not None and before is not None and last is not None and last.read_from:
+            moments.append(min(datetime.fromisoformat(last.read_from), window.read_from))
+        newest, *until_then = self._newest(moments)
+        settled = self._with_edge(newest, window.remember_from)
         if window.read_from is None:
             return settled, []
         warnings = self._without_stamp()
-        if comparable and last is not None and last.settled is not None and last.settled.exact and last.read_from:
-            begin = min(datetime.fromisoformat(last.read_from), window.read_from)
-            now = self._newest(begin)
-            if now.exact and _is_later(now.newest, last.settled.newest):
-                warnings.append(self._late(now.newest, last.settled.newest, begin))
+        for now in until_then:
+            if before is not None and now.exact and _is_later(now.newest, before.newest):
+                warnings.append(self._late(now.newest, before.newest, moments[1]))
         return settled, warnings
 
     def _without_stamp(self) -> list[str]:
@@ -82,8 +85,7 @@ class SettledRows:
             "run extracts them"
         ]
 
-    def _settled(self, moment: datetime) -> Settled:
-        settled = self._newest(moment)
+    def _with_edge(self, settled: Settled, moment: datetime) -> Settled:
         if not settled.newest:
             return settled.model_copy(update={"edge": []})
         if not settled.exact or not self._is_indexed:
@@ -104,28 +106,57 @@ class SettledRows:
                 digests += [rows.digest(row).hex() for row in range(rows.rows)]
         return settled.model_copy(update={"edge": digests if len(digests) <= MOST_EDGE_ROWS else None})
 
-    def _newest(self, moment: datetime) -> Settled:
-        """Return the newest stamp up to a moment: the later of a row's columns, where both are up to the moment."""
+    def _newest(self, moments: Sequence[datetime]) -> list[Settled]:
+        """Return the newest stamp up to each moment: the later of a row's columns, where both are up to the moment."""
+        if self._is_indexed:
+            return [self._newest_by_index(moment) for moment in moments]
+        return self._newest_of_all_rows(moments)
+
+    def _newest_by_index(self, moment: datetime) -> Settled:
         cursors, table = self.selection.cursors, quoted(self.table.name)
         stamps, exact = [""], True
         for column in cursors:
-            name, never = quoted(column.name), literal(format_timestamp(NEVER).encode(), "temporal")
+            name = quoted(column.name)
             others = [other for other in cursors if other is not column]
-            condition = f"{self._up_to(column, moment)} AND {name} > {never}"
-            is_settled = self._all_settled(others, moment)
-            entries = f"SELECT CAST({name} AS CHAR) AS stamp, {is_settled} AS settled FROM {table} WHERE {condition}"  # noqa: S608
-            if self._is_indexed:
-                # Many rows may have a later value in the other column; a run does not look at all of them.
-                entries += f" ORDER BY {name} DESC LIMIT {MOST_LOOKED_AT if others else 1}"
+            # Many rows may have a later value in the other column; a run does not look at all of them.
+            entries = (
+                f"SELECT CAST({name} AS CHAR) AS stamp, {self._all_settled(others, moment)} AS settled FROM {table} "  # noqa: S608
+                f"WHERE {self._stamped_up_to(column, moment)} ORDER BY {name} DESC "
+                f"LIMIT {MOST_LOOKED_AT if others else 1}"
+            )
             row = self.connection.row(
                 f"SELECT MAX(IF(settled, stamp, NULL)) AS stamp, MIN(stamp) AS oldest, COUNT(*) AS n "  # noqa: S608
                 f"FROM ({entries}) AS entries"
             )
             found = row["stamp"]
-            if found is None and self._is_indexed and row["n"] == MOST_LOOKED_AT:
+            if found is None and row["n"] == MOST_LOOKED_AT:
                 found, exact = row["oldest"], False
             stamps += [] if found is None else [self.marks.on_clock(column, str(found))]
         return Settled(newest=max(stamps), exact=exact)
+
+    def _newest_of_all_rows(self, moments: Sequence[datetime]) -> list[Settled]:
+        """Look at each row once, for all columns and moments."""
+        cursors = self.selection.cursors
+        newest = ", ".join(
+            f"MAX(IF({self._stamped_up_to(column, moment)} AND "
+            f"{self._all_settled([other for other in cursors if other is not column], moment)}, "
+            f"CAST({quoted(column.name)} AS CHAR), NULL)) AS `{number}_{place}`"
+            for number, moment in enumerate(moments)
+            for place, column in enumerate(cursors)
+        )
+        row = self.connection.row(f"SELECT {newest} FROM {quoted(self.table.name)}")  # noqa: S608
+        stamps = [
+            [(column, row[f"{number}_{place}"]) for place, column in enumerate(cursors)]
+            for number in range(len(moments))
+        ]
+        return [
+            Settled(newest=max(["", *(self.marks.on_clock(c, str(found)) for c, found in each if found is not None)]))
+            for each in stamps
+        ]
+
+    def _stamped_up_to(self, column: SelectColumn, moment: datetime) -> str:
+        never = literal(format_timestamp(NEVER).encode(), "temporal")
+        return f"{self._up_to(column, moment)} AND {quoted(column.name)} > {never}"
 
     @property
     def _is_indexed(self) -> bool:
