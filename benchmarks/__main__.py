@@ -37,15 +37,18 @@ _SERVER_OPTIONS = ("--innodb-buffer-pool-size=2G", "--loose-innodb-purge-rseg-tr
 
 
 def machine() -> dict[str, Any]:
-    """Return the description of the machine and the server."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    """Return the description of the machine."""
     return {
-        "cpu": model,
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+
+
+def cpu() -> str:
+    """Return the model of the machine's processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def chosen(variable: str, known: Sequence[str]) -> list[str]:
@@ -65,11 +68,12 @@ def chosen(variable: str, known: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _taken(document: dict[str, Any], part: str, rounds: int) -> Iterator[None]:
-    """Record when and how often a part is measured, and how many processes are runnable before and after."""
+    """Record when, where and how often a part is measured, and how many processes are runnable before and after."""
     before = os.getloadavg()[0]
     yield
     load = [round(before, 1), round(os.getloadavg()[0], 1)]
-    document["taken"][part] = {"date": datetime.now(UTC).date().isoformat(), "rounds": rounds, "load": load}
+    date = datetime.now(UTC).date().isoformat()
+    document["taken"][part] = {"date": date, "cpu": cpu(), "rounds": rounds, "load": load}
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ _PAGE = """\
 measure stays here as it was. All of it takes half an hour on two cores. The peers are pinned in
 `requirements/bench.txt`, and take 1.6 GB in `.local/bench`; the tables take 3 GB.
 
-**Machine**: {cpu}, {cores} cores, {system}, Python {python}. **Server**: {server}, on the same machine, its tables in
+**Machine**: {cores} cores, {system}, Python {python}. **Server**: {server}, on the same machine, its tables in
 memory. Server, client and the local S3 share the cores, so wall times differ between runs by tens of percent. The
 ratios, each to the socket alone *in the same round*, and the CPU seconds differ less. *Load* is the number of runnable
 processes before a part and at its end.
@@ -143,7 +143,6 @@ def render(document: Mapping[str, Any]) -> str:
     missing = [f"- {name}: {reason}" for name, reason in document["missing"].items()]
     machine = document["machine"]
     return _PAGE.format(
-        cpu=machine["cpu"],
         cores=machine["cores"],
         system=machine["system"],
         python=machine["python"],
@@ -216,10 +215,10 @@ def _table(table: str, runs: Runs, taken: Mapping[str, Any]) -> str:
 
 
 def when(taken: Mapping[str, Any]) -> str:
-    """Write when a part was measured."""
+    """Write when and where a part was measured."""
     before, after = taken["load"]
     rounds = f"{taken['rounds']} round{'s' if taken['rounds'] > 1 else ''}"
-    return f"Measured on {taken['date']} in {rounds}; load {before} before and {after} at the end."
+    return f"Measured on {taken['date']}, {taken['cpu']}, in {rounds}; load {before} before and {after} at the end."
 
 
 def _cpu(runs: Sequence[Run]) -> float:

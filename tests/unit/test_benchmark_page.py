@@ -21,7 +21,7 @@ def test_the_fastest_contender_comes_first_and_stages_are_not_among_them() -> No
         return [{"rows": 100, "seconds": seconds, "cpu": 1.0, "peak_mb": 9.0, "socket_seconds": 1.0}]
 
     found = {"slow": runs(3.0), "fast": runs(2.0), "stage: csv": runs(1.5), LIMIT: runs(1.0)}
-    taken = {"date": "2026-11-30", "rounds": 1, "load": [0.1, 0.2]}
+    taken = {"date": "2026-11-30", "cpu": "AMD EPYC", "rounds": 1, "load": [0.1, 0.2]}
     text = tables({"taken": {"narrow": taken}, "tables": {"narrow": found}})
     assert [line.split("|")[1].strip() for line in text.splitlines() if " | 9 |" in line] == [LIMIT, "fast", "slow"]
 
