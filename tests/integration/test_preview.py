@@ -87,7 +87,7 @@ def test_a_large_read_shows_its_readers_as_the_run_then_has_them_or_why_one_read
     tables = by_name(preview(food, json.dumps({"tables": food.tables})))
     dish, note = tables["dish"], tables["note"]
     manifest = food.run()
-    readers = {table["table"]: table.get("readers", 1) for table in manifest["tables"]}
+    readers = {table["table"]: table["readers"] for table in manifest["tables"]}
     assert (dish.readers, note.readers) == (readers["dish"], readers["note"]) == (4, 1)
     assert 100 <= (dish.reader_bytes or 0) <= 2_000
     assert "no key by which a read can be resumed" in note.why_one

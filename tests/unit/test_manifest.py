@@ -105,6 +105,7 @@ def test_a_function_that_died_without_a_word_is_in_the_manifest_with_its_attempt
     manifest = build([record("orders")], [ended("orders"), ended("menu", "FAILED", "Sandbox.Timedout")])
     menu = manifest["tables"][1]
     assert (menu["status"], menu["attempts"], menu["error"]["type"]) == ("FAILED", 4, "Sandbox.Timedout")
+    assert (menu["readers"], menu["proof"]) == (1, None)
     assert menu["window"]["after"] == "2025-04-02 04:00:00.000000"
     assert outcome_of(Manifest.model_validate(manifest), "key")["failed"] == ["menu"]
 

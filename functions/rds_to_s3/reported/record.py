@@ -37,6 +37,8 @@ def blank_record(
         format=spec.format,
         attempts=attempts,
         seconds=round(seconds, 3),
+        readers=1,
+        proof=None,
         files=[],
         columns=[],
         warnings=[],
@@ -83,12 +85,11 @@ def committed_record(
         seconds=round(staged.seconds, 3),
         columns=columns,
         key=key,
+        readers=staged.readers,
         proof=proof,
         sequence=sequence,
         warnings=list(dict.fromkeys(warnings)),
     )
-    if staged.readers > 1:
-        record = record.but(readers=staged.readers)
     return record.but(invocations=staged.invocations) if staged.invocations > 1 else record
 
 
