@@ -297,7 +297,7 @@ def _readers(
     connection: Connection, table: Table, spec: TableSpec, prepared: PreparedRead, run: PlannedRun
 ) -> dict[str, Any]:
     """Return how many readers would share the read, and how much each would read, or why only one reads it."""
-    if is_small(table):
+    if is_small(connection, table, prepared):
         return {}
     most = readers_that_fit(run.tables, spec)
     division, warnings = divide(connection, table, spec, prepared, token="", next_part=lambda: 1, most=most)

@@ -122,6 +122,11 @@ class CutFinder:
         self._until = math.inf
         self._character_sets = {column.name: column.character_set for column in table.columns}
 
+    def first_rows_bytes(self) -> float:
+        """Return about how many bytes a row has, by a few of the table's."""
+        names = ", ".join(column.expression for column in self._columns)
+        return self._mean_bytes(f"SELECT {names} FROM {quoted(self._table)} LIMIT {self._sample}")  # noqa: S608
+
     def pieces(self, stretches: Sequence[Stretch], ranges: int, least_bytes: float) -> list[_Piece]:
         """Split a read into pieces that are small beside one of so many ranges; not one of fewer bytes than `least`."""
         pieces: list[_Piece] = []
@@ -177,7 +182,9 @@ class CutFinder:
         return _Piece(stretch, low, high, float(explained[0]["rows"] or 1), row_bytes, entry_bytes)
 
     def _row_bytes(self, stretch: Stretch, condition: str) -> float:
-        sql = self._select(self._columns, stretch, condition, rows=self._sample)
+        return self._mean_bytes(self._select(self._columns, stretch, condition, rows=self._sample))
+
+    def _mean_bytes(self, sql: str) -> float:
         with self._query(sql) as blocks:
             sizes = [(block.rows, block.payload_bytes) for block in blocks]
         rows = sum(rows for rows, _ in sizes)

@@ -16,6 +16,7 @@ from rds_to_s3.mysql.select import Segment, not_beyond
 from rds_to_s3.plan.table_list import TableSpec
 
 LEAST_BYTES = 32 * 1024 * 1024
+FEWEST_ROWS = 1_000  # of a table that is looked at although its statistics say that it is small
 BYTES_OF_A_READER = 128 * 1024 * 1024  # where the number is left to us
 MOST_READERS = 8
 FEWEST_PARTS = 100
@@ -53,7 +54,7 @@ def divide(
     warnings : list of str
         Why a number of readers that the table list gives is not kept.
     """
-    if spec.readers == 1 or is_small(table):
+    if spec.readers == 1 or is_small(connection, table, prepared):
         return None, []
     stretches = _stretches(table, prepared)
     if isinstance(stretches, str):
@@ -91,9 +92,18 @@ def least_bytes(size: int, ranges: int, parts: int) -> int:
     return PARTS_SPARE * size // (ranges * parts)
 
 
-def is_small(table: Table) -> bool:
-    """Whether one reader reads a table, since it is small."""
-    return table.estimated_rows * table.average_row_bytes < LEAST_BYTES
+def is_small(connection: Connection, table: Table, prepared: PreparedRead) -> bool:
+    """Whether one reader reads a table, since it is small.
+
+    InnoDB counts rows at once, but the bytes only when it computes its statistics, up to ten seconds later: of a table
+    that has just been filled each row seems to have almost none. So a few rows are looked at, too.
+    """
+    if table.estimated_rows * table.average_row_bytes >= LEAST_BYTES:
+        return False
+    if table.estimated_rows < FEWEST_ROWS:
+        return True
+    row_bytes = CutFinder(connection, table, prepared.selection.select).first_rows_bytes()
+    return table.estimated_rows * row_bytes < LEAST_BYTES
 
 
 def why_one(table: Table, prepared: PreparedRead) -> str:
