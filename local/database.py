@@ -73,7 +73,7 @@ def own_database(url: str) -> LocalDatabase:
                 host=database.host,
                 port=database.port,
                 user=database.user,
-                password=database.password,
+                password=database.password.encode(),  # PyMySQL takes only Latin-1; a client's session is UTF-8
                 database=database.database,
                 connect_timeout=10,
                 ssl=tls,

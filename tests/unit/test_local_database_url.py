@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pymysql
 import pytest
 
+from local.database import own_database
 from local.database_url import DatabaseUrl
 from local.errors import LocalSystemError
 
@@ -51,3 +53,16 @@ def test_a_malformed_url_is_refused_without_telling_the_password(text: str, comp
         DatabaseUrl.parse(text)
 
     assert "secret" not in str(refusal.value)
+
+
+def test_a_password_beyond_latin_1_is_sent_as_the_functions_send_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+
+    def connect(**options: object) -> None:
+        sent.append(options["password"])
+        raise pymysql.err.OperationalError(1045, "no such account")
+
+    monkeypatch.setattr(pymysql, "connect", connect)
+    with pytest.raises(LocalSystemError, match="no such account"):
+        own_database("mysql://u:p%C3%B6%E2%82%AC@127.0.0.1/d")
+    assert sent == ["pö€".encode()]
