@@ -113,6 +113,7 @@ def test_the_view_has_the_newest_version_of_each_row_with_its_type() -> None:
     ("but", "note"),
     [
         ({"mode": "full"}, "Only the newest run's files count"),
+        ({"deletes": [], "deleted_rows": 0}, "Deletes are tracked"),
         ({"deletes": [{"key": "orders/deletes/x", "rows": 1, "bytes": 1, "sha256": "0" * 64}]}, "Deletes are tracked"),
         ({"key": []}, "no key"),
     ],

@@ -70,10 +70,10 @@ def hive_tables(bucket: Bucket, table: str | None) -> list[HiveTable]:
     wanted = [table] if table else [entry.table for entry in newest.tables]
     found = _found(bucket.newest_manifests(), bucket.name, wanted)
     if not found:
-        what = f"table {table!r} has no files" if table else "no table has files"
+        what = f"table {table!r} has no files" if table else f"no table of the newest run, {newest.run_id}, has files"
         raise NotFoundError(
             f'{what} in the layout "hive", which partitions need: rds-to-s3 tables add {table or "TABLE"} '
-            "--set layout=hive, and run"
+            f"--set layout=hive, and run{'' if table else '. For a table of another run: rds-to-s3 catalogue TABLE'}"
         )
     return [found[name] for name in wanted if name in found]
 
@@ -136,7 +136,7 @@ def notes(table: HiveTable) -> list[str]:
         found.append(
             "Only the newest run's files count, and an empty one has no row to show it: load the table instead."
         )
-    elif entry.deletes or entry.deleted_rows:
+    elif _tracks_deletes(entry):
         found.append("Deletes are tracked, and no view can order them among the rows: load the table instead.")
     elif not entry.key:
         found.append("The table has no key, or its files lack it: every version of a row is a row.")
@@ -167,7 +167,7 @@ def _table(table: HiveTable) -> str:
 
 def _view(entry: TableEntry) -> str | None:
     """Return the view of each row's newest version; None where files alone do not say which that is."""
-    if entry.mode == "full" or entry.deletes or entry.deleted_rows or not entry.key:
+    if entry.mode == "full" or _tracks_deletes(entry) or not entry.key:
         return None
     table = files_table(entry.table)
     read = _text if entry.format == "csv" else lambda column: _stored(column)[1]
@@ -181,6 +181,11 @@ def _view(entry: TableEntry) -> str | None:
         f"CREATE OR REPLACE VIEW {_quoted(table.removesuffix('_files'))} AS\n"
         f"SELECT {columns} FROM (SELECT\n  {values},\n  {rank} AS {newest}\nFROM {_quoted(table)}) WHERE {newest} = 1"
     )
+
+
+def _tracks_deletes(entry: TableEntry) -> bool:
+    """Return whether deletes are tracked, also where this run has found none: other runs have."""
+    return entry.has("deleted_rows") or bool(entry.deletes)
 
 
 def _text(column: ColumnEntry) -> str:
