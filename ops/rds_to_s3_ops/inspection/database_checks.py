@@ -238,7 +238,8 @@ def check_keys(tables: Sequence[tuple[Table, Selection]]) -> list[Finding]:
             "keys",
             f"{table.name} has none that gives an order{' and that the user may read' if grant else ''}: it must be "
             "read in one invocation",
-            grant or f"give {table.name} a primary key",
+            grant
+            or f"give {table.name} a {'key that ascends and sorts as it compares' if table.key else 'primary key'}",
         )
         for table, grant in without
     ]

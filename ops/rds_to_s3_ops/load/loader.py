@@ -101,7 +101,10 @@ class Loader:
             results.append(result)
             try:
                 if names[_folded(table)] > 1 or _folded(table) == LOADS:
-                    raise LoadError(f"table {table!r}: the warehouse ignores case, and another table has this name")
+                    raise LoadError(
+                        f"table {table!r}: the warehouse ignores case, and another table has this name. Load each with "
+                        "--table into a file or schema of its own"
+                    )
                 self._load(history, records.get(table, []), result, dry_run=dry_run)
             except LoadError as error:
                 result.status, result.error = "FAILED", str(error)
