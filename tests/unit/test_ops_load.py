@@ -149,6 +149,21 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_column_that_earlier_rows_do_not_have_is_reported(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path, at_once: bool
+) -> None:
+    key = {"name": "id", "type": "int", "nullable": False}
+    whole: dict[str, Any] = {"window": {"after": None, "until": "2025-04-02 11:59:58"}}
+    with_commit(deployed, "run-1", **whole)
+    outputs = [] if at_once else [load().output]
+    renamed = {"columns": [key, {"name": "m", "type": "text", "nullable": True}]}
+    with_commit(deployed, "run-2", hour=16, body=b"id,m\n2,y\n", **LATER, **renamed)
+    outputs += [load().output, load().output]
+    assert ["m: new, so NULL in rows" in output for output in outputs] == [False, True, False][at_once:]
+    assert {row[0]: "y" in row for row in loaded(tmp_path)} == {1: False, 2: True}
+
+
 def test_a_table_whose_files_have_no_key_is_loaded_with_a_warning_from_its_second_commit_on(
     deployed: Deployed, load: Callable[..., Result]
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from rds_to_s3_ops.errors import LoadError, WarehouseError
 from rds_to_s3_ops.load.warehouse import (
     BEGUN,
+    Change,
     Record,
     Warehouse,
     change_for,
@@ -164,6 +165,7 @@ class Loader:
             change = change_for(
                 target, self._warehouse.dialect, actual, recorded, forget_since=again, loaded=recorded_commits
             )
+            result.warnings += _new_columns(change)
             result.warnings += self._warehouse.apply(change)
             result.status = "LOADED"
             since = 0 if change.creates else again
@@ -189,6 +191,20 @@ class Loader:
         change = change_for(target, dialect, actual, recorded, forget_since=None)
         if change.added or change.retyped or change.reformed:
             self._warehouse.define(change)
+
+
+def _new_columns(change: Change) -> list[str]:
+    """Return a warning about the columns that rows loaded before have no value of."""
+    batch = change.target.batch
+    first = {column.name for column in batch.deliveries[0].columns}
+    before = set() if batch.is_whole or change.creates else set(change.added)
+    new = [column.name for column in batch.columns if column.name in before or column.name not in first]
+    if not new or not batch.key:
+        return []
+    return [
+        f"{', '.join(new)}: new, so NULL in rows that were delivered before. The proof delivers the rows of an added "
+        f"column again, and not those of a renamed one: rds-to-s3 rewind {batch.table} --all"
+    ]
 
 
 def _target(batch: Batch, dialect: Dialect, recorded: Mapping[str, str]) -> Target:
