@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -347,23 +346,3 @@ def test_days_of_another_zone_are_read_from_their_beginning(table: Pipeline) -> 
             write_in_zone(table.database, zone, "INSERT INTO t (note, createdDate) VALUES ('x', NOW())")
             table.run()
     assert not [problem for problem in problems_with_rows(table, "t") if not problem.startswith("delivered more")]
-
-
-def test_a_run_scans_a_table_without_indexes_three_times_at_most(pipeline: Pipeline) -> None:
-    rows = 500
-    pipeline.database.execute(
-        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, createdDate DATETIME, modifiedDate DATETIME)",
-        "INSERT INTO t (createdDate) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n "
-        f"WHERE i < {rows}) SELECT NOW() - INTERVAL 1 HOUR FROM n",
-    )
-    pipeline.tables = [{"name": "t", "prove_bytes": 0}]
-
-    def scans(run: Callable[[], object]) -> float:
-        counter = "SHOW GLOBAL STATUS LIKE 'Innodb_rows_read'"
-        before = int(pipeline.database.rows(counter)[0][1])
-        run()
-        return (int(pipeline.database.rows(counter)[0][1]) - before) / rows
-
-    assert scans(pipeline.run) < 3  # the newest stamps, and the rows themselves
-    assert entry(pipeline.run(), "t")["status"] == "UNCHANGED"
-    assert scans(pipeline.run) < 4  # also the rows without a stamp
