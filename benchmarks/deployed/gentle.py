@@ -36,8 +36,7 @@ statement was due, so that waiting counts. The readers and the local AWS run at 
 they are on other machines. {when}
 
 *Statement* and *snapshot* are the longest statement and the oldest transaction of the readers. *Undo* is how many
-transactions InnoDB's history list grew by: old versions of rows that a snapshot keeps from being purged. Where the
-part before left some, it is too low.
+transactions InnoDB's history list grew by: old versions of rows that a snapshot keeps from being purged.
 
 | beside | s | read p50 ms | p99 | max | update p50 ms | p99 | max | statement s | snapshot s | undo |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
