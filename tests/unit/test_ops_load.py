@@ -149,6 +149,17 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
 
 
+def test_of_two_tables_whose_names_differ_by_case_the_second_is_refused(
+    deployed: Deployed, load: Callable[..., Result], tmp_path: Path
+) -> None:
+    with_commit(deployed, "run-1")
+    assert load("--table", "orders").exit_code == 0
+    with_commit(deployed, "run-2", hour=16, table="Orders", **LATER)
+    refused = load("--table", "Orders")
+    assert (refused.exit_code, "ignores case" in refused.output) == (1, True)
+    assert loaded(tmp_path) == [(1, None), (2, "x")]
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_column_that_earlier_rows_do_not_have_is_reported(
     deployed: Deployed, load: Callable[..., Result], tmp_path: Path, at_once: bool

@@ -96,12 +96,14 @@ class Loader:
         """
         records = self._records()
         names = Counter(_folded(table) for table in histories)
+        loaded = {_folded(table): table for table in records}
         results = []
         for table, history in sorted(histories.items()):
             result = TableResult(table)
             results.append(result)
             try:
-                if names[_folded(table)] > 1 or _folded(table) == LOADS:
+                other = loaded.get(_folded(table), table) != table and self._warehouse.columns_of(table) is not None
+                if other or names[_folded(table)] > 1 or _folded(table) == LOADS:
                     raise LoadError(
                         f"table {table!r}: the warehouse ignores case, and another table has this name. Load each with "
                         "--table into a file or schema of its own"
