@@ -183,16 +183,17 @@ class Loader:
             actual = self._warehouse.columns_of(history.table)
             self._on_progress(history.table, result.commits, len(pending))
         if history.commits and actual is not None:
-            self._define(history.commits[-1], actual, recorded)
+            result.warnings += self._define(history.commits[-1], actual, recorded)
             result.until = history.commits[-1].until
 
-    def _define(self, newest: Delivery, actual: Mapping[str, str], recorded: Mapping[str, str]) -> None:
-        """Give a table the columns of its newest commit, which may have no rows."""
+    def _define(self, newest: Delivery, actual: Mapping[str, str], recorded: Mapping[str, str]) -> list[str]:
+        """Give a table the columns of its newest commit, which may have no rows; return warnings."""
         dialect = self._warehouse.dialect
         target = _target(Batch((replace(newest, files=(), deletes=()),)), dialect, recorded)
         change = change_for(target, dialect, actual, recorded, forget_since=None)
         if change.added or change.retyped or change.reformed:
             self._warehouse.define(change)
+        return _new_columns(change)
 
 
 def _new_columns(change: Change) -> list[str]:
