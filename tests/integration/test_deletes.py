@@ -112,10 +112,26 @@ def test_a_table_without_a_key_cannot_have_its_deletes_tracked(any_pipeline: Pip
 
 def test_a_changed_key_begins_anew(orders: Pipeline) -> None:
     deleted(orders)
-    orders.database.execute("ALTER TABLE orders MODIFY id BIGINT AUTO_INCREMENT", "DELETE FROM orders WHERE id = 1")
+    orders.database.execute("ALTER TABLE orders MODIFY id VARCHAR(20)", "DELETE FROM orders WHERE id = 1")
     assert any("tracked from this run on" in warning for warning in entry(orders.run(), "orders")["warnings"])
     orders.database.execute("DELETE FROM orders WHERE id = 2")
     assert deleted(orders) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("INT", "BIGINT UNSIGNED"), ("BIGINT", "INT"), ("VARCHAR(9)", "VARCHAR(99)")]
+)
+def test_a_key_whose_values_keep_their_text_goes_on(any_pipeline: Pipeline, before: str, after: str) -> None:
+    any_pipeline.database.execute(
+        f"CREATE TABLE orders (id {before} PRIMARY KEY, createdDate DATETIME NOT NULL DEFAULT '2025-01-01')",
+        "INSERT INTO orders (id) VALUES (1), (2), (3)",
+    )
+    any_pipeline.tables = [TRACKED]
+    assert deleted(any_pipeline) == []
+    any_pipeline.database.execute(f"ALTER TABLE orders MODIFY id {after}", "DELETE FROM orders WHERE id = 1")
+    assert deleted(any_pipeline) == ["1"]
+    any_pipeline.database.execute("DELETE FROM orders WHERE id = 2")
+    assert deleted(any_pipeline) == ["2"]
 
 
 def test_keys_of_several_columns_and_of_bytes_come_out_as_they_are(any_pipeline: Pipeline) -> None:

@@ -17,6 +17,7 @@ Memory does not grow with the table: both sets are compared range by range.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
@@ -47,6 +48,15 @@ ROWS_AT_ONCE = 1_000_000
 CACHED_ROWS = 1_000_000
 MOST_LATER_RUNS = 8
 KEYS_PER_SECOND = 300_000.0
+_INTEGER = re.compile(r" (tiny|small|medium|big)?int(\(\d+\))?( unsigned)?$")  # without ZEROFILL, which adds digits
+_VARCHAR = re.compile(r" varchar\(\d+\)$")
+
+
+def _texts(key_columns: Sequence[str] | None) -> list[str] | None:
+    """Return a key's columns, alike where each value keeps its text: an INT that became BIGINT."""
+    if key_columns is None:
+        return None
+    return [_VARCHAR.sub(" varchar", _INTEGER.sub(" int", each)) for each in key_columns]
 
 
 def require_key(table: Table, denied: DeniedColumns) -> None:
@@ -106,12 +116,13 @@ class DeleteTracking(Stage):
         self._there = "" if selection.where is None else f" WHERE {selection.where}"
         self._positions = [selection.select.index(column) for column in self._columns]
         self._types = [f"{c.name} {c.column_type}" for name in table.key if (c := table.column(name))]
-        self._before = last.key_runs if last is not None and last.key_columns == self._types else None
+        kept = last is not None and _texts(last.key_columns) == _texts(self._types)
+        self._before = last.key_runs if last is not None and kept else None
         self._begins_late = last is not None and self._before is None
 
     @property
     def key_columns(self) -> list[str]:
-        """Names and types of the key's columns. If they change, the stored keys are void."""
+        """Names and types of the key's columns. If their values have another text then, the stored keys are void."""
         return self._types
 
     def take(self, rows: Rows, _position_of: PositionOf, /) -> Rows:
