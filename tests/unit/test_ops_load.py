@@ -149,6 +149,23 @@ def test_a_file_of_another_stack_is_refused(deployed: Deployed, load: Callable[.
     assert (result.exit_code, "was loaded from bucket other" in result.stderr) == (8, True)
 
 
+@pytest.mark.parametrize(("after", "warns"), [("text", True), ("datetime(6)", False)])
+def test_values_that_the_warehouse_converts_to_another_kind_are_reported(
+    deployed: Deployed, load: Callable[..., Result], after: str, warns: bool
+) -> None:
+    def of(kind: str) -> dict[str, Any]:
+        key = {"name": "id", "type": "int", "nullable": False}
+        return {"columns": [key, {"name": "n", "type": kind, "nullable": True}]}
+
+    whole: dict[str, Any] = {"window": {"after": None, "until": "2025-04-02 11:59:58"}}
+    with_commit(deployed, "run-1", body=b"id,n\n1,2024-02-03 04:05:06.700\n", **whole, **of("datetime(3)"))
+    assert load().exit_code == 0
+    with_commit(deployed, "run-2", hour=16, body=b"id,n\n2,2024-02-03 04:05:06.700\n", **LATER, **of(after))
+    assert ("n from datetime(3) to text" in load().output) == warns
+    with_commit(deployed, "run-3", hour=20, body=b"id,n\n2,2024-02-03\n", **whole, **of("date"))
+    assert "has converted" not in load().output
+
+
 def test_of_two_tables_whose_names_differ_by_case_the_second_is_refused(
     deployed: Deployed, load: Callable[..., Result], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from rds_to_s3_ops.load.warehouse import (
     change_for,
     refuse_other_columns,
     refuse_retyped_key,
+    warn_converted,
 )
 from rds_to_s3_ops.warehouses.batches import Batch, Target, batches
 from rds_to_s3_ops.warehouses.deliveries import Delivery, TableHistory
@@ -168,6 +169,7 @@ class Loader:
                 target, self._warehouse.dialect, actual, recorded, forget_since=again, loaded=recorded_commits
             )
             result.warnings += _new_columns(change)
+            result.warnings += warn_converted(change, self._warehouse.dialect, recorded)
             result.warnings += self._warehouse.apply(change)
             result.status = "LOADED"
             since = 0 if change.creates else again
@@ -193,7 +195,7 @@ class Loader:
         change = change_for(target, dialect, actual, recorded, forget_since=None)
         if change.added or change.retyped or change.reformed:
             self._warehouse.define(change)
-        return _new_columns(change)
+        return [*_new_columns(change), *warn_converted(change, dialect, recorded)]
 
 
 def _new_columns(change: Change) -> list[str]:

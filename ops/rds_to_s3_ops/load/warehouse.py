@@ -184,6 +184,24 @@ def refuse_retyped_key(target: Target, dialect: Dialect, recorded: Mapping[str, 
             )
 
 
+def warn_converted(change: Change, dialect: Dialect, recorded: Mapping[str, str]) -> list[str]:
+    """Return a warning about loaded values that the warehouse converts to a type of another kind, by its own rules."""
+    target = change.target
+    converted = [
+        f"{column.name} from {recorded[column.name]} to {column.mysql_type}"
+        for column in target.columns
+        if column.name in change.retyped
+        and not target.batch.is_whole
+        and _kind_of(warehouse_column(dialect.warehouse, column.as_entry(recorded[column.name]))) != _kind_of(column)
+    ]
+    if not converted:
+        return []
+    return [
+        f"the warehouse has converted the loaded values of {', '.join(converted)}, and may write them in another way "
+        f"than the source. To have them as they are there: rds-to-s3 rewind {target.batch.table} --all"
+    ]
+
+
 def refuse_unmatched(target: Target, rows: int) -> None:
     """Raise a LoadError if staged rows have a key that no row of the warehouse equals."""
     if rows:
