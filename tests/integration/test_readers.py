@@ -93,6 +93,20 @@ def test_so_it_is_on_mariadb(mariadb_database: Database, kind: str) -> None:
     check_a_first_load(Pipeline(mariadb_database, "memory", None, memory=MemoryStore()), kind)
 
 
+def test_large_values_behind_small_ones_are_shared_evenly(any_pipeline: Pipeline) -> None:
+    fill(any_pipeline, *KEYS["dense"])
+    any_pipeline.database.execute(
+        "ALTER TABLE big MODIFY pad LONGTEXT NOT NULL",
+        # On pages of their own, outside of the index.
+        "UPDATE big SET pad = REPEAT('x', 12000) WHERE id BETWEEN 6600 AND 7100",
+        "ANALYZE TABLE big",
+    )
+    table = entry(any_pipeline.run(), "big")
+    sizes = [file["bytes"] for file in table["files"]]
+    assert (table["rows"], len(sizes)) == (ROWS, 4)
+    assert max(sizes) < 1.5 * sum(sizes) / 4, sizes  # without a look at a piece's last rows: twice as much
+
+
 @pytest.mark.parametrize("kind", ["dense", "uuid"])
 def test_so_it_is_before_the_server_knows_how_large_the_table_is(any_pipeline: Pipeline, kind: str) -> None:
     check_a_first_load(any_pipeline, kind, UNKNOWN_SIZE)

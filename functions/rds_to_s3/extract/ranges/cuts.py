@@ -6,7 +6,8 @@ pieces are small beside a range.
 
 An estimate of rows counts pages, and takes the rows in each from the first ones
 (``btr_estimate_n_rows_in_range`` in InnoDB). Times the bytes of those first rows it is a measure of pages, and so of
-bytes. Beyond a few pages it is twice what is there, and never more than half of the table.
+bytes. Beyond a few pages it is twice what is there, and never more than half of the table. Long values are on
+pages of their own, which no estimate counts: so the last rows of a piece are looked at, too.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ COUNTED_BYTES = 128 * 1024  # of an index: ten pages, most of them full. InnoDB 
 ESTIMATED_TWICE = 2
 MOST_MISSED = 8.0  # a read may have so many times its first estimate: half of it, halved again, and an error of two
 ENTRY_OVERHEAD = 13  # bytes
+LONGEST_ENTRY = 8_126  # bytes: half a page. Most of a longer row is on pages outside of the index, which no dive sees
 MOST_LEFT = 0.9  # of a piece that is split, for its largest part
 
 Key = list[bytes]
@@ -178,11 +180,14 @@ class CutFinder:
         )
         row_bytes = self._row_bytes(stretch, condition)
         is_row = stretch.segment.index is None  # the key's index has the rows themselves
+        last_bytes = self._row_bytes(stretch, condition, last=True)
+        if last_bytes > LONGEST_ENTRY:
+            row_bytes = (row_bytes + last_bytes) / 2  # it may begin with small rows
         entry_bytes = row_bytes if is_row else ENTRY_OVERHEAD + sum(map(len, low))
         return _Piece(stretch, low, high, float(explained[0]["rows"] or 1), row_bytes, entry_bytes)
 
-    def _row_bytes(self, stretch: Stretch, condition: str) -> float:
-        return self._mean_bytes(self._select(self._columns, stretch, condition, rows=self._sample))
+    def _row_bytes(self, stretch: Stretch, condition: str, *, last: bool = False) -> float:
+        return self._mean_bytes(self._select(self._columns, stretch, condition, rows=self._sample, last=last))
 
     def _mean_bytes(self, sql: str) -> float:
         with self._query(sql) as blocks:
