@@ -239,6 +239,25 @@ def test_a_table_altered_between_two_ranges_fails_and_is_read_again(loaded: Pipe
     assert problems_with_leftovers(loaded, "big") == []
 
 
+def test_a_table_altered_as_its_ranges_are_joined_is_read_again_by_the_last_reader(loaded: Pipeline) -> None:
+    loaded.set_watermark("big", "2024-01-01 00:00:00")
+    execution = loaded.execution("altered")
+    loaded.plan(execution)
+    assert loaded.extract("altered", "big") == "DIVIDED"
+    *others, last = loaded.missing_ranges("big")
+    for number in others:
+        assert loaded.read_range("altered", "big", number)["status"] == "RANGE_READ"
+
+    def alter(effect: str) -> None:
+        if effect == "after join":
+            loaded.database.execute("ALTER TABLE big ADD COLUMN added INT DEFAULT 7")
+
+    assert loaded.extract("altered", "big", alter, number=last) == "SUCCEEDED"
+    table = entry(loaded.report(execution, results=[], range_results=[]), "big")
+    assert (table["rows"], table["readers"], table["columns"][-1]["name"]) == (ROWS, 1, "added")
+    assert problems_with_rows(loaded, "big") == problems_with_leftovers(loaded, "big") == []
+
+
 def test_checks_mean_the_whole_window(pipeline: Pipeline) -> None:
     fill(pipeline, *KEYS["dense"])
     pipeline.tables = [

@@ -49,7 +49,6 @@ def test_the_newest_stamp_below_the_window_is_the_same_with_indexes_and_without(
             f"CREATE TABLE {name} (id INT PRIMARY KEY AUTO_INCREMENT, createdDate {kind} NULL, modifiedDate {kind} NULL"
             f"{indexes})"
         )
-    seen = set()
     for _ in range(4):
         ((now,),) = database.rows("SELECT NOW(6)")
         ages = [random_.choice([None, 20_000_000.0, random_.uniform(-5, 9), 90_000.0]) for _ in range(24)]
@@ -61,5 +60,4 @@ def test_the_newest_stamp_below_the_window_is_the_same_with_indexes_and_without(
         states = [json.loads(any_pipeline.body(f"_state/tables/{name}/csv.json")) for name in tables]
         indexed, scanned = [(state["commit"]["settled"]["newest"], state["commit"]["watermark"]) for state in states]
         assert indexed == scanned
-        seen.add(indexed)
-    assert len(seen) > 1 or kind == "DATE"
+        assert indexed[0]
