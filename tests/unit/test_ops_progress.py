@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -236,6 +237,12 @@ def test_a_redriven_read_ends_as_fast_as_it_was_seen_to_be_read() -> None:
     assert seconds_left(replace(read, rows_a_second=4.0), 20.0, is_redriven=True) == 50.0
 
 
+def test_the_time_since_a_file_was_finished_counts_for_the_next() -> None:
+    read = TableRead(rows=800, bytes=9_000, expected_rows=1_000)
+    found = [seconds_left(replace(read, seconds_since=float(since)), 80.0 + since) for since in (0, 5, 19, 20, 60)]
+    assert found == [20.0, 15.0, 1.0, None, None]
+
+
 def test_a_range_that_is_retried_or_fails_is_its_table_s_with_its_number() -> None:
     story = Story()
     story.divides("menu", 2, [1, 2])
@@ -358,6 +365,11 @@ def test_only_the_ranges_that_changed_are_read_again(monkeypatch: pytest.MonkeyP
     found = looks.look(PLAN.tables[:1])["menu"]
     assert (found.rows, (found.rows_a_second or 0) > 7) == (18, True)
     assert sorted(bucket.reads) == [first, second, second]
+    later = time.monotonic() + 30
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    unchanged = looks.look(PLAN.tables[:1])["menu"]
+    assert (unchanged.rows, unchanged.rows_a_second) == (18, found.rows_a_second)
+    assert unchanged.seconds_since >= 30
 
 
 def test_the_tables_whose_states_are_looked_at_are_those_that_have_not_ended_the_running_first() -> None:

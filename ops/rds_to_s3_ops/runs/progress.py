@@ -321,20 +321,26 @@ def _with_retry(
 
 
 def seconds_left(read: TableRead, elapsed: float, *, is_redriven: bool = False) -> float | None:
-    """Estimate how long a read still takes, as fast as it was so far; None where its size is not known.
+    """Estimate how long a read still takes, as fast as it was so far.
 
-    Part of what a redriven run has read may be of an earlier attempt: then only what was seen being read counts.
+    None where its size is not known, or where it takes longer than estimated. Rows are counted when their file is
+    finished; the time since then has passed for the others. Part of what a redriven run has read may be of an earlier
+    attempt: then only what was seen being read counts.
 
     Examples
     --------
     >>> from rds_to_s3_ops.runs.reads import TableRead
     >>> seconds_left(TableRead(rows=250, bytes=9_000, ranges=4, ranges_done=1, expected_rows=1_000), 60.0)
     180.0
+    >>> seconds_left(TableRead(rows=250, bytes=9_000, expected_rows=1_000, seconds_since=20.0), 80.0)
+    160.0
     """
-    speed = read.rows_a_second if is_redriven else read.rows / elapsed if elapsed > 0 else None
+    until = elapsed - read.seconds_since
+    speed = read.rows_a_second if is_redriven else read.rows / until if until > 0 else None
     if not read.expected_rows or not speed:
         return None
-    return max(0.0, (read.expected_rows - read.rows) / speed)
+    left = (read.expected_rows - read.rows) / speed - read.seconds_since
+    return left if left > 0 else None
 
 
 def _table(name: str, history: _TableHistory | None, stored: StoredRecord | None, now: datetime) -> TableProgress:

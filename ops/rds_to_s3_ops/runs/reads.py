@@ -43,6 +43,8 @@ class TableRead:
         Of the run, so far.
     rows_a_second : float or None
         Of what was seen being read; None before anything was.
+    seconds_since : float
+        How long ago the rows were seen to change.
     """
 
     rows: int
@@ -53,6 +55,7 @@ class TableRead:
     is_held: bool = False
     attempts: int = 0
     rows_a_second: float | None = None
+    seconds_since: float = 0.0
 
     @classmethod
     def of(
@@ -93,6 +96,7 @@ class Reads:
         self._known: dict[str, tuple[str, TableState]] = {}
         self._found: dict[str, TableRead] = {}
         self._first: dict[str, tuple[float, int]] = {}  # when each table was first looked at, and its rows then
+        self._last: dict[str, tuple[float, int]] = {}  # when its rows were last seen to change
         self._not_before = 0.0
 
     def look(self, tables: Iterable[PlannedTable]) -> dict[str, TableRead]:
@@ -121,14 +125,18 @@ class Reads:
         )
         ranges = [self._range(key, etags[key]) for key in keys if key in etags]
         read = TableRead.of(state, [each for each in ranges if each is not None], self._run_id, time.time())
-        return None if read is None else replace(read, rows_a_second=self._speed(table.table, read.rows))
+        return None if read is None else self._timed(table.table, read)
 
-    def _speed(self, table: str, rows: int) -> float | None:
-        now = time.monotonic()
+    def _timed(self, table: str, read: TableRead) -> TableRead:
+        now, rows = time.monotonic(), read.rows
         began, first = self._first.setdefault(table, (now, rows))
         if rows < first:
             self._first[table] = now, rows  # it is read anew
-        return (rows - first) / (now - began) if rows > first and now > began else None
+        if self._last.get(table, (now, None))[1] != rows:
+            self._last[table] = now, rows
+        changed = self._last[table][0]
+        speed = (rows - first) / (changed - began) if rows > first and changed > began else None
+        return replace(read, rows_a_second=speed, seconds_since=now - changed)
 
     def _range(self, key: str, etag: str) -> TableState | None:
         if key not in self._known or self._known[key][0] != etag:
