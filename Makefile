@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv/bin
 SOAK_MINUTES ?= 10
-# One more than cores: many tests wait. Each worker has its own servers; the slowest test files come first.
-TEST_WORKERS ?= 3
+# Twice as many as cores: many tests wait. Each worker has its own servers; the slowest test files come first.
+TEST_WORKERS ?= 4
 SIDE_BY_SIDE := --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SETUP  := $(PYTHON) -m local.bootstrap
 CODE   := PYTHONPATH=functions:ops:.
