@@ -88,7 +88,7 @@ aws-smoke:      ## try everything in an AWS account, and delete it: REGION=eu-we
 	@$(SETUP) venv sam
 	@$(CODE) $(VENV)/python -m smoke --region "$(REGION)" $(if $(BUDGET),--budget "$(BUDGET)") $(if $(CLEAN),--clean)
 
-# One list a time: they pin different versions of some packages, and pip-audit refuses them together.
+# One list at a time: they pin different versions of some packages, and pip-audit refuses them together.
 AUDITED := $(filter-out requirements/scan.txt,$(wildcard requirements/*.txt)) layers/zstd/requirements.txt
 audit:          ## scan template and code (cfn-lint, checkov, bandit); check the packages against PyPI's vulnerabilities
 	@$(SETUP) scan sam

@@ -235,9 +235,8 @@ def _missing_layer(trial: Trial) -> str:
         raise NotAskedError("the function has no layers")
     arn = layers[0]["Arn"].rpartition(":")[0] + ":99999"
     try:
-        functions.get_layer_version_by_arn(
-            Arn=layers[0]["Arn"]
-        )  # without the right to it, the next answer says nothing
+        # Without the right to it, the next answer says nothing.
+        functions.get_layer_version_by_arn(Arn=layers[0]["Arn"])
     except ClientError as error:
         raise NotAskedError(str(error)) from None
     try:

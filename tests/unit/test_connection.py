@@ -40,7 +40,7 @@ def test_rds_hosts_are_verified_against_the_bundle_and_others_against_the_system
 
 
 REGIONS_WITHOUT_AUTHORITIES = {"ap-east-2", "ap-southeast-6", "eusc-de-east-1", "me-west-1", "sa-west-1"}
-"""No copy of theirs was to be had. The template may know more regions: include theirs, or name them here."""
+"""The bundle lacks their authorities. A region that is new in the template is added to the bundle, or to these."""
 
 
 def test_the_authorities_of_every_region_are_included_or_the_error_names_what_to_fetch() -> None:

@@ -175,7 +175,7 @@ def refuse_retyped_key(target: Target, dialect: Dialect, recorded: Mapping[str, 
         before = recorded.get(column.name)
         if before is None or column.name not in target.batch.key or target.batch.is_whole:
             continue
-        if _kind_of(warehouse_column(dialect.warehouse, column.as_entry(before))) != _kind_of(column):
+        if _is_of_another_kind(column, before, dialect):
             table = target.batch.table
             raise LoadError(
                 f"table {table!r}: the column {column.name} of its key was {before}, and is {column.mysql_type}: the "
@@ -192,7 +192,7 @@ def warn_converted(change: Change, dialect: Dialect, recorded: Mapping[str, str]
         for column in target.columns
         if column.name in change.retyped
         and not target.batch.is_whole
-        and _kind_of(warehouse_column(dialect.warehouse, column.as_entry(recorded[column.name]))) != _kind_of(column)
+        and _is_of_another_kind(column, recorded[column.name], dialect)
     ]
     if not converted:
         return []
@@ -222,6 +222,11 @@ def is_record_table(columns: Mapping[str, str]) -> bool:
 def not_our_records(where: str) -> str:
     """Return the message about a table that is named like that of the records and is another."""
     return f"{where} has a table {LOADS} with other columns: this command did not create it. Rename or drop it"
+
+
+def _is_of_another_kind(column: WarehouseColumn, before: str, dialect: Dialect) -> bool:
+    """Return whether a column is of another kind than one of the MySQL type `before`."""
+    return _kind_of(warehouse_column(dialect.warehouse, column.as_entry(before))) != _kind_of(column)
 
 
 def _kind_of(column: WarehouseColumn) -> tuple[object, ...]:
